@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# clickmill. `make run` is the way in; `make help` lists the rest.
+.PHONY: help build run up test asan bench lint tidy fmt docs install clean
+MAKEFLAGS += --no-print-directory
+BIN = build/clickmill
+# What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
+RUN_CMD = $(BIN) produce --events 100000 && $(BIN) ingest --once && $(BIN) run && $(BIN) status
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+build: ## build/clickmill
+	@scripts/install-packages.sh build
+	@[ -f build/build.ninja ] || meson setup build
+	@ninja -C build clickmill
+
+run: build ## install what is missing, build, and take 100,000 clicks through the whole pipeline
+	@$(RUN_CMD)
+
+up: build ## everything in one process, with simulated shoppers and the dashboard
+	@$(BIN) up --demo
+
+test: ## every test there is; the last line says "N passed, N failed"
+	@scripts/install-packages.sh test
+	@scripts/test.py
+
+asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/install-packages.sh test
+	@scripts/test.py asan
+
+bench: build ## measure
+	@$$(scripts/venv.sh)/bin/python bench/run.py
+
+lint: ## the rules of the house: layers, foreign headers, format, sizes
+	@scripts/install-packages.sh test
+	@scripts/lint.py
+
+tidy: ## clang-tidy (minutes)
+	@scripts/install-packages.sh test
+	@[ -f build-tidy/build.ninja ] || CC=clang meson setup build-tidy
+	@ninja -C build-tidy src/version.h embedded.c
+	@run-clang-tidy -quiet -p build-tidy "$(CURDIR)/(src|test)/.*"
+
+fmt: ## format the C code
+	@scripts/install-packages.sh test
+	@find src test -name '*.[ch]' -exec clang-format -i {} +
+
+docs: build ## write the man page and docs/configuration.md anew
+	@mkdir -p man docs
+	$(BIN) docs man >man/clickmill.1
+	$(BIN) docs configuration >docs/configuration.md
+
+install: build ## program, man page, completion; PREFIX with `meson configure build --prefix=…`
+	@ninja -C build clickmill man/clickmill
+	meson install -C build --no-rebuild
+
+clean: ## what the build made; not data/
+	rm -rf build build-asan build-tidy

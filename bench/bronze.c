@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How fast one core makes bronze files: events made beforehand -> bronze_group -> bronze_encode.
+ * Prints rows per second, bytes per row, and where the time goes: filling the columns, encoding
+ * without compression, compressing. Usage: bronze [million rows per case]
+ */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "parquet/bronze.h"
+
+#include <inttypes.h>
+#include <sys/resource.h>
+
+enum { GROUP = 64 * 1024, BATCH = 1024, USERS = 10000, SESSIONS = 3000, PRODUCTS = 200 };
+
+/* What a case sends. */
+struct shape {
+    const char *name;
+    bool full; /* 12 fields, or the 4 of the plain contract */
+    bool ids;  /* event_id sent; else event_key is a hash */
+};
+
+struct product {
+    int32_t id;
+    double price;
+    char category[32];
+};
+
+struct generator {
+    uint64_t state;
+    int64_t now_us;
+    int64_t offset;
+    struct product products[PRODUCTS];
+    char sessions[SESSIONS][40];
+    char agents[60][128];
+    char text[BATCH * 1024]; /* of one batch */
+    size_t used;
+};
+
+/* splitmix64 */
+static uint64_t draw(struct generator *g) {
+    uint64_t z = (g->state += 0x9e3779b97f4a7c15ULL);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+static uint32_t below(struct generator *g, uint32_t n) {
+    return (uint32_t)(draw(g) >> 32) % n;
+}
+
+/* Small numbers are much likelier, as with popular pages and products. */
+static uint32_t skewed(struct generator *g, uint32_t n) {
+    return below(g, below(g, n) + 1);
+}
+
+static void make_uuid(struct generator *g, char *out, size_t cap) {
+    uint64_t a = draw(g), b = draw(g);
+    snprintf(out, cap, "%08x-%04x-4%03x-a%03x-%012" PRIx64, (uint32_t)(a >> 32),
+             (uint32_t)(a >> 16) & 0xffff, (uint32_t)a & 0xfff, (uint32_t)(b >> 52),
+             (uint64_t)(b & 0xffffffffffff));
+}
+
+static void generator_init(struct generator *g) {
+    static const char *const categories[] = {"men's clothing", "women's clothing", "jewelery",
+                                             "electronics"};
+    memset(g, 0, sizeof *g);
+    g->state = 42;
+    g->now_us = 1771286400LL * US_PER_SECOND;
+    for (int i = 0; i < PRODUCTS; i++) {
+        g->products[i].id = i + 1;
+        g->products[i].price = (double)(100 + below(g, 99900)) / 100;
+        snprintf(g->products[i].category, sizeof g->products[i].category, "%s", categories[i % 4]);
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        make_uuid(g, g->sessions[i], sizeof g->sessions[i]);
+    for (int i = 0; i < 60; i++)
+        snprintf(g->agents[i], sizeof g->agents[i],
+                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+                 "Chrome/%d.0.0.0 Safari/537.36", 80 + i);
+}
+
+static struct text put_text(struct generator *g, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+static struct text put_text(struct generator *g, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    char *p = g->text + g->used;
+    int n = vsnprintf(p, sizeof g->text - g->used, fmt, ap);
+    va_end(ap);
+    g->used += (size_t)n + 1;
+    return (struct text){p, (uint32_t)n};
+}
+
+static void fill_more(struct generator *g, struct event *ev) {
+    static const char *const types[] = {"page_view", "view", "view", "view", "add_to_cart",
+                                        "remove_from_cart", "purchase", "search"};
+    ev->event_type = put_text(g, "%s", types[below(g, 8)]);
+    ev->user_id = put_text(g, "user-%u", skewed(g, USERS));
+    uint32_t session = below(g, SESSIONS);
+    if (below(g, 8) == 0)
+        make_uuid(g, g->sessions[session], sizeof g->sessions[session]);
+    ev->session_id = put_text(g, "%s", g->sessions[session]);
+    ev->has_quantity = true;
+    ev->quantity = 1 + (int32_t)skewed(g, 4);
+    ev->page_url = put_text(g, "https://shop.example/p/%d", ev->product_id);
+    ev->referrer = put_text(g, "https://shop.example/c/%u", skewed(g, 50));
+    ev->user_agent = put_text(g, "%s", g->agents[skewed(g, 60)]);
+}
+
+static void make_event(struct generator *g, const struct shape *s, struct event *ev,
+                       struct bronze_source *src) {
+    const struct product *p = &g->products[skewed(g, PRODUCTS)];
+    *ev = (struct event){.has_product_id = true, .product_id = p->id, .has_price = true,
+                         .price = p->price};
+    g->now_us += below(g, 20);
+    ev->event_us = g->now_us - below(g, 2000000);
+    ev->event_ts = ev->event_us / US_PER_SECOND;
+    ev->category = put_text(g, "%s", p->category);
+    if (s->full)
+        fill_more(g, ev);
+    if (s->ids) {
+        char id[40];
+        make_uuid(g, id, sizeof id);
+        ev->event_key = ev->event_id = put_text(g, "%s", id);
+    } else {
+        ev->event_key = put_text(g, "%016" PRIx64 "%016" PRIx64, draw(g), draw(g));
+    }
+    *src = (struct bronze_source){.topic = "clickstream", .partition = 0, .offset = g->offset++,
+                                  .received_us = g->now_us / 1000 * 1000, .protocol = "native"};
+}
+
+struct result {
+    double add_ns, encode_ns, bytes;
+};
+
+static struct result run(const struct shape *s, int level, int groups, struct generator *g) {
+    static struct event events[BATCH];
+    static struct bronze_source sources[BATCH];
+    generator_init(g);
+    struct bronze_group *group = bronze_group_new(&(struct bronze_options){.zstd_level = level});
+    struct result r = {0};
+    size_t peak = 0;
+    for (int n = -1; n < groups; n++) { /* the first one warms up */
+        int64_t add = 0;
+        for (int i = 0; i < GROUP; i += BATCH) {
+            g->used = 0;
+            for (int k = 0; k < BATCH; k++)
+                make_event(g, s, &events[k], &sources[k]);
+            int64_t from = clock_mono_ns();
+            for (int k = 0; k < BATCH; k++)
+                bronze_group_add(group, &events[k], &sources[k]);
+            add += clock_mono_ns() - from;
+        }
+        peak = MAX(peak, bronze_group_bytes(group));
+        int64_t from = clock_mono_ns();
+        struct bronze_encoded *en = bronze_encode(group);
+        int64_t took = clock_mono_ns() - from;
+        if (n >= 0) {
+            r.add_ns += (double)add;
+            r.encode_ns += (double)took;
+            r.bytes += (double)bronze_encoded_bytes(en);
+        }
+        bronze_encoded_free(en);
+    }
+    bronze_group_free(group);
+    double rows = (double)groups * GROUP;
+    if (level > 0)
+        printf("  a group holds %.1f MiB\n", (double)peak / MIB);
+    return (struct result){r.add_ns / rows, r.encode_ns / rows, r.bytes / rows};
+}
+
+int main(int argc, char **argv) {
+    static struct generator g;
+    static const struct shape shapes[] = {
+        {"12 fields, event_id", true, true},
+        {"12 fields, no event_id", true, false},
+        {"4 fields", false, false},
+        {"4 fields, event_id", false, true},
+    };
+    double millions = argc > 1 ? strtod(argv[1], NULL) : 4;
+    int groups = MAX((int)(millions * 1e6 / GROUP), 1);
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+        const struct shape *s = &shapes[i];
+        printf("%s\n", s->name);
+        struct result bare = run(s, 0, groups, &g), r = run(s, 1, groups, &g);
+        double total = r.add_ns + r.encode_ns;
+        printf("  %.2f M rows/s/core, %.1f bytes/row (%.1f without zstd)\n", 1e3 / total, r.bytes,
+               bare.bytes);
+        printf("  ns/row: fill %.0f, encode %.0f, zstd %.0f, all %.0f\n", r.add_ns, bare.encode_ns,
+               r.encode_ns - bare.encode_ns, total);
+    }
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    printf("peak memory %.1f MiB\n", (double)u.ru_maxrss / 1024);
+    return 0;
+}

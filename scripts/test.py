@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# test.py [PART...]: runs the parts of the test suite (all by default) and adds them up.
+# A skipped test is a failed one, and so is a part that could not run or had no test in it.
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import lint
+
+ROOT = Path(__file__).resolve().parent.parent
+FUZZ_SECONDS = 60  # all targets together
+# What the caller has set for his own clickmill must not reach the tests.
+ENV = {k: v for k, v in os.environ.items() if not k.startswith(("CLICKMILL_", "POSTGRES_", "AWS_"))}
+
+
+class Totals:
+    def __init__(self):
+        self.passed, self.failures, self.times = 0, [], []
+
+    def add(self, name, seconds, passed, failed):
+        self.passed += passed
+        self.failures += [name] * failed
+        self.times.append((seconds, name))
+
+
+def run(*command, check=True, **env):
+    """Runs a command from the source folder; its output is the user's to see."""
+    print("+", *command, flush=True)
+    return subprocess.run(command, cwd=ROOT, env={**ENV, **env}, stdin=subprocess.DEVNULL, check=check).returncode
+
+
+def output(*command):
+    return subprocess.run(command, cwd=ROOT, env=ENV, check=True, stdout=subprocess.PIPE).stdout
+
+
+def build(folder, *options, cc="gcc"):
+    if not (ROOT / folder / "build.ninja").exists():
+        run("meson", "setup", folder, "-Dtests=enabled", *options, CC=cc)
+    elif json.loads((ROOT / folder / "meson-info/intro-tests.json").read_text()) == []:
+        # set up by `make build`, before cmocka was installed
+        run("meson", "setup", "--reconfigure", folder, "-Dtests=enabled")
+    run("ninja", "-C", folder)
+
+
+def c_tests(totals, part, folder):
+    log = ROOT / folder / "meson-logs/testlog.json"
+    log.unlink(missing_ok=True)
+    run("meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs", "-t", "2", check=False)
+    for program in map(json.loads, log.read_text().splitlines()):
+        text = program.get("stdout", "") + program.get("stderr", "")
+        # cmocka's own count, once for each group of tests in the program
+        passed, failed, skipped = (
+            sum(map(int, re.findall(r"^\[  %s ?\] (\d+) test" % word, text, re.M)))
+            for word in ("PASSED ", "FAILED ", "SKIPPED")
+        )
+        failed += skipped
+        if failed == 0 and (program["result"] != "OK" or passed == 0):
+            failed = 1  # died, timed out, or tested nothing
+        totals.add("%s %s" % (part, program["name"]), program["duration"], passed, failed)
+
+
+def unit(totals):
+    build("build")
+    c_tests(totals, "unit", "build")
+
+
+def asan(totals):
+    build_asan()
+    c_tests(totals, "asan", "build-asan")
+
+
+def build_asan():
+    build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=true", cc="clang")
+
+
+def fuzz(totals):
+    build_asan()
+    targets = sorted(p for p in (ROOT / "build-asan/test").glob("fuzz_*") if p.is_file())
+    for target in targets:
+        name = target.name.removeprefix("fuzz_")
+        found = ROOT / "build-asan/corpus" / name  # new inputs go here, not into the committed seeds
+        found.mkdir(parents=True, exist_ok=True)
+        seeds = ROOT / "test/fuzz/corpus" / name
+        start = time.monotonic()
+        code = run(
+            str(target), str(found), *([str(seeds)] if seeds.is_dir() else []),
+            "-max_total_time=%d" % (FUZZ_SECONDS // len(targets)), "-timeout=10", "-print_final_stats=1",
+            "-verbosity=0", "-artifact_prefix=build-asan/%s-" % name, check=False,
+        )
+        totals.add("fuzz " + name, time.monotonic() - start, code == 0, code != 0)
+
+
+def e2e(totals):
+    build("build")
+    python = output("scripts/venv.sh").decode().strip() + "/bin/python"
+    report = ROOT / "build/e2e.xml"
+    report.unlink(missing_ok=True)
+    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--junitxml", str(report), "test/e2e",
+        check=False, PYTHONDONTWRITEBYTECODE="1")
+    for case in ET.parse(report).iter("testcase"):
+        bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))
+        totals.add("e2e %s::%s" % (case.get("classname"), case.get("name")), float(case.get("time")), not bad, bad)
+
+
+def docs(totals):
+    """The committed pages are what the program prints today (`make docs`)."""
+    build("build")
+    for what, path in (("man", "man/clickmill.1"), ("configuration", "docs/configuration.md")):
+        page = ROOT / path
+        same = page.exists() and output("build/clickmill", "docs", what) == page.read_bytes()
+        if not same:
+            print("%s: not what `clickmill docs %s` prints; run `make docs`" % (path, what))
+        totals.add("docs " + what, 0, same, not same)
+
+
+def lint_part(totals):
+    for name, check in lint.CHECKS.items():
+        start = time.monotonic()
+        problems = lint.report(name, check)
+        totals.add("lint " + name, time.monotonic() - start, not problems, bool(problems))
+
+
+PARTS = {"lint": lint_part, "unit": unit, "docs": docs, "asan": asan, "fuzz": fuzz, "e2e": e2e}
+
+
+def main(*names):
+    if unknown := set(names) - set(PARTS):
+        sys.exit("test: no such part: %s (there are: %s)" % (" ".join(unknown), " ".join(PARTS)))
+    totals = Totals()
+    for name in names or PARTS:
+        print("\n=== %s" % name, flush=True)
+        before = len(totals.times)
+        try:
+            PARTS[name](totals)
+            why = "it has no test" if len(totals.times) == before else None
+        except subprocess.CalledProcessError as error:
+            why = str(error)
+        except Exception:
+            why = traceback.format_exc()
+        if why:
+            print("part %s could not run: %s" % (name, why))
+            totals.add(name, 0, 0, 1)
+
+    print("\n=== slowest")
+    for seconds, name in sorted(totals.times, reverse=True)[:10]:
+        print("%7.1f s  %s" % (seconds, name))
+    for name in dict.fromkeys(totals.failures):
+        print("FAILED %s" % name)
+    result = "%d passed, %d failed" % (totals.passed, len(totals.failures))
+    (ROOT / "build").mkdir(exist_ok=True)
+    (ROOT / "build/test-result.txt").write_text(result + "\n")
+    print(result, flush=True)
+    sys.exit(bool(totals.failures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Makes the Python environment of the tests and prints its folder. It lives in the user's cache,
+# one for each content of test/requirements.txt.
+set -eu
+die() { echo "venv: $*" >&2; exit 1; }
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/venv
+key=$({ python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat "$here/test/requirements.txt"; } |
+    sha256sum | cut -c1-16)
+dest=$cache/$key
+[ -e "$dest/.done" ] && echo "$dest" && exit 0
+
+# A venv knows its own path, so it is made in place; the mark at the end says it is whole.
+mkdir -p "$cache"
+exec 9>"$cache/.lock"
+flock 9
+[ -e "$dest/.done" ] && echo "$dest" && exit 0
+rm -rf "$dest"
+echo "venv: installing test/requirements.txt once into $dest" >&2
+python3 -m venv "$dest" >&2 || die "cannot make a venv (scripts/install-packages.sh test)"
+"$dest/bin/pip" -q --disable-pip-version-check install -r "$here/test/requirements.txt" >&2 ||
+    die "cannot install test/requirements.txt; no network?"
+touch "$dest/.done"
+echo "$dest"

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading order: the table config_keys, then config_load, which applies the sources one after the other.
+ */
+#include "base/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+static const int64_t day_ms = 86400000;
+
+const struct config_key config_keys[CFG_N] = {
+    [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream", .help = "Where events come from: local:PATH."},
+    [CFG_STREAM_TOPIC] = {"stream.topic", VALUE_TEXT, "clickstream", .help = "The topic that is written and read."},
+    [CFG_STREAM_APP] = {"stream.app", VALUE_TEXT, "clickmill",
+                        .help = "Names this pipeline; positions in the bronze table are kept under it."},
+    [CFG_STREAM_PARTITIONS] = {"stream.partitions", VALUE_INT, "1", 1, 1024,
+                               .help = "Partitions of a topic that produce creates."},
+    [CFG_STREAM_TIMEOUT] = {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
+                            .help = "How long ingest --once waits for a stream that does not answer."},
+    [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake", .help = "Where the tables lie: file:PATH."},
+    [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb", .help = "What runs the models: duckdb, inside the program."},
+    [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256, .help = "Threads of the engine."},
+    [CFG_ENGINE_MEMORY] = {"engine.memory", VALUE_SIZE, "512MiB", 64LL * MIB, 1LL << 44,
+                           .help = "Memory for the engine's buffers; beyond it, data is spilled to engine.temp_dir."},
+    [CFG_ENGINE_TEMP_DIR] = {"engine.temp_dir", VALUE_TEXT, "data/tmp", .help = "Folder for spilled data."},
+    [CFG_SINK_URL] = {"sink.url", VALUE_URL, "sqlite:data/analytics.db",
+                      .help = "The database people look at: sqlite:PATH or postgresql://… (all of libpq's parameters)."},
+    [CFG_SINK_TIMEOUT] = {"sink.timeout", VALUE_DURATION, "10s", 1, day_ms,
+                          .help = "How long a database that does not answer is tried again."},
+    [CFG_INGEST_BATCH_ROWS] = {"ingest.batch_rows", VALUE_INT, "1000000", 1, 100000000,
+                               .help = "Events after which a batch is committed."},
+    [CFG_INGEST_BATCH_BYTES] = {"ingest.batch_bytes", VALUE_SIZE, "512MiB", 1, 1LL << 40,
+                                .help = "Bytes of records after which a batch is committed."},
+    [CFG_INGEST_BATCH_AGE] = {"ingest.batch_age", VALUE_DURATION, "1s", 1, day_ms,
+                              .help = "Age of its first record after which a batch is committed."},
+    [CFG_INGEST_THREADS] = {"ingest.threads", VALUE_INT, "2", 1, 64, .help = "Threads that decode and encode."},
+    [CFG_INGEST_KEEP_RAW] = {"ingest.keep_raw", VALUE_BOOL, "false",
+                             .help = "Keep the bytes of every record in bronze, not only of rejected ones."},
+    [CFG_INGEST_ZSTD_LEVEL] = {"ingest.zstd_level", VALUE_INT, "1", 1, 19, .help = "Compression of bronze files."},
+    [CFG_SILVER_BATCH_ROWS] = {"silver.batch_rows", VALUE_INT, "10000000", 1, 1000000000,
+                               .help = "Bronze rows after which one silver commit ends and the next begins."},
+    [CFG_RUN_RETRIES] = {"run.retries", VALUE_INT, "3", 0, 1000,
+                         .help = "How often run tries a failed step again when the failure can pass."},
+    [CFG_RUN_RETRY_DELAY] = {"run.retry_delay", VALUE_DURATION, "1s", 0, day_ms,
+                             .help = "Pause before the first further try; doubled each time."},
+    [CFG_RUN_HISTORY] = {"run.history", VALUE_TEXT, "data/runs.ndjson",
+                         .help = "File to which every run appends a line of JSON; empty: none."},
+    [CFG_UP_EVERY] = {"up.every", VALUE_DURATION, "2s", 10, day_ms,
+                      .help = "Pause between two rounds of silver, gold and load in up."},
+    [CFG_LOG_LEVEL] = {"log.level", VALUE_TEXT, "info", .choices = "debug|info|warn|error", .help = "Lowest level logged."},
+    [CFG_LOG_FORMAT] = {"log.format", VALUE_TEXT, "text", .choices = "text|json", .help = "Log lines as key=value or JSON."},
+    [CFG_DEBUG_CRASH_AT] = {"debug.crash_at", VALUE_TEXT, "",
+                            .help = "For drills: kill the program (SIGKILL) at this named point, NAME or NAME:COUNT."},
+};
+
+struct config {
+    struct {
+        char *text;
+        char *origin;
+        int64_t number;
+    } v[CFG_N];
+};
+
+/* CFG_N if there is none. */
+static enum config_id find_key(const char *name) {
+    for (int i = 0; i < CFG_N; i++)
+        if (strcmp(config_keys[i].name, name) == 0)
+            return (enum config_id)i;
+    return CFG_N;
+}
+
+static int unknown_key(const char *origin, const char *name, struct err *e) {
+    const char *nearest = config_keys[0].name;
+    for (int i = 1; i < CFG_N; i++)
+        if (edit_distance(name, config_keys[i].name) < edit_distance(name, nearest))
+            nearest = config_keys[i].name;
+    err_set(e, ERR_CONFIG, "%s: unknown key '%s'; the nearest is '%s'", origin, name, nearest);
+    return err_hint(e, "`clickmill config list` shows all keys");
+}
+
+static bool is_choice(const char *choices, const char *text) {
+    size_t n = strlen(text);
+    for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+        if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
+static int check_value(const struct config_key *k, const char *what, const char *text, int64_t *ret, struct err *e) {
+    *ret = 0;
+    if (k->choices && !is_choice(k->choices, text))
+        return err_set(e, ERR_CONFIG, "%s: '%s' is none of %s", what, text, k->choices);
+    if (k->type == VALUE_TEXT || k->type == VALUE_URL) {
+        if (!*text && *k->def && k != &config_keys[CFG_RUN_HISTORY])
+            return err_set(e, ERR_CONFIG, "%s: the value is empty", what);
+        return 0;
+    }
+    return value_parse(k->type, what, text, k->min, k->max, ret, e);
+}
+
+static int set_key(struct config *cfg, enum config_id id, const char *text, const char *origin, struct err *e) {
+    char *what = xasprintf("%s: %s", origin, config_keys[id].name);
+    int64_t number;
+    int r = check_value(&config_keys[id], what, text, &number, e);
+    free(what);
+    if (r < 0)
+        return r;
+    free(cfg->v[id].text);
+    free(cfg->v[id].origin);
+    cfg->v[id].text = xstrdup(text);
+    cfg->v[id].origin = xstrdup(origin);
+    cfg->v[id].number = number;
+    return 0;
+}
+
+static int set_by_name(struct config *cfg, const char *name, const char *text, const char *origin, struct err *e) {
+    enum config_id id = find_key(name);
+    return id == CFG_N ? unknown_key(origin, name, e) : set_key(cfg, id, text, origin, e);
+}
+
+/* Cuts outer blanks in place. */
+static char *trim(char *s) {
+    while (isspace((unsigned char)*s))
+        s++;
+    size_t n = strlen(s);
+    while (n && isspace((unsigned char)s[n - 1]))
+        s[--n] = '\0';
+    return s;
+}
+
+/* One line of the INI file; `section` (its own memory) changes with [section] lines. */
+static int ini_line(struct config *cfg, char *line, const char *origin, char **section, struct err *e) {
+    line = trim(line);
+    if (!*line || *line == '#' || *line == ';')
+        return 0;
+    size_t n = strlen(line);
+    if (*line == '[') {
+        if (line[n - 1] != ']')
+            return err_set(e, ERR_CONFIG, "%s: a section is written [name]", origin);
+        line[n - 1] = '\0';
+        free(*section);
+        *section = xstrdup(trim(line + 1));
+        return 0;
+    }
+    char *eq = strchr(line, '=');
+    if (!eq)
+        return err_set(e, ERR_CONFIG, "%s: expected key = value", origin);
+    *eq = '\0';
+    char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
+    int r = set_by_name(cfg, name, trim(eq + 1), origin, e);
+    free(name);
+    return r;
+}
+
+static int read_file(const char *path, struct buf *ret, struct err *e) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno, "cannot open config file '%s'", path);
+    int r = 0;
+    for (;;) {
+        if (!buf_reserve(ret, 4096)) {
+            r = err_set(e, ERR_CONFIG, "config file '%s' is larger than %d bytes", path, LIMIT_CONFIG);
+            break;
+        }
+        ssize_t n = read(fd, ret->data + ret->len, 4096);
+        if (n < 0)
+            r = err_sys(e, ERR_CONFIG, errno, "cannot read config file '%s'", path);
+        if (n <= 0)
+            break;
+        ret->len += (size_t)n;
+        ret->data[ret->len] = '\0';
+    }
+    close(fd);
+    return r;
+}
+
+static int load_file(struct config *cfg, const char *path, bool must, struct err *e) {
+    _cleanup_(buf_release) struct buf text = BUF_INIT(LIMIT_CONFIG);
+    int r = read_file(path, &text, e);
+    if (r == ERR_NOT_FOUND) {
+        if (must)
+            return err_recode(e, ERR_CONFIG);
+        err_clear(e);
+        return 0;
+    }
+    char *section = NULL;
+    char *rest = text.data, *line;
+    for (int number = 1; r == 0 && (line = strsep(&rest, "\n")); number++) {
+        char *origin = xasprintf("%s:%d", path, number);
+        r = ini_line(cfg, line, origin, &section, e);
+        free(origin);
+    }
+    free(section);
+    return r;
+}
+
+static const char *env_get(char *const *environ_list, const char *name) {
+    size_t n = strlen(name);
+    for (; environ_list && *environ_list; environ_list++)
+        if (strncmp(*environ_list, name, n) == 0 && (*environ_list)[n] == '=')
+            return *environ_list + n + 1;
+    return NULL;
+}
+
+static void add_escaped(struct buf *b, const char *s) {
+    for (; *s; s++)
+        if (isalnum((unsigned char)*s) || strchr("-._~", *s))
+            buf_add_char(b, *s);
+        else
+            buf_addf(b, "%%%02X", (unsigned char)*s);
+}
+
+/* POSTGRES_HOST and its companions, as they stand in a .env file, name the sink. */
+static int load_postgres_env(struct config *cfg, char *const *env, struct err *e) {
+    const char *host = env_get(env, "POSTGRES_HOST"), *user = env_get(env, "POSTGRES_USER");
+    const char *password = env_get(env, "POSTGRES_PASSWORD"), *db = env_get(env, "POSTGRES_DB1");
+    const char *port = env_get(env, "POSTGRES_PORT");
+    if (!host || !*host)
+        return 0;
+    _cleanup_(buf_release) struct buf url = BUF_INIT(LIMIT_CONFIG);
+    buf_add_str(&url, "postgresql://");
+    if (user && *user) {
+        add_escaped(&url, user);
+        if (password && *password) {
+            buf_add_char(&url, ':');
+            add_escaped(&url, password);
+        }
+        buf_add_char(&url, '@');
+    }
+    add_escaped(&url, host);
+    if (port && *port)
+        buf_addf(&url, ":%s", port);
+    buf_add_char(&url, '/');
+    if (db)
+        add_escaped(&url, db);
+    return set_key(cfg, CFG_SINK_URL, buf_str(&url), "environment POSTGRES_HOST", e);
+}
+
+/* CLICKMILL_STREAM_URL is stream.url: the first _ is the dot, further ones stay. */
+static int load_env(struct config *cfg, char *const *env, struct err *e) {
+    static const char prefix[] = "CLICKMILL_";
+    for (; env && *env; env++) {
+        if (strncmp(*env, prefix, sizeof prefix - 1) != 0)
+            continue;
+        const char *eq = strchr(*env, '=');
+        char *origin = xasprintf("environment %.*s", (int)(eq - *env), *env);
+        char *name = xstrndup(*env + sizeof prefix - 1, (size_t)(eq - *env) - (sizeof prefix - 1));
+        for (char *p = name; *p; p++)
+            *p = (char)tolower((unsigned char)*p);
+        char *dot = strchr(name, '_');
+        if (dot)
+            *dot = '.';
+        int r = set_by_name(cfg, name, eq + 1, origin, e);
+        free(name);
+        free(origin);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int load_set(struct config *cfg, const char *text, struct err *e) {
+    const char *eq = strchr(text, '=');
+    if (!eq)
+        return err_set(e, ERR_CONFIG, "-c %s: expected key=value", text);
+    char *name = xstrndup(text, (size_t)(eq - text));
+    int r = set_by_name(cfg, trim(name), eq + 1, "-c", e);
+    free(name);
+    return r;
+}
+
+int config_load(const struct config_source *src, struct config **ret, struct err *e) {
+    _cleanup_(config_freep) struct config *cfg = xcalloc(1, sizeof *cfg);
+    int r = 0;
+    for (int i = 0; r == 0 && i < CFG_N; i++)
+        r = set_key(cfg, (enum config_id)i, config_keys[i].def, "default", e);
+    if (r == 0)
+        r = load_file(cfg, src->file ? src->file : "clickmill.ini", src->file != NULL, e);
+    if (r == 0)
+        r = load_postgres_env(cfg, src->environ, e);
+    if (r == 0)
+        r = load_env(cfg, src->environ, e);
+    for (size_t i = 0; r == 0 && i < src->n_set; i++)
+        r = load_set(cfg, src->set[i], e);
+    if (r == 0)
+        *ret = TAKE_PTR(cfg);
+    return r;
+}
+
+void config_free(struct config *cfg) {
+    if (!cfg)
+        return;
+    for (int i = 0; i < CFG_N; i++) {
+        free(cfg->v[i].text);
+        free(cfg->v[i].origin);
+    }
+    free(cfg);
+}
+
+const char *config_text(const struct config *cfg, enum config_id id) {
+    return cfg->v[id].text;
+}
+
+int64_t config_int(const struct config *cfg, enum config_id id) {
+    return cfg->v[id].number;
+}
+
+const char *config_origin(const struct config *cfg, enum config_id id) {
+    return cfg->v[id].origin;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+void uuid_make(char out[UUID_TEXT]) {
+    unsigned char r[16];
+    for (size_t got = 0; got < sizeof r;) {
+        ssize_t n = getrandom(r + got, sizeof r - got, 0);
+        if (n < 0 && errno != EINTR)
+            abort(); /* a kernel without getrandom is not supported */
+        got += n > 0 ? (size_t)n : 0;
+    }
+    r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
+    r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof r; i++)
+        at += (size_t)snprintf(out + at, UUID_TEXT - at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
+                               r[i]);
+}
+
+static uint32_t crc_table[256];
+static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
+
+static void crc_fill(void) {
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t c = i;
+        for (int k = 0; k < 8; k++)
+            c = c & 1 ? (c >> 1) ^ 0x82F63B78u : c >> 1;
+        crc_table[i] = c;
+    }
+}
+
+static uint32_t crc_soft(uint32_t c, const unsigned char *p, size_t n) {
+    pthread_once(&crc_once, crc_fill);
+    while (n--)
+        c = (c >> 8) ^ crc_table[(c ^ *p++) & 0xFF];
+    return c;
+}
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t crc_hard(uint32_t c, const unsigned char *p, size_t n) {
+    uint64_t wide = c;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t v;
+        memcpy(&v, p, 8);
+        wide = __builtin_ia32_crc32di(wide, v);
+    }
+    c = (uint32_t)wide;
+    while (n--)
+        c = __builtin_ia32_crc32qi(c, *p++);
+    return c;
+}
+#endif
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t n) {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("sse4.2"))
+        return ~crc_hard(~crc, p, n);
+#endif
+    return ~crc_soft(~crc, p, n);
+}
+
+static atomic_bool stopping;
+static int stop_fd = -1;
+
+void stop_request(void) {
+    int saved = errno;
+    atomic_store(&stopping, true);
+    uint64_t one = 1;
+    if (stop_fd >= 0 && write(stop_fd, &one, sizeof one) < 0) {
+        /* the flag alone will do */
+    }
+    errno = saved;
+}
+
+static void on_signal(int sig ATTR_UNUSED) {
+    stop_request();
+}
+
+void stop_on_signals(void) {
+    if (stop_fd < 0)
+        stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct sigaction sa = {.sa_handler = on_signal};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+bool stop_requested(void) {
+    return atomic_load(&stopping);
+}
+
+void stop_reset(void) {
+    atomic_store(&stopping, false);
+    uint64_t drained;
+    if (stop_fd >= 0 && read(stop_fd, &drained, sizeof drained) < 0) {
+        /* nothing was pending */
+    }
+}
+
+bool stop_wait(int ms) {
+    int64_t until = clock_mono_ns() + (int64_t)ms * 1000000;
+    while (!stop_requested()) {
+        int64_t left = (until - clock_mono_ns() + 999999) / 1000000;
+        if (left <= 0)
+            break;
+        struct pollfd p = {.fd = stop_fd, .events = POLLIN};
+        poll(&p, stop_fd >= 0 ? 1 : 0, (int)left);
+    }
+    return stop_requested();
+}
+
+static char crash_name[64];
+static atomic_int crash_left;
+
+void crash_at(const char *spec) {
+    crash_name[0] = '\0';
+    if (!spec || !*spec)
+        return;
+    const char *colon = strchr(spec, ':');
+    size_t n = colon ? (size_t)(colon - spec) : strlen(spec);
+    if (n >= sizeof crash_name)
+        return;
+    memcpy(crash_name, spec, n);
+    crash_name[n] = '\0';
+    atomic_store(&crash_left, colon ? atoi(colon + 1) : 1);
+}
+
+void crash_point(const char *name) {
+    if (crash_name[0] && strcmp(name, crash_name) == 0 && atomic_fetch_sub(&crash_left, 1) == 1)
+        raise(SIGKILL);
+}

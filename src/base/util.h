@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Small things every layer needs: unique ids, the checksum of the local stream, the stop flag and
+ * the named points at which a drill kills the program.
+ */
+#ifndef CM_BASE_UTIL_H
+#define CM_BASE_UTIL_H
+
+enum { UUID_TEXT = 37 };
+void uuid_make(char out[UUID_TEXT]); /* random, version 4, lower case */
+
+/* CRC-32C (Castagnoli, RFC 3720 B.4), hardware where there is some. crc: 0, or the value so far. */
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+
+/*
+ * SIGINT and SIGTERM set a flag that long loops ask for between units of work.
+ * stop_wait sleeps up to ms and returns early, true, once a stop was asked for.
+ */
+void stop_on_signals(void);
+bool stop_requested(void);
+void stop_request(void);
+bool stop_wait(int ms);
+void stop_reset(void); /* tests */
+
+/*
+ * kill -9 of ourselves at a named point, if debug.crash_at names it ("name" or "name:3", the third
+ * time it is passed). For drills and tests: what was acknowledged before must be there after.
+ */
+void crash_at(const char *spec); /* NULL: none */
+void crash_point(const char *name);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/value.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#include "base/limits.h"
+#include "base/mem.h"
+
+const char *value_type_name(enum value_type t) {
+    switch (t) {
+    case VALUE_TEXT:
+        return "text";
+    case VALUE_URL:
+        return "URL";
+    case VALUE_INT:
+        return "whole number";
+    case VALUE_SIZE:
+        return "size such as 64KiB, 256MiB or 1GiB";
+    case VALUE_DURATION:
+        return "duration such as 500ms, 10s, 5m, 1h or 7d";
+    case VALUE_RATIO:
+        return "number from 0 to 1";
+    case VALUE_BOOL:
+        return "true or false";
+    }
+    return "value";
+}
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+static const struct unit size_units[] = {{"", 1},           {"B", 1},        {"KiB", KIB},
+                                         {"MiB", MIB},      {"GiB", 1024LL * MIB}, {"K", KIB},
+                                         {"M", MIB},        {"G", 1024LL * MIB},   {0}};
+static const struct unit duration_units[] = {{"", 1000},   {"ms", 1},        {"s", 1000}, {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {0}};
+static const struct unit int_units[] = {{"", 1}, {0}};
+
+static bool parse_bool(const char *s, int64_t *ret) {
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcasecmp(s, words[i]) == 0) {
+            *ret = (int64_t)(i & 1);
+            return true;
+        }
+    return false;
+}
+
+static bool parse_number(const struct unit *units, const char *s, int64_t *ret) {
+    char *end;
+    errno = 0;
+    long long n = strtoll(s, &end, 10);
+    if (end == s || errno || s[0] == ' ' || s[0] == '+')
+        return false;
+    for (; units->name; units++)
+        if (strcasecmp(end, units->name) == 0)
+            return !__builtin_mul_overflow(n, units->factor, ret);
+    return false;
+}
+
+int value_parse(enum value_type t, const char *what, const char *text, int64_t min, int64_t max, int64_t *ret,
+                struct err *e) {
+    int64_t v = 0;
+    bool ok = t == VALUE_BOOL       ? parse_bool(text, &v)
+              : t == VALUE_SIZE     ? parse_number(size_units, text, &v)
+              : t == VALUE_DURATION ? parse_number(duration_units, text, &v)
+                                    : parse_number(int_units, text, &v);
+    if (!ok)
+        return err_set(e, ERR_CONFIG, "%s: '%s' is no %s", what, text, value_type_name(t));
+    if ((min || max) && (v < min || v > max))
+        return err_set(e, ERR_CONFIG, "%s: '%s' is out of range: %lld to %lld%s", what, text, (long long)min,
+                       (long long)max, t == VALUE_DURATION ? " milliseconds" : t == VALUE_SIZE ? " bytes" : "");
+    *ret = v;
+    return 0;
+}
+
+int value_parse_ratio(const char *what, const char *text, double *ret, struct err *e) {
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || *end || !(v >= 0 && v <= 1))
+        return err_set(e, ERR_CONFIG, "%s: '%s' is no %s", what, text, value_type_name(VALUE_RATIO));
+    *ret = v;
+    return 0;
+}
+
+/* Masks the value of `name` in the query part. */
+static char *mask_parameter(char *url, const char *name) {
+    char *at = strcasestr(url, name);
+    if (!at || at == url || !strchr("?&; ", at[-1]))
+        return url;
+    char *value = at + strlen(name);
+    char *rest = value + strcspn(value, "& ;");
+    char *masked = xasprintf("%.*s****%s", (int)(value - url), url, rest);
+    free(url);
+    return masked;
+}
+
+char *url_mask(const char *url) {
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme ? scheme + 3 : url;
+    const char *end = host + strcspn(host, "/?");
+    const char *at = NULL;
+    for (const char *p = host; scheme && p < end; p++)
+        if (*p == '@')
+            at = p; /* the last one: a password may hold an @ */
+    const char *colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
+    char *masked = colon ? xasprintf("%.*s:****%s", (int)(colon - url), url, at) : xstrdup(url);
+    masked = mask_parameter(masked, "password=");
+    return mask_parameter(masked, "sslpassword=");
+}
+
+size_t edit_distance(const char *a, const char *b) {
+    size_t la = strlen(a), lb = strlen(b);
+    enum { LONGEST = 64 };
+    if (la > LONGEST || lb > LONGEST)
+        return LONGEST;
+    size_t row[LONGEST + 1];
+    for (size_t j = 0; j <= lb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= la; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= lb; j++) {
+            size_t up = row[j];
+            size_t change = diagonal + (a[i - 1] != b[j - 1]);
+            row[j] = MIN(change, MIN(up, row[j - 1]) + 1);
+            diagonal = up;
+        }
+    }
+    return row[lb];
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One verb a file. A verb parses its options, opens the parts it needs, calls flow/ and prints.
+ * The table of commands gives parsing, --help, the man page and the completion.
+ */
+#ifndef CM_CMD_CMD_H
+#define CM_CMD_CMD_H
+
+#include "base/config.h"
+#include "base/err.h"
+#include "base/opt.h"
+
+struct cmd {
+    const struct config *cfg;
+    void *opts; /* the verb's options struct */
+    char **args; /* operands */
+    int n_args;
+};
+
+struct command {
+    const char *name;
+    const char *operands; /* "QUERY", or "" */
+    const char *summary;  /* one line */
+    const char *about;    /* more sentences for --help and the man page, or NULL */
+    const struct opt *options; /* may be NULL */
+    size_t opts_size;          /* of the options struct; 0: none */
+    void (*defaults)(void *opts); /* may be NULL: all zero */
+    int min_args, max_args;
+    bool no_config; /* runs without reading the configuration */
+    int (*run)(struct cmd *c, struct err *e);
+};
+
+extern const struct command cmd_produce, cmd_ingest, cmd_silver, cmd_gold, cmd_load, cmd_run, cmd_up, cmd_status,
+    cmd_reconcile, cmd_sql, cmd_table, cmd_config, cmd_doctor, cmd_version, cmd_docs;
+
+/* All verbs, NULL-terminated, in the order of --help. */
+extern const struct command *const commands[];
+
+/* The options in front of the verb. */
+struct global_opts {
+    const char *file;
+    struct opt_list set;
+    bool help, version, log_json;
+};
+extern const struct opt global_options[];
+
+void help_program(struct buf *out);
+void help_command(const struct command *c, struct buf *out);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* doctor: tries every part as it will be used, and says what is wrong and what to do. */
+#include <sys/statvfs.h>
+
+#include "base/util.h"
+#include "cmd/cmd.h"
+#include "cmd/parts.h"
+#include "flow/lake.h"
+
+struct doctor {
+    const struct config *cfg;
+    int first_code; /* of the first part that failed */
+    struct err first;
+};
+
+static void report(struct doctor *d, const char *what, int r, const struct err *e, const char *good) {
+    if (r == 0) {
+        printf("ok    %-10s %s\n", what, good);
+        return;
+    }
+    printf("WRONG %-10s %s\n", what, e->msg);
+    if (e->hint[0])
+        printf("                 HINT: %s\n", e->hint);
+    if (!d->first_code) {
+        d->first_code = r;
+        d->first = *e;
+    }
+}
+
+static char *masked(const struct config *cfg, enum config_id id) {
+    return url_mask(config_text(cfg, id));
+}
+
+static void try_stream(struct doctor *d) {
+    struct err e = {0};
+    struct parts p = {0};
+    struct position *ends = NULL;
+    size_t n = 0;
+    int r = parts_open(d->cfg, PART_STREAM, &p, &e);
+    if (r == 0)
+        r = stream_ends(p.s, &ends, &n, &e);
+    char *url = masked(d->cfg, CFG_STREAM_URL);
+    char *good = xasprintf("%s, topic '%s', %zu partitions", url, config_text(d->cfg, CFG_STREAM_TOPIC), n);
+    report(d, "stream", r, &e, good);
+    free(good);
+    free(url);
+    free(ends);
+    parts_close(&p);
+}
+
+/* Put-if-absent is what exactly-once stands on: the second put must be refused. */
+static int try_put(struct storage *st, struct err *e) {
+    char uuid[UUID_TEXT];
+    uuid_make(uuid);
+    char *path = xasprintf("_doctor-%s", uuid);
+    int r = storage_put_new(st, path, "1", 1, e);
+    if (r == 0) {
+        int again = storage_put_new(st, path, "2", 1, e);
+        if (again == 0)
+            r = err_set(e, ERR_STORAGE, "%s: put-if-absent overwrites: two writers would lose commits", st->url);
+        else if (again != ERR_EXISTS)
+            r = again;
+        struct err ignored;
+        storage_remove(st, path, &ignored);
+    }
+    free(path);
+    return r;
+}
+
+static void try_lake(struct doctor *d) {
+    struct err e = {0};
+    struct parts p = {0};
+    struct lake l = {0};
+    int r = parts_open(d->cfg, PART_LAKE, &p, &e);
+    if (r == 0)
+        r = try_put(p.st, &e);
+    if (r == 0)
+        r = lake_open(&l, p.st, NULL, &e);
+    char *url = masked(d->cfg, CFG_LAKE_URL);
+    char *good = xasprintf("%s: writable, put-if-absent works, tables readable", url);
+    report(d, "lake", r, &e, good);
+    free(good);
+    free(url);
+    lake_close(&l);
+    parts_close(&p);
+}
+
+static int ignore_row(void *arg, const char *const *values, size_t n, struct err *e) {
+    (void)arg;
+    (void)values;
+    (void)n;
+    (void)e;
+    return 0;
+}
+
+static void try_engine(struct doctor *d) {
+    struct err e = {0};
+    struct parts p = {0};
+    int r = parts_open(d->cfg, PART_LAKE | PART_ENGINE, &p, &e);
+    const struct engine_rows rows = {.row = ignore_row};
+    if (r == 0)
+        r = engine_query(p.en, p.st, NULL, 0, "SELECT 1", false, &rows, &e);
+    report(d, "engine", r, &e, config_text(d->cfg, CFG_ENGINE_URL));
+    parts_close(&p);
+}
+
+static void try_sink(struct doctor *d) {
+    struct err e = {0};
+    struct parts p = {0};
+    struct sink_watermark mark;
+    int r = parts_open(d->cfg, PART_SINK, &p, &e);
+    if (r == 0)
+        r = sink_prepare(p.sk, &sink_clickstream_metrics, &mark, &e);
+    char *url = masked(d->cfg, CFG_SINK_URL);
+    report(d, "sink", r, &e, url);
+    free(url);
+    parts_close(&p);
+}
+
+static void try_disk(void) {
+    struct statvfs v;
+    if (statvfs(".", &v) != 0)
+        return;
+    double gib = (double)v.f_bavail * (double)v.f_frsize / (1024.0 * MIB);
+    printf("%s  %-10s %.1f GiB free in the working folder\n", gib < 1 ? "low " : "ok  ", "disk", gib);
+}
+
+static int run(struct cmd *c, struct err *e) {
+    struct doctor d = {.cfg = c->cfg};
+    try_stream(&d);
+    try_lake(&d);
+    try_engine(&d);
+    try_sink(&d);
+    try_disk();
+    if (!d.first_code)
+        return 0;
+    *e = d.first;
+    return d.first_code;
+}
+
+const struct command cmd_doctor = {
+    .name = "doctor",
+    .operands = "",
+    .summary = "Try every part as it will be used; say what is wrong.",
+    .run = run,
+};

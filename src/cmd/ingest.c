@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/ingest.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "cmd/cmd.h"
+#include "cmd/parts.h"
+
+struct ingest_opts {
+    bool once, json;
+};
+
+static const struct opt options[] = {
+    {"once", NULL, OPT_FLAG, offsetof(struct ingest_opts, once), "Stop when the end offsets seen at the start are reached.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct ingest_opts, json), "Print the result as JSON.", 0, 0},
+    {0},
+};
+
+static void show_progress(void *arg, const struct ingest_result *sum) {
+    progress_update(arg, sum->records);
+}
+
+static void print_result(const struct ingest_result *r, double seconds, bool as_json) {
+    if (!as_json) {
+        printf("ingest: %lld records, %lld rejected, %lld commits in %.1f s\n", (long long)r->records,
+               (long long)r->rejected, (long long)r->commits, seconds);
+        return;
+    }
+    struct buf b = BUF_INIT(4096);
+    struct json_out o = {.b = &b};
+    json_obj(&o, NULL);
+    json_put_int(&o, "records", r->records);
+    json_put_int(&o, "events", r->events);
+    json_put_int(&o, "rejected", r->rejected);
+    json_put_int(&o, "bytes", r->bytes);
+    json_put_int(&o, "commits", r->commits);
+    json_put_int(&o, "files", r->files);
+    json_put_int(&o, "conflicts", r->conflicts);
+    json_put_double(&o, "seconds", seconds);
+    json_obj_end(&o);
+    puts(buf_str(&b));
+    buf_release(&b);
+}
+
+static int run(struct cmd *c, struct err *e) {
+    const struct ingest_opts *opts = c->opts;
+    struct parts p;
+    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE, &p, e);
+    if (r < 0)
+        return r;
+    struct progress progress;
+    progress_start(&progress, "ingest", "records", 0);
+    struct ingest_options o = parts_ingest_options(c->cfg);
+    o.once = opts->once;
+    o.on_commit = show_progress;
+    o.arg = &progress;
+    struct ingest_result res = {0};
+    int64_t start = clock_mono_ns();
+    r = flow_ingest(p.s, p.st, &o, &res, e);
+    progress_end(&progress);
+    if (r == 0 || r == ERR_STOPPED)
+        print_result(&res, (double)(clock_mono_ns() - start) / 1e9, opts->json);
+    parts_close(&p);
+    return r;
+}
+
+const struct command cmd_ingest = {
+    .name = "ingest",
+    .operands = "",
+    .summary = "Stream to bronze: every record, exactly once.",
+    .about = "Runs until it is stopped (SIGTERM or SIGINT finish the open batch), or with --once until what was in\n"
+             "the stream at the start has been read. Rejected records are kept in bronze with the reason.",
+    .options = options,
+    .opts_size = sizeof(struct ingest_opts),
+    .run = run,
+};

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/out.h"
+
+#include "base/json.h"
+
+void out_columns(struct out_table *t, const char *const *names, const bool *number, size_t n) {
+    t->names = xcalloc(n, sizeof *t->names);
+    t->number = xcalloc(n, sizeof *t->number);
+    t->n_columns = n;
+    for (size_t i = 0; i < n; i++) {
+        t->names[i] = xstrdup(names[i]);
+        t->number[i] = number && number[i];
+    }
+}
+
+void out_row(struct out_table *t, const char *const *values) {
+    if (t->n_cells + t->n_columns > t->cap_cells) {
+        t->cap_cells = MAX(2 * t->cap_cells, 64 * t->n_columns);
+        t->cells = xrealloc(t->cells, t->cap_cells * sizeof *t->cells);
+    }
+    for (size_t i = 0; i < t->n_columns; i++)
+        t->cells[t->n_cells++] = values[i] ? xstrdup(values[i]) : NULL;
+}
+
+/* Columns on the screen that a UTF-8 text takes, about: one a code point. */
+static int width(const char *s) {
+    int n = 0;
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xC0) != 0x80;
+    return n;
+}
+
+/* A cell must not move the cursor: control characters are shown as '?'. */
+static void print_cell(const char *s, int pad, bool right) {
+    if (right)
+        printf("%*s", pad, "");
+    for (; *s; s++)
+        putchar((unsigned char)*s < 0x20 || *s == 0x7F ? '?' : *s);
+    if (!right)
+        printf("%*s", pad, "");
+}
+
+static void print_line(const struct out_table *t, char *const *cells, const int *widths) {
+    for (size_t i = 0; i < t->n_columns; i++) {
+        const char *s = cells[i] ? cells[i] : "";
+        bool last = i + 1 == t->n_columns && !t->number[i];
+        print_cell(s, last ? 0 : widths[i] - width(s), t->number[i]);
+        fputs(i + 1 == t->n_columns ? "\n" : "  ", stdout);
+    }
+}
+
+static void print_text(const struct out_table *t) {
+    int *widths = xcalloc(t->n_columns, sizeof *widths);
+    for (size_t i = 0; i < t->n_columns; i++)
+        widths[i] = width(t->names[i]);
+    for (size_t i = 0; i < t->n_cells; i++)
+        if (t->cells[i])
+            widths[i % t->n_columns] = MAX(widths[i % t->n_columns], width(t->cells[i]));
+    print_line(t, t->names, widths);
+    for (size_t i = 0; i < t->n_cells; i += t->n_columns)
+        print_line(t, t->cells + i, widths);
+    free(widths);
+}
+
+static void print_json(const struct out_table *t) {
+    struct buf line = BUF_INIT((size_t)1 << 30);
+    fputs("[", stdout);
+    for (size_t i = 0; i < t->n_cells; i += t->n_columns) {
+        struct json_out o = {.b = &line};
+        buf_reset(&line);
+        json_obj(&o, NULL);
+        for (size_t k = 0; k < t->n_columns; k++) {
+            const char *cell = t->cells[i + k];
+            if (cell && t->number[k])
+                json_put_raw(&o, t->names[k], cell);
+            else
+                json_put(&o, t->names[k], cell);
+        }
+        json_obj_end(&o);
+        printf("%s\n%s", i ? "," : "", buf_str(&line));
+    }
+    fputs("\n]\n", stdout);
+    buf_release(&line);
+}
+
+void out_print(const struct out_table *t, bool as_json) {
+    if (as_json)
+        print_json(t);
+    else if (t->n_columns)
+        print_text(t);
+}
+
+void out_release(struct out_table *t) {
+    for (size_t i = 0; i < t->n_columns; i++)
+        free(t->names[i]);
+    for (size_t i = 0; i < t->n_cells; i++)
+        free(t->cells[i]);
+    free(t->names);
+    free(t->number);
+    free(t->cells);
+    *t = (struct out_table){0};
+}
+
+void out_thousands(int64_t v, char out[32]) {
+    char digits[32];
+    int n = snprintf(digits, sizeof digits, "%lld", (long long)(v < 0 ? -v : v)), at = 0;
+    if (v < 0)
+        out[at++] = '-';
+    for (int i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0)
+            out[at++] = ',';
+        out[at++] = digits[i];
+    }
+    out[at] = '\0';
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/parts.h"
+
+#include "flow/retry.h"
+
+int parts_open_stream(const struct config *cfg, void (*on_ack)(void *arg, const struct ack *a), void *ack_arg,
+                      struct stream **ret, struct err *e) {
+    struct stream_options o = {.topic = config_text(cfg, CFG_STREAM_TOPIC),
+                               .app = config_text(cfg, CFG_STREAM_APP),
+                               .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS),
+                               .on_ack = on_ack,
+                               .ack_arg = ack_arg};
+    return stream_open(config_text(cfg, CFG_STREAM_URL), &o, ret, e);
+}
+
+static int open_engine(const struct config *cfg, struct engine **ret, struct err *e) {
+    struct engine_options o = {.threads = (int)config_int(cfg, CFG_ENGINE_THREADS),
+                               .memory_bytes = config_int(cfg, CFG_ENGINE_MEMORY),
+                               .temp_dir = config_text(cfg, CFG_ENGINE_TEMP_DIR)};
+    return engine_open(config_text(cfg, CFG_ENGINE_URL), &o, ret, e);
+}
+
+static int open_sink(const struct config *cfg, struct sink **ret, struct err *e) {
+    int64_t timeout = config_int(cfg, CFG_SINK_TIMEOUT);
+    struct sink_options o = {.timeout_ms = (int)timeout};
+    struct retry again = retry_start(timeout);
+    int r;
+    do
+        r = sink_open(config_text(cfg, CFG_SINK_URL), &o, ret, e);
+    while (r < 0 && retry_pause(&again, e));
+    return r;
+}
+
+int parts_open(const struct config *cfg, int flags, struct parts *ret, struct err *e) {
+    struct parts p = {0};
+    int r = 0;
+    if (flags & PART_STREAM)
+        r = parts_open_stream(cfg, NULL, NULL, &p.s, e);
+    if (r == 0 && (flags & PART_LAKE))
+        r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
+    if (r == 0 && (flags & PART_ENGINE))
+        r = open_engine(cfg, &p.en, e);
+    if (r == 0 && (flags & PART_SINK))
+        r = open_sink(cfg, &p.sk, e);
+    if (r < 0)
+        parts_close(&p);
+    else
+        *ret = p;
+    return r;
+}
+
+void parts_close(struct parts *p) {
+    sink_free(p->sk);
+    engine_free(p->en);
+    storage_free(p->st);
+    stream_free(p->s);
+    *p = (struct parts){0};
+}
+
+struct ingest_options parts_ingest_options(const struct config *cfg) {
+    return (struct ingest_options){.app = config_text(cfg, CFG_STREAM_APP),
+                                   .threads = (int)config_int(cfg, CFG_INGEST_THREADS),
+                                   .batch_rows = config_int(cfg, CFG_INGEST_BATCH_ROWS),
+                                   .batch_bytes = config_int(cfg, CFG_INGEST_BATCH_BYTES),
+                                   .batch_age_ms = config_int(cfg, CFG_INGEST_BATCH_AGE),
+                                   .keep_raw = config_int(cfg, CFG_INGEST_KEEP_RAW),
+                                   .zstd_level = (int)config_int(cfg, CFG_INGEST_ZSTD_LEVEL),
+                                   .timeout_ms = config_int(cfg, CFG_STREAM_TIMEOUT)};
+}
+
+struct run_options parts_run_options(const struct config *cfg) {
+    return (struct run_options){.silver_batch_rows = config_int(cfg, CFG_SILVER_BATCH_ROWS),
+                                .retries = config_int(cfg, CFG_RUN_RETRIES),
+                                .retry_delay_ms = config_int(cfg, CFG_RUN_RETRY_DELAY),
+                                .sink_url = config_text(cfg, CFG_SINK_URL),
+                                .sink_timeout_ms = config_int(cfg, CFG_SINK_TIMEOUT)};
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts a verb works with, opened as the configuration says. The steps never see which driver
+ * is behind one.
+ */
+#ifndef CM_CMD_PARTS_H
+#define CM_CMD_PARTS_H
+
+#include "base/config.h"
+#include "engine/engine.h"
+#include "flow/ingest.h"
+#include "flow/run.h"
+#include "sink/sink.h"
+#include "storage/storage.h"
+#include "stream/stream.h"
+
+struct parts {
+    struct stream *s;
+    struct storage *st;
+    struct engine *en;
+    struct sink *sk;
+};
+
+enum parts_flags { PART_STREAM = 1, PART_LAKE = 2, PART_ENGINE = 4, PART_SINK = 8 };
+
+int parts_open(const struct config *cfg, int flags, struct parts *ret, struct err *e);
+void parts_close(struct parts *p);
+
+/* A stream with an ack function: for produce. */
+int parts_open_stream(const struct config *cfg, void (*on_ack)(void *arg, const struct ack *a), void *ack_arg,
+                      struct stream **ret, struct err *e);
+
+struct ingest_options parts_ingest_options(const struct config *cfg);
+struct run_options parts_run_options(const struct config *cfg);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/status.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cmd/cmd.h"
+#include "cmd/out.h"
+#include "cmd/parts.h"
+
+struct status_opts {
+    bool as_json;
+};
+
+static const struct opt options[] = {
+    {"json", NULL, OPT_FLAG, offsetof(struct status_opts, as_json), "Print the result as JSON.", 0, 0},
+    {0},
+};
+
+static void print_layers(const struct status *s) {
+    static const char *const names[] = {"table", "version", "rows", "files", "bytes", "behind", "last commit"};
+    static const bool numbers[] = {false, true, true, true, true, true, false};
+    struct out_table t = {0};
+    out_columns(&t, names, numbers, ARRAY_LEN(names));
+    for (size_t i = 0; i < ARRAY_LEN(s->layers); i++) {
+        const struct layer_status *l = &s->layers[i];
+        char version[32], rows[32], files[32], bytes[32], late[32], at[TIME_TEXT] = "never";
+        out_thousands(l->version, version);
+        out_thousands(l->rows, rows);
+        out_thousands(l->files, files);
+        out_thousands(l->bytes, bytes);
+        out_thousands(l->behind, late);
+        if (l->committed_ms)
+            time_format_ms(l->committed_ms * 1000, at);
+        const char *row[] = {l->table, l->version < 0 ? "-" : version, rows, files, bytes, late, at};
+        out_row(&t, row);
+    }
+    out_print(&t, false);
+    out_release(&t);
+}
+
+static void print_text(const struct status *s) {
+    for (size_t i = 0; i < s->n_partitions; i++)
+        printf("partition %d: bronze is at %lld of %lld\n", s->partitions[i].partition, (long long)s->partitions[i].position,
+               (long long)s->partitions[i].end);
+    printf("lag: %lld records\n", (long long)s->lag);
+    print_layers(s);
+    printf("events %lld = rejected %lld + duplicates %lld + conflicts %lld + silver rows %lld%s\n", (long long)s->events,
+           (long long)s->rejected, (long long)s->duplicates, (long long)s->conflicts, (long long)s->layers[1].rows,
+           s->layers[1].behind ? " + pending" : "");
+    if (s->sink_version < 0)
+        printf("sink: %s\n", s->sink_is_current ? "nothing to load yet" : "nothing loaded yet");
+    else
+        printf("sink: shows gold version %lld%s\n", (long long)s->sink_version, s->sink_is_current ? ", current" : ", behind");
+}
+
+static void put_partitions(struct json_out *o, const struct status *s) {
+    json_arr(o, "partitions");
+    for (size_t i = 0; i < s->n_partitions; i++) {
+        json_obj(o, NULL);
+        json_put_int(o, "partition", s->partitions[i].partition);
+        json_put_int(o, "position", s->partitions[i].position);
+        json_put_int(o, "end", s->partitions[i].end);
+        json_obj_end(o);
+    }
+    json_arr_end(o);
+}
+
+static void put_layers(struct json_out *o, const struct status *s) {
+    json_arr(o, "layers");
+    for (size_t i = 0; i < ARRAY_LEN(s->layers); i++) {
+        const struct layer_status *l = &s->layers[i];
+        json_obj(o, NULL);
+        json_put(o, "table", l->table);
+        json_put_int(o, "version", l->version);
+        json_put_int(o, "rows", l->rows);
+        json_put_int(o, "files", l->files);
+        json_put_int(o, "bytes", l->bytes);
+        json_put_int(o, "behind", l->behind);
+        json_put_int(o, "committed_ms", l->committed_ms);
+        json_obj_end(o);
+    }
+    json_arr_end(o);
+}
+
+static void print_json(const struct status *s) {
+    struct buf b = BUF_INIT(16 << 20);
+    struct json_out o = {.b = &b};
+    json_obj(&o, NULL);
+    json_put_int(&o, "lag", s->lag);
+    put_partitions(&o, s);
+    put_layers(&o, s);
+    json_put_int(&o, "events", s->events);
+    json_put_int(&o, "rejected", s->rejected);
+    json_put_int(&o, "duplicates", s->duplicates);
+    json_put_int(&o, "conflicts", s->conflicts);
+    json_put_int(&o, "sink_version", s->sink_version);
+    json_put_bool(&o, "sink_is_current", s->sink_is_current);
+    json_obj_end(&o);
+    puts(buf_str(&b));
+    buf_release(&b);
+}
+
+static int run(struct cmd *c, struct err *e) {
+    struct parts p;
+    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_SINK, &p, e);
+    if (r < 0)
+        return r;
+    struct status s = {0};
+    r = flow_status(p.s, config_text(c->cfg, CFG_STREAM_APP), p.st, p.sk, &s, e);
+    if (r == 0 && ((const struct status_opts *)c->opts)->as_json)
+        print_json(&s);
+    else if (r == 0)
+        print_text(&s);
+    status_release(&s);
+    parts_close(&p);
+    return r;
+}
+
+const struct command cmd_status = {
+    .name = "status",
+    .operands = "",
+    .summary = "Where each layer stands: positions, lag, counts.",
+    .options = options,
+    .opts_size = sizeof(struct status_opts),
+    .run = run,
+};

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* silver, gold and load: one step once. Nothing to do, or nothing there yet, is success. */
+#include "base/json.h"
+#include "cmd/cmd.h"
+#include "cmd/parts.h"
+
+struct step_opts {
+    bool json;
+};
+
+static const struct opt options[] = {
+    {"json", NULL, OPT_FLAG, offsetof(struct step_opts, json), "Print the result as JSON.", 0, 0},
+    {0},
+};
+
+struct number {
+    const char *name;
+    int64_t value;
+};
+
+static void print_numbers(const char *step, const struct number *v, size_t n, bool as_json) {
+    struct buf b = BUF_INIT(4096);
+    struct json_out o = {.b = &b};
+    if (as_json)
+        json_obj(&o, NULL);
+    else
+        buf_addf(&b, "%s:", step);
+    for (size_t i = 0; i < n; i++)
+        if (as_json)
+            json_put_int(&o, v[i].name, v[i].value);
+        else
+            buf_addf(&b, "%s %s %lld", i ? "," : "", v[i].name, (long long)v[i].value);
+    if (as_json)
+        json_obj_end(&o);
+    puts(buf_str(&b));
+    buf_release(&b);
+}
+
+static int run_silver(struct cmd *c, struct err *e) {
+    struct parts p;
+    int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
+    if (r < 0)
+        return r;
+    struct silver_result s = {0};
+    r = flow_silver(p.st, p.en, config_int(c->cfg, CFG_SILVER_BATCH_ROWS), &s, e);
+    const struct number v[] = {{"commits", s.commits},       {"events", s.events},       {"rejected", s.rejected},
+                               {"duplicates", s.duplicates}, {"conflicts", s.conflicts}, {"rows", s.rows}};
+    if (r == 0)
+        print_numbers("silver", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
+    parts_close(&p);
+    return r;
+}
+
+static int run_gold(struct cmd *c, struct err *e) {
+    struct parts p;
+    int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
+    if (r < 0)
+        return r;
+    struct gold_result g = {0};
+    r = flow_gold(p.st, p.en, &g, e);
+    const struct number v[] = {{"commits", g.commits}, {"dates", g.dates}, {"rows", g.rows}};
+    if (r == 0)
+        print_numbers("gold", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
+    parts_close(&p);
+    return r;
+}
+
+static int run_load(struct cmd *c, struct err *e) {
+    struct parts p;
+    int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
+    if (r < 0)
+        return r;
+    struct load_result l = {0};
+    struct run_options o = parts_run_options(c->cfg);
+    r = flow_run_load(p.st, p.en, &o, &l, e);
+    const struct number v[] = {{"loads", l.loads},       {"dates", l.dates},         {"rows", l.rows},
+                               {"upserted", l.upserted}, {"unchanged", l.unchanged}, {"deleted", l.deleted}};
+    if (r == 0)
+        print_numbers("load", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
+    parts_close(&p);
+    return r;
+}
+
+const struct command cmd_silver = {
+    .name = "silver",
+    .operands = "",
+    .summary = "Bronze to silver: clean, each event once.",
+    .options = options,
+    .opts_size = sizeof(struct step_opts),
+    .run = run_silver,
+};
+
+const struct command cmd_gold = {
+    .name = "gold",
+    .operands = "",
+    .summary = "Silver to gold: the metrics of the days that changed.",
+    .options = options,
+    .opts_size = sizeof(struct step_opts),
+    .run = run_gold,
+};
+
+const struct command cmd_load = {
+    .name = "load",
+    .operands = "",
+    .summary = "Gold to the sink: the days that changed, in one transaction.",
+    .options = options,
+    .opts_size = sizeof(struct step_opts),
+    .run = run_load,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Engines turn files into files; only src/table decides what is in a table. An engine is given
+ * lists of input files and models (each one SELECT) and writes new Parquet files under unique
+ * names; it returns their names, sizes, row counts and statistics. It never writes to a log, so a
+ * crashed engine leaves unreferenced files and nothing else.
+ *
+ * The same job can be done by DuckDB inside the program or by an engine in another process (Spark)
+ * that reads and writes the lake by URL: nothing in a job is a pointer into this process but text.
+ * Models are written in the SQL both understand (docs/decisions, facts of the dialects in sql/README.md).
+ *
+ * Errors: ERR_ENGINE (a statement failed: names the model and the engine's message), ERR_STORAGE.
+ */
+#ifndef CM_ENGINE_ENGINE_H
+#define CM_ENGINE_ENGINE_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/schema.h"
+#include "storage/storage.h"
+
+/* A view the SELECTs can name: some files of a table, with all the table's columns. No files: an empty view. */
+struct engine_input {
+    const char *view; /* "bronze_new" or "silver.events" (schema.name) */
+    const struct table_def *def;
+    const struct table_files *files;
+};
+
+/* An intermediate result later SELECTs can name. */
+struct engine_stage {
+    const char *name;
+    const char *sql;
+    bool keep; /* used more than once: compute it once */
+};
+
+struct engine_job {
+    const char *what; /* for messages: "silver" */
+    const struct engine_input *inputs;
+    size_t n_inputs;
+    const struct engine_stage *stages; /* in order; each may name the inputs and the stages before it */
+    size_t n_stages;
+    const char *select;            /* the rows to write; columns by name as in output, in any order */
+    const struct table_def *output; /* where they go; NULL: no rows are written */
+    const char *counters;          /* SELECT of one row of numbers (NULL = 0), named; may be NULL */
+};
+
+struct engine_counter {
+    char *name;
+    int64_t value;
+};
+
+struct engine_result {
+    struct table_files files; /* published in the output table's folder; empty files are not written */
+    struct engine_counter *counters;
+    size_t n_counters;
+};
+void engine_result_release(struct engine_result *r);
+int64_t engine_counter(const struct engine_result *r, const char *name); /* 0 if absent */
+
+/* Query results row by row, values as text (NULL pointer: NULL), doubles in their shortest form. */
+struct engine_rows {
+    /* Once, before the rows. */
+    int (*header)(void *arg, const char *const *names, const char *const *types, size_t n, struct err *e);
+    int (*row)(void *arg, const char *const *values, size_t n, struct err *e);
+    void *arg;
+};
+
+struct engine;
+
+struct engine_ops {
+    const char *scheme; /* "duckdb" */
+    int (*run)(struct engine *en, struct storage *st, const struct engine_job *job, struct engine_result *ret,
+               struct err *e);
+    int (*query)(struct engine *en, struct storage *st, const struct engine_input *inputs, size_t n_inputs,
+                 const char *sql, bool untrusted, const struct engine_rows *rows, struct err *e);
+    void (*free)(struct engine *en);
+};
+
+struct engine {
+    const struct engine_ops *ops;
+};
+
+struct engine_options {
+    int threads;          /* >= 1 */
+    int64_t memory_bytes; /* limit of the engine's own buffers */
+    const char *temp_dir; /* spilled data; made if missing, inside the data folder */
+};
+
+/* Opens by URL: duckdb. */
+int engine_open(const char *url, const struct engine_options *o, struct engine **ret, struct err *e);
+
+static inline int engine_run(struct engine *en, struct storage *st, const struct engine_job *job,
+                             struct engine_result *ret, struct err *e) {
+    return en->ops->run(en, st, job, ret, e);
+}
+/*
+ * Runs one SELECT over the inputs. untrusted: the user's own SQL; it may read the views and
+ * nothing else on this machine (no other files, no extensions, no settings).
+ */
+static inline int engine_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
+                               size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
+                               struct err *e) {
+    return en->ops->query(en, st, inputs, n_inputs, sql, untrusted, rows, e);
+}
+static inline void engine_free(struct engine *en) {
+    if (en)
+        en->ops->free(en);
+}
+static inline void engine_freep(struct engine **en) {
+    engine_free(*en);
+}
+
+#endif

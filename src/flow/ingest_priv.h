@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the three stages of ingest share. Units travel poll -> decode -> write and, empty again,
+ * back to poll: their number bounds the memory. Each carries its sequence number; the writer puts
+ * them back in order.
+ */
+#ifndef CM_FLOW_INGEST_PRIV_H
+#define CM_FLOW_INGEST_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/queue.h"
+#include "flow/ingest.h"
+#include "parquet/bronze.h"
+#include "table/table.h"
+
+enum {
+    SPAN_RECORDS = 64 * 1024,   /* a unit becomes one row group (one a day) */
+    SPAN_BYTES = 16 * MIB,
+    MAX_INFLIGHT = 64,
+};
+
+enum unit_kind {
+    UNIT_SPAN,
+    UNIT_ASSIGN, /* partitions became ours: the writer answers with their positions */
+    UNIT_REVOKE, /* partitions go away: the writer answers when nothing of them is open */
+    UNIT_END,    /* the poll thread is done, or failed (ingest.poll_err) */
+};
+
+/* What a span holds of one partition. */
+struct range {
+    int32_t partition;
+    int64_t start, next; /* offsets, next exclusive */
+};
+
+struct piece {
+    int32_t day; /* ingest_date */
+    struct bronze_encoded *en;
+};
+
+struct unit {
+    enum unit_kind kind;
+    uint64_t seq;
+    unsigned generation;
+    bool ends_batch;
+    /* UNIT_SPAN: filled by poll */
+    struct span *span;
+    struct range *ranges;
+    size_t n_ranges, cap_ranges;
+    /* filled by decode */
+    struct piece *pieces;
+    size_t n_pieces, cap_pieces;
+    int64_t rejected;
+    /* UNIT_ASSIGN, UNIT_REVOKE */
+    int32_t *partitions;
+    size_t n_partitions;
+    bool lost;
+};
+
+/* One partition as the writer knows it. */
+struct partition_state {
+    int32_t partition;
+    int64_t committed; /* the table's txn, -1: none */
+    int64_t next;      /* what the open batch reaches */
+    bool in_batch;
+};
+
+struct ingest {
+    struct stream *s; /* the poll thread's */
+    struct storage *st;
+    const struct ingest_options *o;
+    struct queue *to_decode; /* poll -> decode */
+    struct queue *to_write;  /* decode -> write */
+    struct queue *free_units; /* write -> poll */
+    struct unit *units;
+    size_t n_units;
+    int decoders_left;
+    pthread_mutex_t lock; /* guards reply, decoders_left */
+    pthread_cond_t replied;
+    struct position *reply; /* writer -> poll: where to read, one per asked partition */
+    bool reply_ready;
+    atomic_uint generation; /* raised by the writer when positions must be read again */
+    atomic_bool failed;
+    struct err poll_err;
+    bool stopped_early;
+};
+
+/* Thread bodies; arg: struct ingest. */
+void *ingest_poll_thread(void *arg);
+void *ingest_decode_thread(void *arg);
+
+#endif

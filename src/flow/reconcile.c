@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/reconcile.h"
+
+#include "flow/dates.h"
+#include "flow/lake.h"
+#include "flow/reconcile_sink.h"
+
+struct reconcile {
+    struct lake lake;
+    struct sink *sk;
+    struct reconcile_result *res;
+};
+
+static void check(struct reconcile *rc, const char *name, bool ok, char *detail) {
+    struct reconcile_result *res = rc->res;
+    res->v = xrealloc(res->v, (res->n + 1) * sizeof *res->v);
+    res->v[res->n++] = (struct reconcile_check){xstrdup(name), ok, detail};
+    res->ok = res->ok && ok;
+}
+
+static void check_equal(struct reconcile *rc, const char *name, const char *left, int64_t l, const char *right, int64_t r) {
+    check(rc, name, l == r, xasprintf("%s %lld, %s %lld", left, (long long)l, right, (long long)r));
+}
+
+/* --- bronze: every record read is there, once --- */
+
+struct positions {
+    int64_t sum; /* of the next offsets: the local stream counts from 0 without holes */
+    int clusters;
+    char first_prefix[512];
+};
+
+/* "<app>/<cluster>/<topic>/<partition>": the part before the topic names the cluster. */
+static int note_position(void *arg, const char *app_id, int64_t version) {
+    struct positions *p = arg;
+    const char *slash = strchr(app_id, '/');
+    const char *second = slash ? strchr(slash + 1, '/') : NULL;
+    size_t n = second ? (size_t)(second - app_id) : strlen(app_id);
+    if (p->clusters == 0 && n < sizeof p->first_prefix) {
+        memcpy(p->first_prefix, app_id, n);
+        p->clusters = 1;
+    } else if (strncmp(p->first_prefix, app_id, n) != 0) {
+        p->clusters++;
+    }
+    p->sum += version;
+    return 0;
+}
+
+static int check_bronze(struct reconcile *rc, struct err *e) {
+    struct lake *l = &rc->lake;
+    int64_t records, events, rejected, data[3];
+    int r = lake_sum_metric(l->bronze, "records", table_version(l->bronze), &records, e);
+    if (r == 0)
+        r = lake_sum_metric(l->bronze, "events", table_version(l->bronze), &events, e);
+    if (r == 0)
+        r = lake_sum_metric(l->bronze, "rejected", table_version(l->bronze), &rejected, e);
+    if (r == 0)
+        r = lake_counts(l,
+                        "SELECT count(*), count(reject_reason), count(DISTINCT (source_topic, source_partition,"
+                        " source_offset, source_index, received_at)) FROM bronze.events",
+                        data, 3, e);
+    if (r < 0)
+        return r;
+    struct positions pos = {0};
+    table_txn_each(l->bronze, "", note_position, &pos);
+    check_equal(rc, "bronze.records", "records read", records, "up to the positions reached", pos.sum);
+    check_equal(rc, "bronze.events", "rows committed", events, "rows there", data[0]);
+    check_equal(rc, "bronze.rejected", "rejects committed", rejected, "rejects there", data[1]);
+    check_equal(rc, "bronze.once", "rows", data[0], "positions", data[2]);
+    return 0;
+}
+
+static int check_gaps(struct reconcile *rc, struct err *e) {
+    char *where[4];
+    int r = lake_one_row(&rc->lake,
+                         "SELECT count(*), min(source_topic), min(source_partition), min(low) FROM (SELECT source_topic,"
+                         " source_partition, min(source_offset) AS low, max(source_offset) AS high,"
+                         " count(DISTINCT source_offset) AS n FROM bronze.events GROUP BY ALL)"
+                         " WHERE high - low + 1 <> n OR low <> 0",
+                         where, 4, e);
+    if (r < 0)
+        return r;
+    bool ok = strcmp(where[0], "0") == 0;
+    check(rc, "bronze.gaps", ok,
+          ok ? xstrdup("offsets of every partition without a gap from 0")
+             : xasprintf("%s partitions with a gap, first: topic %s partition %s", where[0], where[1], where[2]));
+    for (size_t i = 0; i < ARRAY_LEN(where); i++)
+        free(where[i]);
+    return 0;
+}
+
+/* --- silver: bronze = silver + duplicates + conflicts + rejects --- */
+
+static int count_add(void *arg, const struct table_entry *en, struct err *e) {
+    (void)e;
+    for (size_t i = 0; i < en->add.n; i++)
+        *(int64_t *)arg += MAX(en->add.v[i].rows, 0);
+    return 0;
+}
+
+static int silver_metrics(struct reconcile *rc, int64_t out[5], struct err *e) {
+    static const char *const names[5] = {"events", "rejected", "duplicates", "conflicts", "rows"};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(names); i++)
+        r = lake_sum_metric(rc->lake.silver, names[i], table_version(rc->lake.silver), &out[i], e);
+    return r;
+}
+
+static int check_silver(struct reconcile *rc, struct err *e) {
+    struct lake *l = &rc->lake;
+    int64_t m[5] = {0}, data[2], bronze_rows, bronze_keys, consumed = -1;
+    int r = silver_metrics(rc, m, e);
+    if (r == 0)
+        r = lake_counts(l, "SELECT count(*), count(DISTINCT event_key) FROM silver.events", data, 2, e);
+    if (r == 0)
+        r = lake_counts(l, "SELECT count(*) FROM bronze.events", &bronze_rows, 1, e);
+    if (r < 0)
+        return r;
+    char *app_id = table_id(l->bronze) ? xasprintf("silver/%s", table_id(l->bronze)) : NULL;
+    if (app_id)
+        consumed = table_txn(l->silver, app_id);
+    free(app_id);
+    r = table_each_entry(l->bronze, consumed, table_version(l->bronze), count_add, &rc->res->pending_bronze, e);
+    if (r < 0)
+        return r;
+    check_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze, "rows accounted for", m[0]);
+    check_equal(rc, "silver.sum", "rows read", m[0], "silver + duplicates + conflicts + rejects",
+                m[1] + m[2] + m[3] + m[4]);
+    check_equal(rc, "silver.rows", "rows committed", m[4], "rows there", data[0]);
+    check_equal(rc, "silver.once", "rows", data[0], "event keys", data[1]);
+    if (rc->res->pending_bronze > 0)
+        return 0;
+    r = lake_counts(l, "SELECT count(DISTINCT event_key) FROM bronze.events WHERE reject_reason IS NULL", &bronze_keys, 1, e);
+    if (r == 0)
+        check_equal(rc, "silver.keys", "event keys in bronze", bronze_keys, "in silver", data[1]);
+    return r;
+}
+
+/* --- gold: silver with a category = gold --- */
+
+static int pending_dates(struct reconcile *rc, struct dates *d, struct err *e) {
+    struct lake *l = &rc->lake;
+    if (!table_id(l->silver))
+        return 0;
+    char *app_id = xasprintf("gold/%s", table_id(l->silver));
+    int r = dates_changed(l->silver, table_txn(l->gold, app_id), table_version(l->silver), d, e);
+    free(app_id);
+    rc->res->pending_dates = (int64_t)d->n;
+    return r;
+}
+
+static char *not_these_dates(const struct dates *d) {
+    struct buf b = BUF_INIT(16 * MIB);
+    buf_add_str(&b, "coalesce(s.event_date, g.event_date) NOT IN (DATE '0001-01-01'");
+    for (size_t i = 0; i < d->n; i++)
+        buf_addf(&b, ", DATE '%s'", d->v[i]);
+    buf_add_char(&b, ')');
+    return buf_detach(&b);
+}
+
+static int check_gold(struct reconcile *rc, struct err *e) {
+    struct dates pending = {0};
+    int r = pending_dates(rc, &pending, e);
+    char *settled = not_these_dates(&pending);
+    char *sql = xasprintf(
+        "SELECT count(*), count(*) FILTER (WHERE differs), min_by(category, (event_date, category)) FILTER (WHERE differs),"
+        " min_by(event_date, (event_date, category)) FILTER (WHERE differs) FROM (SELECT coalesce(s.category, g.category) AS"
+        " category, coalesce(s.event_date, g.event_date) AS event_date, s.n IS DISTINCT FROM g.total_events OR"
+        " s.revenue IS DISTINCT FROM g.total_revenue AS differs FROM (SELECT category, event_date, count(*) AS n,"
+        " CAST(CAST(sum(revenue) AS VARCHAR) AS DOUBLE) AS revenue FROM silver.events WHERE category IS NOT NULL"
+        " GROUP BY ALL) s FULL JOIN gold.clickstream_metrics g ON s.category = g.category AND s.event_date = g.event_date"
+        " WHERE %s)",
+        settled);
+    char *v[4];
+    if (r == 0)
+        r = lake_one_row(&rc->lake, sql, v, 4, e);
+    free(sql);
+    free(settled);
+    dates_release(&pending);
+    if (r < 0)
+        return r;
+    bool ok = strcmp(v[1], "0") == 0;
+    check(rc, "gold.metrics", ok,
+          ok ? xasprintf("%s rows of category and day are those of silver", v[0])
+             : xasprintf("%s of %s rows differ from silver, first: %s, %s", v[1], v[0], v[3], v[2]));
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        free(v[i]);
+    return 0;
+}
+
+static int check_sink(struct reconcile *rc, struct err *e) {
+    struct sink_comparison cmp = {0};
+    int r = reconcile_sink(&rc->lake, rc->sk, &cmp, e);
+    if (r == 0)
+        check(rc, "sink.rows", cmp.differing == 0,
+              cmp.differing == 0
+                  ? xasprintf("%lld rows are those of gold", (long long)cmp.compared)
+                  : xasprintf("%lld of %lld rows differ from gold, first: %s", (long long)cmp.differing,
+                              (long long)cmp.compared, cmp.first));
+    free(cmp.first);
+    return r;
+}
+
+int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, struct reconcile_result *ret, struct err *e) {
+    struct reconcile_result res = {.ok = true};
+    struct reconcile rc = {.sk = sk, .res = &res};
+    int r = lake_open(&rc.lake, st, en, e);
+    if (r < 0)
+        return r;
+    r = check_bronze(&rc, e);
+    if (r == 0)
+        r = check_gaps(&rc, e);
+    if (r == 0)
+        r = check_silver(&rc, e);
+    if (r == 0)
+        r = check_gold(&rc, e);
+    if (r == 0)
+        r = check_sink(&rc, e);
+    lake_close(&rc.lake);
+    if (r < 0)
+        reconcile_result_release(&res);
+    else
+        *ret = res;
+    return r;
+}
+
+void reconcile_result_release(struct reconcile_result *r) {
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->v[i].name);
+        free(r->v[i].detail);
+    }
+    free(r->v);
+    *r = (struct reconcile_result){0};
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proof that nothing was lost and nothing is there twice, from the counters in the logs and,
+ * independently, from the data:
+ *   records read = rows of bronze, each position once, without a gap;
+ *   bronze = silver + duplicates + conflicts + rejects, each event_key once;
+ *   silver with a category = gold, per category and day;  gold = sink, row by row.
+ * What a later step has not taken in yet is pending, not an error.
+ */
+#ifndef CM_FLOW_RECONCILE_H
+#define CM_FLOW_RECONCILE_H
+
+#include "base/err.h"
+#include "engine/engine.h"
+#include "sink/sink.h"
+#include "storage/storage.h"
+
+struct reconcile_check {
+    char *name;   /* "bronze.rows" */
+    bool ok;
+    char *detail; /* the numbers compared; when not ok, where they differ first */
+};
+
+struct reconcile_result {
+    struct reconcile_check *v;
+    size_t n;
+    int64_t pending_bronze; /* bronze rows silver has not consumed */
+    int64_t pending_dates;  /* dates gold has still to compute */
+    bool ok;
+};
+
+/* 0 when all could be compared, also when some check is not ok: ret->ok says it. */
+int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, struct reconcile_result *ret, struct err *e);
+void reconcile_result_release(struct reconcile_result *r);
+
+#endif

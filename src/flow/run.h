@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run: silver, gold and load, one after the other. A step that fails in a way that can pass is
+ * tried again; since every step finds out by itself what is left to do, a repeat is harmless.
+ */
+#ifndef CM_FLOW_RUN_H
+#define CM_FLOW_RUN_H
+
+#include "flow/gold.h"
+#include "flow/load.h"
+#include "flow/silver.h"
+
+struct run_options {
+    int64_t silver_batch_rows;
+    int64_t retries;        /* further tries of a step */
+    int64_t retry_delay_ms; /* before the first of them; doubled each time */
+    const char *sink_url;
+    int64_t sink_timeout_ms; /* how long load waits for a sink that does not answer */
+};
+
+struct run_result {
+    struct silver_result silver;
+    struct gold_result gold;
+    struct load_result load;
+    const char *failed_step; /* NULL: none */
+    int64_t tries;           /* of steps that failed and were tried again */
+    double seconds;
+};
+
+int flow_run(struct storage *st, struct engine *en, const struct run_options *o, struct run_result *ret, struct err *e);
+
+/* load alone: opens the sink, tries again for sink_timeout_ms what can pass. */
+int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o, struct load_result *ret,
+                  struct err *e);
+
+/* Appends one line of JSON to the history file (made with its folder if missing). */
+int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code, const struct err *why,
+                       struct err *e);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/silver.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "engine/models.h"
+#include "flow/step.h"
+#include "table/table.h"
+
+struct silver {
+    struct storage *st;
+    struct engine *en;
+    struct table *bronze, *silver;
+    char *app_id;
+    int64_t from, to; /* bronze versions: from < v <= to are consumed by this commit */
+    struct table_files fresh, old;
+    int64_t fresh_rows, batch_rows;
+};
+
+static int take_entry(void *arg, const struct table_entry *en, struct err *e) {
+    (void)e;
+    struct silver *s = arg;
+    if (s->fresh_rows > 0 && s->fresh_rows >= s->batch_rows)
+        return 1; /* enough for one commit */
+    for (size_t i = 0; i < en->add.n; i++) {
+        table_file_copy(table_files_add(&s->fresh), &en->add.v[i]);
+        s->fresh_rows += MAX(en->add.v[i].rows, 0);
+    }
+    s->to = en->version;
+    return 0;
+}
+
+static int by_path(const void *a, const void *b) {
+    return strcmp(((const struct table_file *)a)->path, ((const struct table_file *)b)->path);
+}
+
+/* The bronze files whose rows silver has seen: the live ones that were not added after s->from. */
+static int collect_old(struct silver *s, struct err *e) {
+    struct silver later = {.batch_rows = INT64_MAX};
+    int r = table_each_entry(s->bronze, s->from, table_version(s->bronze), take_entry, &later, e);
+    if (r < 0) {
+        table_files_release(&later.fresh);
+        return r;
+    }
+    if (later.fresh.n)
+        qsort(later.fresh.v, later.fresh.n, sizeof later.fresh.v[0], by_path);
+    const struct table_files *live = table_live(s->bronze);
+    for (size_t i = 0; i < live->n; i++)
+        if (!later.fresh.n || !bsearch(&live->v[i], later.fresh.v, later.fresh.n, sizeof later.fresh.v[0], by_path))
+            table_file_copy(table_files_add(&s->old), &live->v[i]);
+    table_files_release(&later.fresh);
+    return 0;
+}
+
+static int run_model(struct silver *s, struct engine_result *ret, struct err *e) {
+    const struct engine_input inputs[] = {
+        {"bronze_new", &bronze_events, &s->fresh},
+        {"bronze_old", &bronze_events, &s->old},
+        {"silver_events", &silver_events, table_live(s->silver)},
+    };
+    const struct engine_stage stages[] = {
+        {"bots", model_text("sql/silver/bots.sql"), true},
+        {"suspects", model_text("sql/silver/suspects.sql"), true},
+        {"contested", model_text("sql/silver/contested.sql"), true},
+    };
+    return engine_run(s->en, s->st,
+                      &(struct engine_job){.what = "silver",
+                                           .inputs = inputs,
+                                           .n_inputs = ARRAY_LEN(inputs),
+                                           .stages = stages,
+                                           .n_stages = ARRAY_LEN(stages),
+                                           .select = model_text("sql/silver/events.sql"),
+                                           .output = &silver_events,
+                                           .counters = model_text("sql/silver/counters.sql")},
+                      ret, e);
+}
+
+static int check_counters(const struct engine_result *r, const struct silver *s, struct err *e) {
+    int64_t events = engine_counter(r, "events"), rows = engine_counter(r, "rows"), written = 0;
+    for (size_t i = 0; i < r->files.n; i++)
+        written += r->files.v[i].rows;
+    int64_t sum = engine_counter(r, "rejected") + engine_counter(r, "duplicates") + engine_counter(r, "conflicts") + rows;
+    if (events == sum && rows == written && events == s->fresh_rows)
+        return 0;
+    return err_set(e, ERR_BUG,
+                   "silver: the counts do not add up: %lld rows in bronze, %lld read, %lld accounted for, %lld rows made, "
+                   "%lld written; nothing was committed",
+                   (long long)s->fresh_rows, (long long)events, (long long)sum, (long long)rows, (long long)written);
+}
+
+static int commit(struct silver *s, const struct engine_result *r, struct err *e) {
+    struct table_txn txn = {s->app_id, table_txn(s->silver, s->app_id), s->to};
+    struct table_metric metrics[] = {
+        {"events", engine_counter(r, "events")},       {"rejected", engine_counter(r, "rejected")},
+        {"duplicates", engine_counter(r, "duplicates")}, {"conflicts", engine_counter(r, "conflicts")},
+        {"rows", engine_counter(r, "rows")},
+    };
+    int64_t version;
+    crash_point("silver.after_data");
+    return table_commit(s->silver,
+                        &(struct table_commit){.operation = "WRITE",
+                                               .add = &r->files,
+                                               .txn = &txn,
+                                               .n_txn = 1,
+                                               .metrics = metrics,
+                                               .n_metrics = ARRAY_LEN(metrics),
+                                               .data_change = true},
+                        &version, e);
+}
+
+static void add_up(struct silver_result *sum, const struct engine_result *r) {
+    sum->commits++;
+    sum->files += (int64_t)r->files.n;
+    sum->events += engine_counter(r, "events");
+    sum->rejected += engine_counter(r, "rejected");
+    sum->duplicates += engine_counter(r, "duplicates");
+    sum->conflicts += engine_counter(r, "conflicts");
+    sum->rows += engine_counter(r, "rows");
+}
+
+/* One commit's worth; *ret_more: there may be more. */
+static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_more, struct err *e) {
+    *ret_more = false;
+    s->fresh_rows = 0;
+    s->from = s->to = table_txn(s->silver, s->app_id);
+    if (s->from >= table_version(s->bronze))
+        return 0;
+    int r = table_each_entry(s->bronze, s->from, table_version(s->bronze), take_entry, s, e);
+    if (r >= 0)
+        r = collect_old(s, e);
+    struct engine_result made = {0};
+    if (r == 0)
+        r = run_model(s, &made, e);
+    if (r == 0)
+        r = check_counters(&made, s, e);
+    if (r == 0)
+        r = commit(s, &made, e);
+    if (r == 0)
+        add_up(sum, &made);
+    else
+        step_discard(s->st, &silver_events, &made.files, r);
+    engine_result_release(&made);
+    table_files_release(&s->fresh);
+    table_files_release(&s->old);
+    *ret_more = r == 0;
+    return r;
+}
+
+int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows, struct silver_result *ret, struct err *e) {
+    struct silver s = {.st = st, .en = en, .batch_rows = batch_rows};
+    struct silver_result sum = {.bronze_version = -1};
+    int r = table_open(st, &bronze_events, &s.bronze, e);
+    if (r == 0)
+        r = table_open(st, &silver_events, &s.silver, e);
+    if (r == 0 && table_version(s.bronze) >= 0) {
+        s.app_id = xasprintf("silver/%s", table_id(s.bronze));
+        sum.bronze_version = table_version(s.bronze);
+        bool more = true;
+        while (r == 0 && more && !(r = step_stopped("silver", e)))
+            r = one_commit(&s, &sum, &more, e);
+    }
+    r = step_settle("silver", r, e);
+    free(s.app_id);
+    table_close(s.bronze);
+    table_close(s.silver);
+    *ret = sum;
+    return r;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bronze -> silver: clean, each event once. Reads the bronze files added since the bronze version
+ * in silver's txn (silver/<bronze table id>), runs sql/silver/ over them, commits the new rows and
+ * the version reached as one. A repeat finds nothing to do; of two at once the second's commit is refused.
+ */
+#ifndef CM_FLOW_SILVER_H
+#define CM_FLOW_SILVER_H
+
+#include "base/err.h"
+#include "engine/engine.h"
+#include "storage/storage.h"
+
+struct silver_result {
+    int64_t commits, files;
+    /* events = rejected + duplicates + conflicts + rows */
+    int64_t events, rejected, duplicates, conflicts, rows;
+    int64_t bronze_version; /* reached; -1: there is no bronze yet */
+};
+
+/* batch_rows: bronze rows after which a commit ends (whole bronze commits only). */
+int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows, struct silver_result *ret, struct err *e);
+
+#endif

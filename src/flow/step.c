@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/step.h"
+
+#include "base/log.h"
+#include "base/util.h"
+
+int step_stopped(const char *step, struct err *e) {
+    return stop_requested() ? err_set(e, ERR_STOPPED, "%s: stopped by a signal before its end", step) : 0;
+}
+
+int step_settle(const char *step, int r, struct err *e) {
+    if (r == ERR_CONFLICT) {
+        log_info("another process was faster", F_STR("step", step), F_STR("why", e->msg));
+        err_clear(e);
+        return 0;
+    }
+    return r < 0 && r != ERR_STOPPED ? err_wrap(e, "%s", step) : r;
+}
+
+void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files, int r) {
+    if (r != ERR_CONFLICT && r != ERR_BUG)
+        return;
+    for (size_t i = 0; i < files->n; i++) {
+        char *path = xasprintf("%s/%s", def->name, files->v[i].path);
+        struct err ignored;
+        storage_remove(st, path, &ignored); /* at worst vacuum finds it */
+        free(path);
+    }
+}

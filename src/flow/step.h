@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What silver, gold and load share: how a step ends when somebody else was faster, when its files
+ * are not needed, when a stop was asked for.
+ */
+#ifndef CM_FLOW_STEP_H
+#define CM_FLOW_STEP_H
+
+#include "base/err.h"
+#include "base/schema.h"
+#include "storage/storage.h"
+
+/* ERR_STOPPED if a stop was asked for, else 0. */
+int step_stopped(const char *step, struct err *e);
+
+/*
+ * ERR_CONFLICT becomes success: another process has just done the same step on the same input, so
+ * there is nothing left to do. Everything else is passed on with the step's name in front.
+ */
+int step_settle(const char *step, int r, struct err *e);
+
+/*
+ * Removes files that were published and certainly not committed: the commit was refused or never
+ * tried. After any other error of the commit itself they stay for vacuum, being possibly in the table.
+ */
+void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files, int r);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The distinct texts of a column, numbered in the order of their first appearance. `bytes` is the
+ * content of the dictionary page as it is (Encodings.md, "Dictionary Encoding": PLAIN, a length of
+ * 4 bytes before each text). Found by a hash table with linear probing; a text that meets a long
+ * chain is refused, so that texts made to collide cost a larger file instead of time.
+ */
+#ifndef CM_PARQUET_DICT_H
+#define CM_PARQUET_DICT_H
+
+#include "parquet/format.h"
+
+enum {
+    DICT_MAX = 32768,      /* entries: twice that many slots, 256 KiB, stay in the second-level cache */
+    DICT_BYTES = 1 * MIB,  /* of texts */
+    DICT_PROBES = 64,
+};
+
+struct dict_slot {
+    uint16_t tag;  /* upper bits of the hash */
+    uint16_t code; /* entry + 1; 0: free */
+};
+
+struct dict {
+    struct dict_slot *slots;
+    uint32_t *at; /* offset of each entry's length in `bytes` */
+    char *bytes;
+    uint32_t n, mask;
+    size_t len, cap;
+};
+
+/* The number of the text, which is added if it is new; DICT_MAX if that is impossible. */
+uint32_t dict_code(struct dict *d, const char *p, uint32_t len);
+
+/* An entry's text and length. */
+const char *dict_text(const struct dict *d, uint32_t code, uint32_t *ret_len);
+
+void dict_reset(struct dict *d);
+void dict_release(struct dict *d);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "parquet/encode.h"
+
+#include "base/mem.h"
+#include "parquet/bytes.h"
+#include "parquet/encoding.h"
+
+#include <assert.h>
+
+enum {
+    NUMBERS_MAX = 4096,           /* distinct numbers worth a dictionary */
+    NUMBER_SLOTS = 4 * NUMBERS_MAX,
+    PAGE_ROOM = PRESENCE_LEVELS_BOUND + DELTA_BOUND(GROUP_ROWS_MAX, 8),
+};
+
+struct encode_scratch {
+    uint8_t page[PAGE_ROOM];
+    uint16_t codes[GROUP_ROWS_MAX];
+    uint16_t slots[NUMBER_SLOTS]; /* entry + 1; 0: free */
+    uint64_t numbers[NUMBERS_MAX];
+};
+
+struct encode_scratch *encode_scratch_new(void) {
+    return xmalloc(sizeof(struct encode_scratch));
+}
+
+void encode_scratch_free(struct encode_scratch *s) {
+    free(s);
+}
+
+/* A column without any value: one page of levels. */
+static void encode_nulls(const struct presence *p, uint32_t rows, struct encode_scratch *s,
+                         struct page_writer *w, struct chunk *ret) {
+    size_t n = presence_levels(p, 0, rows, rows, s->page);
+    page_chunk(w, ret, n);
+    ret->encoding = ENCODING_PLAIN;
+    ret->stats.nulls = rows;
+    page_data(w, ret, rows, s->page, n);
+}
+
+/* Levels, the width of the indices in a byte, the indices. */
+static void put_index_page(const struct presence *p, uint32_t rows, const uint16_t *codes, uint32_t n,
+                           uint32_t distinct, struct encode_scratch *s, struct page_writer *w,
+                           struct chunk *ret) {
+    int width = bit_width(distinct - 1);
+    size_t at = presence_levels(p, 0, rows, rows, s->page);
+    s->page[at++] = (uint8_t)width;
+    if (width == 0)
+        at += hybrid_run(s->page + at, 0, 0, n);
+    else
+        at += hybrid_u16(s->page + at, codes, n, width);
+    ret->encoding = ENCODING_DICTIONARY;
+    page_data(w, ret, rows, s->page, at);
+}
+
+static inline uint64_t number_at(const void *values, size_t size, uint32_t i) {
+    return size == 4 ? load32((const char *)values + (size_t)i * 4)
+                     : load64((const char *)values + (size_t)i * 8);
+}
+
+/* Numbers the distinct values, compared bit by bit, in s->codes; returns how many, 0 if too many. */
+static inline uint32_t number_codes(const void *values, size_t size, uint32_t n,
+                                    struct encode_scratch *s) {
+    memset(s->slots, 0, sizeof s->slots);
+    uint32_t distinct = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t v = number_at(values, size, i);
+        uint32_t slot = (uint32_t)((v * 0x9e3779b97f4a7c15ULL) >> 50), probes = 0;
+        while (s->slots[slot] && s->numbers[s->slots[slot] - 1] != v) {
+            if (++probes == DICT_PROBES)
+                return 0;
+            slot = (slot + 1) % NUMBER_SLOTS;
+        }
+        if (!s->slots[slot]) {
+            if (distinct == NUMBERS_MAX)
+                return 0;
+            s->numbers[distinct++] = v;
+            s->slots[slot] = (uint16_t)distinct;
+        }
+        s->codes[i] = (uint16_t)(s->slots[slot] - 1);
+    }
+    return distinct;
+}
+
+/* As number_codes, for integers that are all the same. */
+static uint32_t one_code(const struct number_column *c, size_t size, struct encode_scratch *s) {
+    s->numbers[0] = number_at(c->values, size, 0);
+    return 1;
+}
+
+static void note_int_range(const struct number_column *c, struct column_stats *stats) {
+    int64_t min, max;
+    if (c->type == PARQUET_INT32) {
+        int32_t lo = c->i32[0], hi = lo;
+        for (uint32_t i = 1; i < c->n; i++) {
+            lo = MIN(lo, c->i32[i]);
+            hi = MAX(hi, c->i32[i]);
+        }
+        min = lo;
+        max = hi;
+    } else {
+        min = max = c->i64[0];
+        for (uint32_t i = 1; i < c->n; i++) {
+            min = MIN(min, c->i64[i]);
+            max = MAX(max, c->i64[i]);
+        }
+    }
+    stats->min = bound_int(min);
+    stats->max = bound_int(max);
+}
+
+static void note_range(const struct number_column *c, struct column_stats *stats) {
+    if (c->type != PARQUET_DOUBLE) {
+        note_int_range(c, stats);
+        return;
+    }
+    double min = c->f64[0], max = min;
+    for (uint32_t i = 1; i < c->n; i++) {
+        min = MIN(min, c->f64[i]);
+        max = MAX(max, c->f64[i]);
+    }
+    stats->min = bound_double(min);
+    stats->max = bound_double(max);
+}
+
+/* How many distinct values a dictionary of the column would have; 0: none is made. */
+static uint32_t judge_numbers(const struct number_column *c, const struct column_stats *stats,
+                              struct encode_scratch *s) {
+    if (c->type != PARQUET_DOUBLE && stats->min.i == stats->max.i)
+        return one_code(c, c->type == PARQUET_INT32 ? 4 : 8, s);
+    if (c->type == PARQUET_INT64)
+        return 0;
+    uint32_t distinct = c->type == PARQUET_INT32 ? number_codes(c->values, 4, c->n, s)
+                                                 : number_codes(c->values, 8, c->n, s);
+    return distinct <= c->n / 2 ? distinct : 0;
+}
+
+static void put_number_dict(const struct number_column *c, uint32_t distinct, struct encode_scratch *s,
+                            struct page_writer *w, struct chunk *ret) {
+    if (c->type == PARQUET_INT32) {
+        for (uint32_t i = 0; i < distinct; i++)
+            store32((char *)s->numbers + 4 * i, (uint32_t)s->numbers[i]);
+    }
+    page_dict(w, ret, distinct, s->numbers, (size_t)distinct * (c->type == PARQUET_INT32 ? 4 : 8));
+}
+
+/* Values that are no dictionary: integers as deltas, if no difference can overflow, else PLAIN. */
+static void put_number_page(const struct number_column *c, uint32_t rows, struct encode_scratch *s,
+                            struct page_writer *w, struct chunk *ret) {
+    size_t at = presence_levels(&c->present, 0, rows, rows, s->page);
+    size_t size = c->type == PARQUET_INT32 ? 4 : 8;
+    uint64_t range = (uint64_t)ret->stats.max.i - (uint64_t)ret->stats.min.i;
+    ret->encoding = ENCODING_DELTA;
+    if (c->type == PARQUET_INT32 && range <= INT32_MAX) {
+        at += delta_i32(s->page + at, c->i32, c->n);
+    } else if (c->type == PARQUET_INT64 && range <= INT64_MAX) {
+        at += delta_i64(s->page + at, c->i64, c->n);
+    } else {
+        ret->encoding = ENCODING_PLAIN;
+        memcpy(s->page + at, c->values, c->n * size);
+        at += c->n * size;
+    }
+    page_data(w, ret, rows, s->page, at);
+}
+
+void encode_numbers(struct number_column *c, uint32_t rows, struct encode_scratch *s,
+                    struct page_writer *w, struct chunk *ret) {
+    presence_finish(&c->present, rows);
+    if (c->n == 0) {
+        encode_nulls(&c->present, rows, s, w, ret);
+        return;
+    }
+    struct column_stats stats = {.nulls = (int64_t)rows - c->n};
+    note_range(c, &stats);
+    uint32_t distinct = judge_numbers(c, &stats, s);
+    /* Two values make a page of indices that still may shrink; one makes a few bytes. */
+    page_chunk(w, ret, distinct == 1 && presence_all(&c->present, rows) ? 0 : SIZE_MAX);
+    ret->stats = stats;
+    if (distinct) {
+        put_number_dict(c, distinct, s, w, ret);
+        put_index_page(&c->present, rows, s->codes, c->n, distinct, s, w, ret);
+    } else {
+        put_number_page(c, rows, s, w, ret);
+    }
+}
+
+static void note_dict_range(const struct dict *d, struct column_stats *stats) {
+    uint32_t min_len, max_len;
+    const char *min = dict_text(d, 0, &min_len), *max = min;
+    max_len = min_len;
+    for (uint32_t i = 1; i < d->n; i++) {
+        uint32_t len;
+        const char *p = dict_text(d, i, &len);
+        int below = memcmp(p, min, MIN(len, min_len));
+        if (below < 0 || (below == 0 && len < min_len)) {
+            min = p;
+            min_len = len;
+        }
+        int above = memcmp(p, max, MIN(len, max_len));
+        if (above > 0 || (above == 0 && len > max_len)) {
+            max = p;
+            max_len = len;
+        }
+    }
+    stats->min = bound_text_min(min, min_len);
+    stats->max = bound_text_max(max, max_len);
+}
+
+static void note_plain_range(const struct text_column *c, struct column_stats *stats) {
+    const char *min = c->data + c->min_at, *max = c->data + c->max_at;
+    stats->min = bound_text_min(min + 4, load32(min));
+    stats->max = bound_text_max(max + 4, load32(max));
+}
+
+/*
+ * The pages lie one behind the other as they will be stored, but for the levels in front of each:
+ * these overwrite the end of the page before, which is compressed already (or TEXT_HEAD).
+ */
+static void put_text_pages(struct text_column *c, uint32_t rows, struct encode_scratch *s,
+                           struct page_writer *w, struct chunk *ret) {
+    ret->encoding = ENCODING_PLAIN;
+    for (size_t i = 0; i < c->n_pages; i++) {
+        const struct text_page *page = &c->pages[i];
+        bool last = i + 1 == c->n_pages;
+        uint32_t end = last ? rows : page[1].row;
+        size_t end_at = last ? c->len : page[1].at;
+        size_t n = presence_levels(&c->present, page->row, end, rows, s->page);
+        assert(n <= TEXT_HEAD);
+        memcpy(c->data + page->at - n, s->page, n);
+        page_data(w, ret, end - page->row, c->data + page->at - n, end_at - page->at + n);
+    }
+}
+
+void encode_texts(struct text_column *c, uint32_t rows, bool bounds, struct encode_scratch *s,
+                  struct page_writer *w, struct chunk *ret) {
+    presence_finish(&c->present, rows);
+    if (c->n == 0) {
+        encode_nulls(&c->present, rows, s, w, ret);
+        return;
+    }
+    if (!c->plain && c->dict.n > 1 && c->dict.n > c->n - c->n / 4)
+        text_make_plain(c);
+    struct column_stats stats = {.nulls = (int64_t)rows - c->n};
+    if (bounds && c->plain)
+        note_plain_range(c, &stats);
+    else if (bounds)
+        note_dict_range(&c->dict, &stats);
+    bool constant = !c->plain && c->dict.n == 1 && presence_all(&c->present, rows);
+    page_chunk(w, ret, constant ? c->dict.len : SIZE_MAX);
+    ret->stats = stats;
+    if (c->plain) {
+        put_text_pages(c, rows, s, w, ret);
+        return;
+    }
+    page_dict(w, ret, c->dict.n, c->dict.bytes, c->dict.len);
+    put_index_page(&c->present, rows, c->codes, c->n, c->dict.n, s, w, ret);
+}

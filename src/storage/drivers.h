@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the drivers have in common and how each is opened. Included by drivers and by tests only;
+ * everybody else uses storage.h.
+ */
+#ifndef CM_STORAGE_DRIVERS_H
+#define CM_STORAGE_DRIVERS_H
+
+#include "storage/storage.h"
+
+/* Appends an empty slot to fill. */
+struct storage_entry *storage_entries_add(struct storage_entries *l);
+/* Byte order of the names: the order list promises. */
+void storage_entries_sort(struct storage_entries *l);
+
+/* The folder is made if missing. `url` is what messages call it. */
+int storage_local_open(const char *url, const char *folder, struct storage **ret, struct err *e);
+
+#endif

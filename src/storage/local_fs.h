@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Durable steps on a POSIX file system, for the local driver. All paths are absolute. A file is
+ * durable once both its bytes and the entry in its folder are synced; each function says which of
+ * the two it does. Modes follow the umask.
+ */
+#ifndef CM_STORAGE_LOCAL_FS_H
+#define CM_STORAGE_LOCAL_FS_H
+
+#include "base/err.h"
+
+/* ERR_STORAGE with the reason and, for a full disk or missing rights, a hint. */
+int fs_error(struct err *e, int errnum, const char *what, const char *path);
+
+/* Makes a new file with synced bytes; its folder is not synced. Leaves nothing behind on failure. */
+int fs_write_new(const char *path, const void *data, size_t len, struct err *e);
+/* Syncs a file's bytes or a folder's entries. */
+int fs_sync(const char *path, struct err *e);
+/* Makes one folder (there already is success) and syncs the folder it is in. */
+int fs_mkdir(const char *path, struct err *e);
+/* Makes a folder and every missing one above it, all durable. */
+int fs_mkdirs(const char *path, struct err *e);
+/*
+ * Gives `from` the name `to` without ever replacing anything: ERR_EXISTS. On success `from` is gone.
+ * ERR_NOT_FOUND: the folder of `to` is missing. Folders are not synced.
+ */
+int fs_move_new(const char *from, const char *to, struct err *e);
+/* Removes a folder and all in it; what cannot be removed stays. Does not follow links. */
+void fs_remove_tree(const char *path);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the lake's bytes lie: local disk today; HDFS and S3 are further drivers of the same
+ * contract. One conformance suite runs against every driver and the fake.
+ *
+ * A storage is opened on the lake's root. Paths are relative to it, '/'-separated, of ASCII
+ * letters, digits and -._=%~, without empty parts and without parts that begin with '.': such names
+ * are private to the driver and never listed. Anything else is a bug (assert); "" is the root, for
+ * list only.
+ * What a call reports as done is durable (survives power loss) and visible to every process.
+ *
+ * A storage may be used by several threads at once.
+ * Errors: ERR_STORAGE with e->retry where it can pass; ERR_NOT_FOUND and ERR_EXISTS as answers.
+ */
+#ifndef CM_STORAGE_STORAGE_H
+#define CM_STORAGE_STORAGE_H
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+struct storage_entry {
+    char *name; /* last part of the path */
+    bool is_dir;
+    int64_t size;     /* bytes; 0 for a folder */
+    int64_t mtime_ms; /* since 1970 UTC */
+};
+
+struct storage_entries {
+    struct storage_entry *v;
+    size_t n, cap;
+};
+void storage_entries_release(struct storage_entries *l);
+
+struct storage;
+
+struct storage_ops {
+    const char *scheme; /* "file" */
+    /* Reads a whole object in place of what ret held; ERR_NOT_FOUND. ret->max bounds it. */
+    int (*get)(struct storage *st, const char *path, struct buf *ret, struct err *e);
+    /* Put-if-absent: exactly one of several callers wins, readers see the whole object or none. ERR_EXISTS. */
+    int (*put_new)(struct storage *st, const char *path, const void *data, size_t len,
+                   struct err *e);
+    /* Replaces or creates, atomically for readers. */
+    int (*put)(struct storage *st, const char *path, const void *data, size_t len, struct err *e);
+    /* ret->name is not set; ERR_NOT_FOUND. */
+    int (*stat)(struct storage *st, const char *path, struct storage_entry *ret, struct err *e);
+    /*
+     * The entries of one folder in byte order of their names, those after `start_after` (may be
+     * NULL). A folder that does not exist is empty.
+     */
+    int (*list)(struct storage *st, const char *dir, const char *start_after,
+                struct storage_entries *ret, struct err *e);
+    /* Removing what is not there is success. Files only. */
+    int (*remove)(struct storage *st, const char *path, struct err *e);
+    /*
+     * A new, empty folder on local disk in which files for this lake are made (an absolute path of
+     * at most LIMIT_PATH bytes). The caller publishes from it, then calls unstage.
+     */
+    int (*stage)(struct storage *st, char ret_dir[LIMIT_PATH], struct err *e);
+    void (*unstage)(struct storage *st,
+                    const char *dir); /* removes the folder and what is left in it */
+    /* Moves a finished local file (from a staging folder) to `path`, which must be free. Never overwrites: ERR_EXISTS. */
+    int (*publish)(struct storage *st, const char *local, const char *path, struct err *e);
+    /*
+     * A local file with the object's bytes, for engines that read local disk only. Valid until
+     * unlocalize. size: what the table says of it; an object of another size is an error. -1: unknown.
+     */
+    int (*localize)(struct storage *st, const char *path, int64_t size, char ret_local[LIMIT_PATH],
+                    struct err *e);
+    void (*unlocalize)(struct storage *st, const char *path);
+    void (*free)(struct storage *st);
+};
+
+/* Drivers embed this first. `url` names the lake in messages, secrets masked. */
+struct storage {
+    const struct storage_ops *ops;
+    char *url;
+};
+
+/*
+ * True for what the calls above accept as a path. Names that come from outside (a foreign log) are
+ * tested with it before they are used.
+ */
+bool storage_path_ok(const char *path);
+
+/* Opens by URL: file:PATH (created if missing). ERR_CONFIG for a scheme no driver has. */
+int storage_open(const char *url, struct storage **ret, struct err *e);
+
+static inline int storage_get(struct storage *st, const char *path, struct buf *ret,
+                              struct err *e) {
+    return st->ops->get(st, path, ret, e);
+}
+static inline int storage_put_new(struct storage *st, const char *path, const void *data,
+                                  size_t len, struct err *e) {
+    return st->ops->put_new(st, path, data, len, e);
+}
+static inline int storage_put(struct storage *st, const char *path, const void *data, size_t len,
+                              struct err *e) {
+    return st->ops->put(st, path, data, len, e);
+}
+static inline int storage_stat(struct storage *st, const char *path, struct storage_entry *ret,
+                               struct err *e) {
+    return st->ops->stat(st, path, ret, e);
+}
+static inline int storage_list(struct storage *st, const char *dir, const char *start_after,
+                               struct storage_entries *ret, struct err *e) {
+    return st->ops->list(st, dir, start_after, ret, e);
+}
+static inline int storage_remove(struct storage *st, const char *path, struct err *e) {
+    return st->ops->remove(st, path, e);
+}
+static inline int storage_stage(struct storage *st, char ret_dir[LIMIT_PATH], struct err *e) {
+    return st->ops->stage(st, ret_dir, e);
+}
+static inline void storage_unstage(struct storage *st, const char *dir) {
+    st->ops->unstage(st, dir);
+}
+static inline int storage_publish(struct storage *st, const char *local, const char *path,
+                                  struct err *e) {
+    return st->ops->publish(st, local, path, e);
+}
+static inline int storage_localize(struct storage *st, const char *path, int64_t size,
+                                   char ret_local[LIMIT_PATH], struct err *e) {
+    return st->ops->localize(st, path, size, ret_local, e);
+}
+static inline void storage_unlocalize(struct storage *st, const char *path) {
+    st->ops->unlocalize(st, path);
+}
+static inline void storage_free(struct storage *st) {
+    if (st)
+        st->ops->free(st);
+}
+static inline void storage_freep(struct storage **st) {
+    storage_free(*st);
+}
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table/support.h"
+
+#include <strings.h>
+
+enum { READER_VERSION = 1, WRITER_VERSION = 2 };
+
+static const char *setting(const json *meta, const char *name) {
+    return json_str(json_get(json_get(meta, "configuration"), name));
+}
+
+static bool is_true(const char *s) {
+    return s && strcasecmp(s, "true") == 0;
+}
+
+/* " (features a, b)", or nothing. The caller frees. */
+static char *features_text(const json *protocol, const char *which) {
+    struct buf b = BUF_INIT(1024);
+    for (struct json_iter it = json_iter(json_get(protocol, which)); json_next(&it);)
+        if (json_str(it.value))
+            buf_addf(&b, "%s%s", b.len ? ", " : " (features ", json_str(it.value));
+    if (b.len)
+        buf_add_char(&b, ')');
+    return buf_detach(&b);
+}
+
+static int check_version(const json *protocol, const char *role, int supported, struct err *e) {
+    bool reader = supported == READER_VERSION;
+    int64_t v = json_int(json_get(protocol, reader ? "minReaderVersion" : "minWriterVersion"), -1);
+    if (v >= 1 && v <= supported)
+        return 0;
+    if (v < 1)
+        return err_set(e, ERR_STORAGE, "the protocol action names no Delta %s version", role);
+    _cleanup_(freep) char *features =
+        features_text(protocol, reader ? "readerFeatures" : "writerFeatures");
+    err_set(e, ERR_STORAGE,
+            "the table asks for Delta %s version %lld%s; clickmill knows version %d", role,
+            (long long)v, features, supported);
+    return err_hint(e,
+                    "somebody upgraded the table; drop the features in Spark (ALTER TABLE … DROP "
+                    "FEATURE), or copy its rows into a table without them");
+}
+
+static struct json_doc *schema_of(const json *meta, struct err *e) {
+    const char *text = json_str(json_get(meta, "schemaString"));
+    if (!text) {
+        err_set(e, ERR_STORAGE, "the metaData action has no schemaString");
+        return NULL;
+    }
+    struct json_doc *d = json_parse(text, strlen(text), ERR_STORAGE, e);
+    if (!d)
+        err_wrap(e, "schemaString");
+    return d;
+}
+
+static const json *field_of(const struct json_doc *schema, const char *name) {
+    for (struct json_iter it = json_iter(json_get(json_root(schema), "fields")); json_next(&it);) {
+        const char *s = json_str(json_get(it.value, "name"));
+        if (s && strcmp(s, name) == 0)
+            return it.value;
+    }
+    return NULL;
+}
+
+static int check_columns(const struct table_def *def, const struct json_doc *schema,
+                         struct err *e) {
+    for (size_t i = 0; i < def->n_columns; i++) {
+        const char *name = def->columns[i].name, *want = column_type_delta(def->columns[i].type);
+        const json *field = field_of(schema, name);
+        const char *type = json_str(json_get(field, "type"));
+        if (!field) {
+            err_set(e, ERR_STORAGE, "the table has no column %s (%s)", name, want);
+        } else if (!type || strcmp(type, want) != 0) {
+            struct buf b = BUF_INIT(1024);
+            json_text(json_get(field, "type"), &b);
+            err_set(e, ERR_STORAGE, "column %s has the type %s, not \"%s\"", name, buf_str(&b),
+                    want);
+            buf_release(&b);
+        } else {
+            continue;
+        }
+        return err_hint(e, "somebody changed the table's columns: undo that, or move the table's "
+                           "folder away and let clickmill make it anew");
+    }
+    return 0;
+}
+
+static int check_partition(const struct table_def *def, const json *meta, struct err *e) {
+    const json *by = json_get(meta, "partitionColumns");
+    struct json_iter it = json_iter(by);
+    if (json_is_array(by) && json_len(by) == 1 && json_next(&it) && json_str(it.value) &&
+        strcmp(json_str(it.value), def->partition_by) == 0)
+        return 0;
+    struct buf b = BUF_INIT(1024);
+    json_text(by, &b);
+    err_set(e, ERR_STORAGE, "the table is partitioned by %s, not by %s",
+            b.len ? buf_str(&b) : "nothing", def->partition_by);
+    buf_release(&b);
+    return err_hint(e, "move the table's folder away and let clickmill make it anew");
+}
+
+int support_read(const struct table_def *def, const json *protocol, const json *meta,
+                 struct err *e) {
+    int r = check_version(protocol, "reader", READER_VERSION, e);
+    if (r)
+        return r;
+    const char *mapping = setting(meta, "delta.columnMapping.mode");
+    if (mapping && strcmp(mapping, "none") != 0)
+        return err_set(e, ERR_STORAGE,
+                       "the table asks for column mapping (delta.columnMapping.mode=%s), which "
+                       "clickmill does not know",
+                       mapping);
+    const char *provider = json_str(json_get(json_get(meta, "format"), "provider"));
+    if (!provider || strcmp(provider, "parquet") != 0)
+        return err_set(e, ERR_STORAGE, "the table's files are %s, not parquet",
+                       provider ? provider : "of no named format");
+    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
+    if (!schema)
+        return e->code;
+    r = check_columns(def, schema, e);
+    return r ? r : check_partition(def, meta, e);
+}
+
+/* Promises about the values of a column that we would have to keep. */
+static int check_promises(const struct json_doc *schema, struct err *e) {
+    for (struct json_iter it = json_iter(json_get(json_root(schema), "fields")); json_next(&it);) {
+        const char *name = json_str(json_get(it.value, "name"));
+        if (json_get(json_get(it.value, "metadata"), "delta.invariants"))
+            return err_set(e, ERR_STORAGE, "column %s has an invariant (delta.invariants)", name);
+        if (!json_bool(json_get(it.value, "nullable"), true))
+            return err_set(e, ERR_STORAGE, "column %s is NOT NULL", name);
+    }
+    return 0;
+}
+
+int support_write(const struct table_def *def ATTR_UNUSED, const json *protocol, const json *meta,
+                  struct err *e) {
+    int r = check_version(protocol, "writer", WRITER_VERSION, e);
+    if (r)
+        return r;
+    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
+    if (!schema)
+        return e->code;
+    if (check_promises(schema, e) != 0)
+        return err_hint(e, "clickmill cannot keep that promise: take it off the table");
+    const char *text = json_str(json_get(meta, "schemaString"));
+    if (strstr(text, "delta.invariants")) /* in a nested field */
+        return err_set(e, ERR_STORAGE, "a nested column has an invariant (delta.invariants)");
+    const char *retention = setting(meta, "delta.setTransactionRetentionDuration");
+    if (retention) {
+        err_set(e, ERR_STORAGE,
+                "delta.setTransactionRetentionDuration is %s: positions older than that would be "
+                "forgotten, and their records read again",
+                retention);
+        return err_hint(
+            e, "ALTER TABLE … UNSET TBLPROPERTIES ('delta.setTransactionRetentionDuration')");
+    }
+    return 0;
+}
+
+bool support_append_only(const json *meta) {
+    return is_true(setting(meta, "delta.appendOnly"));
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a table may ask for. Anybody with Spark can upgrade our table or change its columns: then
+ * clickmill stops with a clear error rather than read rows wrongly or break another's promise.
+ * The rule is to fail closed: reader version 1 and writer version 2, nothing beyond.
+ */
+#ifndef CM_TABLE_SUPPORT_H
+#define CM_TABLE_SUPPORT_H
+
+#include "base/json.h"
+#include "base/schema.h"
+
+/* protocol and meta: the two actions. ERR_STORAGE, naming the feature, column or setting. */
+int support_read(const struct table_def *def, const json *protocol, const json *meta,
+                 struct err *e);
+int support_write(const struct table_def *def, const json *protocol, const json *meta,
+                  struct err *e);
+
+/* delta.appendOnly: rows may be rearranged, never taken out. */
+bool support_append_only(const json *meta);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table log: the only place that decides what is in a table. A table is a folder of Parquet
+ * files plus `_delta_log/`, written as plain Delta Lake, reader version 1, writer version 2
+ * (delta-io/delta PROTOCOL.md). A step's progress (txn) stands in the same commit as its rows.
+ *
+ * A struct table is one process's view of one table at one version; refresh moves it on. It is
+ * used by one thread. Tables that ask for more than this file knows are refused: on read for an
+ * unknown reader version or feature, on write for an unknown writer version, feature or setting.
+ */
+#ifndef CM_TABLE_TABLE_H
+#define CM_TABLE_TABLE_H
+
+#include "base/err.h"
+#include "base/schema.h"
+#include "storage/storage.h"
+
+struct table;
+
+/* Reads the table at its newest version. A table that does not exist yet has version -1 and no files. */
+int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e);
+void table_close(struct table *tb);
+static inline void table_closep(struct table **tb) {
+    table_close(*tb);
+}
+/* Reads the commits made since. Cheap when there are none (one look-up). */
+int table_refresh(struct table *tb, struct err *e);
+
+const struct table_def *table_definition(const struct table *tb);
+int64_t table_version(const struct table *tb); /* -1: no such table yet */
+const char *table_id(const struct table *tb);  /* metaData id; NULL: no such table yet */
+/* The txn version of an appId; -1 if it has none. */
+int64_t table_txn(const struct table *tb, const char *app_id);
+/* Calls fn for each txn whose appId starts with prefix; stops at and returns the first non-zero. */
+int table_txn_each(const struct table *tb, const char *prefix,
+                   int (*fn)(void *arg, const char *app_id, int64_t version), void *arg);
+/* The live files, in byte order of their paths. Valid until the next refresh or commit. */
+const struct table_files *table_live(const struct table *tb);
+
+struct table_txn {
+    const char *app_id;
+    int64_t expected; /* what the table must still hold, -1 = nothing; else ERR_CONFLICT */
+    int64_t next;
+};
+
+struct table_metric {
+    const char *name;
+    int64_t value;
+};
+
+struct table_commit {
+    const char *operation;            /* "WRITE", "STREAMING UPDATE", … */
+    const struct table_files *add;    /* published already; may be NULL */
+    const struct table_files *remove; /* live files this commit takes out; may be NULL */
+    const struct table_txn *txn;      /* no appId twice */
+    size_t n_txn;
+    const struct table_metric *metrics; /* go to operationMetrics, as texts */
+    size_t n_metrics;
+    bool data_change; /* false: the rows are only rearranged */
+};
+
+/*
+ * Writes one log entry; creates the table if it is not there. Retries behind other writers'
+ * commits as Delta's conflict rules allow, re-checking every txn each time. On ERR_CONFLICT (a
+ * txn is not as expected, or another writer removed a file this commit removes, or added data to
+ * a partition this commit replaces) nothing was written; refresh and decide anew.
+ * On success the table stands at the new version. An ambiguous write is settled by looking for
+ * our own txnId in the entry; if even that fails, the error says that the outcome is not known and
+ * the entry may still turn up. So never delete published files because a commit failed: what no
+ * entry names is vacuum's.
+ */
+int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_version,
+                 struct err *e);
+
+/* One commit as it stands in the log. */
+struct table_entry {
+    int64_t version;
+    int64_t timestamp_ms; /* commitInfo, else 0 */
+    char *operation;      /* commitInfo, else "" */
+    struct table_metric_text {
+        char *name, *value;
+    } * metrics;
+    size_t n_metrics;
+    struct table_files add,
+        remove;            /* with dataChange=true only, unless all_changes was asked for */
+    struct table_txn *txn; /* expected is not set */
+    size_t n_txn;
+    size_t n_other_files; /* adds and removes with dataChange=false */
+};
+void table_entry_release(struct table_entry *en);
+
+/*
+ * Calls fn for each commit with from < version <= to, in order; stops at and returns the first
+ * non-zero. An entry that was cleaned up, or is not there yet, is an error (ERR_STORAGE).
+ */
+int table_each_entry(struct table *tb, int64_t from, int64_t to,
+                     int (*fn)(void *arg, const struct table_entry *en, struct err *e), void *arg,
+                     struct err *e);
+
+/* The value of a metric of an entry as a number; 0 if absent. */
+int64_t table_entry_metric(const struct table_entry *en, const char *name);
+
+/* "part-<uuid>.zstd.parquet" in the partition's folder: a name nobody used before. The caller frees. */
+char *table_new_file_path(const struct table_def *def, const char *partition);
+
+#endif

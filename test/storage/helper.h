@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tests of the storage, and of what stands on it, share. */
+#ifndef CM_TEST_STORAGE_HELPER_H
+#define CM_TEST_STORAGE_HELPER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "storage/storage.h"
+#include <cmocka.h>
+
+/* Fails the test with the error's words. */
+#ifndef assert_ok
+#define assert_ok(r, e)                                                                            \
+    do {                                                                                           \
+        if ((r) < 0)                                                                               \
+            fail_msg("%s", (e)->msg);                                                              \
+    } while (0)
+#endif
+
+/* A new folder below TMPDIR, and its end with all it holds. */
+char *lake_folder_new(void);
+void lake_folder_free(char *folder);
+/* A local lake in that folder. */
+struct storage *lake_open(const char *folder);
+
+void put_text(struct storage *st, const char *path, const char *text); /* put_new */
+char *get_text(struct storage *st, const char *path);                  /* NULL: not there */
+void make_file(const char *path, const void *data, size_t len);        /* on local disk */
+
+/* The names list gives, joined by ' ', folders with a '/'. The caller frees. */
+char *names_in(struct storage *st, const char *dir, const char *start_after);
+
+/* Every file below a local folder, hidden ones too, joined by ' ', sorted. The caller frees. */
+char *files_below(const char *folder);
+
+/* Runs fn in a child process; true if it died by that signal. */
+bool dies_by(int signal, void (*fn)(void *arg), void *arg);
+
+#endif

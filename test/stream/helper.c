@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stream/helper.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+void ack_log_add(void *arg, const struct ack *a) {
+    struct ack_log *log = arg;
+    if (log->n == log->cap) {
+        log->cap = log->cap ? log->cap * 2 : 64;
+        log->v = xrealloc(log->v, log->cap * sizeof *log->v);
+    }
+    log->v[log->n++] = *a;
+    if (a->error) {
+        log->failed++;
+        log->error = *a->error;
+    }
+}
+
+void ack_log_release(struct ack_log *log) {
+    free(log->v);
+    *log = (struct ack_log){0};
+}
+
+void send_text(struct stream *s, const char *key, const char *value) {
+    struct err e;
+    int r = stream_send(s, key, key ? strlen(key) : 0, value, value ? strlen(value) : 0, NULL, &e);
+    assert_ok(r, &e);
+}
+
+void flush_all(struct stream *s) {
+    struct err e;
+    assert_ok(stream_flush(s, &e), &e);
+}
+
+size_t assign_all(struct stream *s) {
+    struct err e;
+    struct position *p;
+    size_t n;
+    assert_ok(stream_ends(s, &p, &n, &e), &e);
+    for (size_t i = 0; i < n; i++)
+        p[i].offset = -1;
+    int r = stream_assign(s, p, n, &e);
+    free(p);
+    assert_ok(r, &e);
+    return n;
+}
+
+void read_to_end(struct stream *s, struct span *sp) {
+    struct err e;
+    struct poll_result polled;
+    for (int idle = 0; idle < 2; idle += polled.kind != POLL_RECORDS)
+        assert_ok(stream_poll(s, 0, sp, 100000, SIZE_MAX / 4, &polled, &e), &e);
+}
+
+void read_topic(struct stream *s, struct span *sp) {
+    span_reset(sp);
+    assign_all(s);
+    read_to_end(s, sp);
+}
+
+const struct record *find_record(const struct span *sp, int32_t partition, int64_t offset) {
+    for (size_t i = 0; i < sp->n; i++)
+        if (sp->v[i].partition == partition && sp->v[i].offset == offset)
+            return &sp->v[i];
+    return NULL;
+}
+
+bool record_is(const struct record *rec, const char *value) {
+    return rec && rec->value && rec->value_len == strlen(value) &&
+           memcmp(rec->value, value, rec->value_len) == 0;
+}
+
+char *temp_folder(void) {
+    const char *tmp = getenv("TMPDIR");
+    char *path = xasprintf("%s/clickmill-test-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(path))
+        fail_msg("cannot create %s", path);
+    return path;
+}
+
+static int remove_one(const char *path, const struct stat *st ATTR_UNUSED, int type ATTR_UNUSED,
+                      struct FTW *at ATTR_UNUSED) {
+    return remove(path);
+}
+
+void remove_folder(char *path) {
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(path);
+}

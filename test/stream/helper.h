@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the stream tests share: recorded acks, and reading a topic to its end. */
+#ifndef CM_TEST_STREAM_HELPER_H
+#define CM_TEST_STREAM_HELPER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "stream/stream.h"
+#include <cmocka.h>
+
+struct ack_log {
+    struct ack *v; /* .error is only told apart from NULL */
+    size_t n, cap, failed;
+    struct err error; /* of the last one that failed */
+};
+
+void ack_log_add(void *arg, const struct ack *a);
+void ack_log_release(struct ack_log *log);
+
+/* Fails the test with the error's words. */
+#define assert_ok(r, e)                                                                            \
+    do {                                                                                           \
+        if ((r) < 0)                                                                               \
+            fail_msg("%s", (e)->msg);                                                              \
+    } while (0)
+
+void send_text(struct stream *s, const char *key, const char *value);
+void flush_all(struct stream *s);
+
+/* Assigns every partition from the beginning; the number of partitions. */
+size_t assign_all(struct stream *s);
+/* Polls until nothing more comes; appends to sp. */
+void read_to_end(struct stream *s, struct span *sp);
+/* Both, with an empty span. */
+void read_topic(struct stream *s, struct span *sp);
+
+const struct record *find_record(const struct span *sp, int32_t partition, int64_t offset);
+bool record_is(const struct record *rec, const char *value);
+
+/* A folder of its own below TMPDIR; removed with all it holds. */
+char *temp_folder(void);
+void remove_folder(char *path);
+
+#endif
