@@ -4,7 +4,10 @@
 MAKEFLAGS += --no-print-directory
 BIN = build/clickmill
 # What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
-RUN_CMD = $(BIN) produce --events 100000 && $(BIN) ingest --once && $(BIN) run && $(BIN) status
+RUN_CMD = $(BIN) produce --events 100000 --duplicates 0.01 --late 0.01 --bad 0.002 && $(BIN) ingest --once && $(BIN) run && \
+	$(BIN) status && $(BIN) sql "$(METRICS)"
+METRICS = SELECT event_date, category, total_events, round(total_revenue, 2) AS total_revenue \
+	FROM gold.clickstream_metrics ORDER BY event_date, category
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10

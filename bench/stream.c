@@ -23,7 +23,8 @@ static void die(const struct err *e) {
 
 static void report(const char *what, int64_t records, int64_t bytes, int64_t ns) {
     double s = (double)ns / 1e9;
-    printf("{\"bench\":\"stream_%s\",\"records\":%" PRId64 ",\"seconds\":%.3f,\"records_per_s\":%.0f,"
+    printf("{\"bench\":\"stream_%s\",\"records\":%" PRId64
+           ",\"seconds\":%.3f,\"records_per_s\":%.0f,"
            "\"mb_per_s\":%.0f}\n",
            what, records, s, (double)records / s, (double)bytes / s / 1e6);
 }

@@ -47,7 +47,8 @@ static inline void freep(void *p) {
     free(*(void **)p);
 }
 
-/* Unbounded copies and hidden static state have no place here. */
+/* Unbounded copies and hidden static state have no place here; a locale would spell numbers anew. */
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok localtime gmtime ctime asctime tmpnam
+#pragma GCC poison setlocale
 
 #endif

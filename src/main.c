@@ -4,6 +4,7 @@
  * an exit code. Everything a verb does is in src/cmd/VERB.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -98,12 +99,31 @@ static int run(int argc, char **argv, struct err *e) {
     return c ? run_command(c, &g, rest + 1, n - 1, e) : unknown_command(rest[0], e);
 }
 
+/* Were 0, 1 or 2 closed, the next file opened would take that number and get what is printed. */
+static void fill_standard_descriptors(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* What could not be printed is an error of its own, also if it was not the last of it. */
+static int finish_output(struct err *e) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    return err_sys(e, ERR_STORAGE, errno ? errno : EIO, "cannot write to standard output");
+}
+
 int main(int argc, char **argv) {
     struct err e = {0};
+    fill_standard_descriptors();
     stop_on_signals();
     int r = run(argc, argv, &e);
-    if (fflush(stdout) != 0 && r == 0)
-        r = err_sys(&e, ERR_STORAGE, errno, "cannot write to standard output");
+    if (r == 0)
+        r = finish_output(&e);
     if (r < 0) {
         fprintf(stderr, "clickmill: %s\n", e.msg);
         if (e.hint[0])

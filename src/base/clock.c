@@ -35,9 +35,9 @@ int32_t day_from_civil(int year, int month, int day) {
 
 /* civil_from_days, same source. */
 static void civil_from_day(int32_t days, int *ret_y, int *ret_m, int *ret_d) {
-    int z = days + 719468;
-    int era = (z >= 0 ? z : z - 146096) / 146097;
-    int doe = z - era * 146097;
+    int64_t z = (int64_t)days + 719468;
+    int era = (int)((z >= 0 ? z : z - 146096) / 146097);
+    int doe = (int)(z - era * 146097LL);
     int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int mp = (5 * doy + 2) / 153;
@@ -49,7 +49,7 @@ static void civil_from_day(int32_t days, int *ret_y, int *ret_m, int *ret_d) {
 void day_format(int32_t day, char out[DATE_TEXT]) {
     int y, m, d;
     civil_from_day(day, &y, &m, &d);
-    snprintf(out, DATE_TEXT, "%04d-%02d-%02d", y % 10000, m, d);
+    snprintf(out, DATE_TEXT, "%04d-%02d-%02d", y, m, d);
 }
 
 bool day_parse(const char *s, size_t n, int32_t *ret) {

@@ -85,7 +85,9 @@ static int unknown_key(const char *origin, const char *name, struct err *e) {
 }
 
 static bool is_choice(const char *choices, const char *text) {
-    size_t n = strlen(text);
+    size_t n = strcspn(text, "|");
+    if (text[n])
+        return false;
     for (const char *p = choices; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
         if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
             return true;
@@ -134,6 +136,14 @@ static char *trim(char *s) {
     return s;
 }
 
+/* Where a blank and a ; or # begin what looks like a comment. */
+static bool has_comment(const char *s) {
+    for (; *s; s++)
+        if (isspace((unsigned char)*s) && (s[1] == ';' || s[1] == '#'))
+            return true;
+    return false;
+}
+
 /* One line of the INI file; `section` (its own memory) changes with [section] lines. */
 static int ini_line(struct config *cfg, char *line, const char *origin, char **section, struct err *e) {
     line = trim(line);
@@ -152,6 +162,10 @@ static int ini_line(struct config *cfg, char *line, const char *origin, char **s
     if (!eq)
         return err_set(e, ERR_CONFIG, "%s: expected key = value", origin);
     *eq = '\0';
+    if (has_comment(eq + 1)) {
+        err_set(e, ERR_CONFIG, "%s: a comment behind the value", origin);
+        return err_hint(e, "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
+    }
     char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
     int r = set_by_name(cfg, name, trim(eq + 1), origin, e);
     free(name);
@@ -177,6 +191,8 @@ static int read_file(const char *path, struct buf *ret, struct err *e) {
         ret->data[ret->len] = '\0';
     }
     close(fd);
+    if (r == 0 && memchr(ret->data, '\0', ret->len))
+        r = err_set(e, ERR_CONFIG, "config file '%s' is no text: it holds a NUL byte", path);
     return r;
 }
 
@@ -221,18 +237,20 @@ static int load_postgres_env(struct config *cfg, char *const *env, struct err *e
     const char *host = env_get(env, "POSTGRES_HOST"), *user = env_get(env, "POSTGRES_USER");
     const char *password = env_get(env, "POSTGRES_PASSWORD"), *db = env_get(env, "POSTGRES_DB1");
     const char *port = env_get(env, "POSTGRES_PORT");
+    int64_t number;
     if (!host || !*host)
         return 0;
+    if (port && *port && value_parse(VALUE_INT, "environment POSTGRES_PORT", port, 1, 65535, &number, e) < 0)
+        return e->code;
     _cleanup_(buf_release) struct buf url = BUF_INIT(LIMIT_CONFIG);
     buf_add_str(&url, "postgresql://");
-    if (user && *user) {
-        add_escaped(&url, user);
-        if (password && *password) {
-            buf_add_char(&url, ':');
-            add_escaped(&url, password);
-        }
-        buf_add_char(&url, '@');
+    add_escaped(&url, user ? user : "");
+    if (password && *password) {
+        buf_add_char(&url, ':');
+        add_escaped(&url, password);
     }
+    if ((user && *user) || (password && *password))
+        buf_add_char(&url, '@');
     add_escaped(&url, host);
     if (port && *port)
         buf_addf(&url, ":%s", port);
@@ -246,9 +264,9 @@ static int load_postgres_env(struct config *cfg, char *const *env, struct err *e
 static int load_env(struct config *cfg, char *const *env, struct err *e) {
     static const char prefix[] = "CLICKMILL_";
     for (; env && *env; env++) {
-        if (strncmp(*env, prefix, sizeof prefix - 1) != 0)
-            continue;
         const char *eq = strchr(*env, '=');
+        if (strncmp(*env, prefix, sizeof prefix - 1) != 0 || !eq) /* execve(2) takes any text */
+            continue;
         char *origin = xasprintf("environment %.*s", (int)(eq - *env), *env);
         char *name = xstrndup(*env + sizeof prefix - 1, (size_t)(eq - *env) - (sizeof prefix - 1));
         for (char *p = name; *p; p++)
@@ -269,9 +287,10 @@ static int load_set(struct config *cfg, const char *text, struct err *e) {
     const char *eq = strchr(text, '=');
     if (!eq)
         return err_set(e, ERR_CONFIG, "-c %s: expected key=value", text);
-    char *name = xstrndup(text, (size_t)(eq - text));
-    int r = set_by_name(cfg, trim(name), eq + 1, "-c", e);
+    char *name = xstrndup(text, (size_t)(eq - text)), *value = xstrdup(eq + 1);
+    int r = set_by_name(cfg, trim(name), trim(value), "-c", e);
     free(name);
+    free(value);
     return r;
 }
 

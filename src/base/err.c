@@ -38,7 +38,9 @@ int err_sys(struct err *e, int code, int errnum, const char *fmt, ...) {
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
     char why[128];
-    err_set(e, code, "%s: %s", msg, strerror_r(errnum, why, sizeof why));
+    /* A message that is too long is cut, the reason is not. */
+    err_set(e, code, "%.*s: %s", (int)(sizeof msg - sizeof why - 2), msg,
+            strerror_r(errnum, why, sizeof why));
     e->retry = errno_passes(errnum);
     return code;
 }
@@ -56,10 +58,12 @@ int err_wrap(struct err *e, const char *fmt, ...) {
 }
 
 int err_hint(struct err *e, const char *fmt, ...) {
+    char hint[sizeof e->hint];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->hint, sizeof e->hint, fmt, ap);
+    vsnprintf(hint, sizeof hint, fmt, ap); /* may read the old e->hint */
     va_end(ap);
+    memcpy(e->hint, hint, sizeof hint);
     return e->code;
 }
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <yyjson.h>
 
+#include "base/util.h"
+
 struct json_doc *json_parse(const char *text, size_t len, int code, struct err *e) {
     yyjson_read_err why;
     yyjson_doc *d = yyjson_read_opts((char *)(uintptr_t)text, len, YYJSON_READ_BIGNUM_AS_RAW, NULL, &why);
@@ -41,7 +43,8 @@ const json *json_get(const json *object, const char *name) {
 }
 
 const char *json_str(const json *v) {
-    return yyjson_get_str(val(v));
+    const char *s = yyjson_get_str(val(v));
+    return s && strlen(s) == yyjson_get_len(val(v)) ? s : NULL;
 }
 
 int64_t json_int(const json *v, int64_t otherwise) {
@@ -98,38 +101,22 @@ void json_text(const json *v, struct buf *out) {
     free(s);
 }
 
-/* Length of the well-formed UTF-8 sequence at s, 0 if there is none. */
-static size_t utf8_len(const unsigned char *s, size_t n) {
-    if (s[0] < 0x80)
-        return 1;
-    size_t len = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
-    if (s[0] < 0xC2 || s[0] > 0xF4 || len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
-        (s[0] == 0xF4 && s[1] > 0x8F))
-        return 0;
-    return len;
-}
-
 void json_put_str(struct buf *b, const char *s, size_t n) {
-    const unsigned char *p = (const unsigned char *)s, *end = p + n;
+    const char *end = s + n;
     buf_add_char(b, '"');
-    while (p < end) {
-        size_t len = utf8_len(p, (size_t)(end - p));
+    while (s < end) {
+        size_t len = utf8_len(s, (size_t)(end - s));
         if (len == 0) {
             buf_add_str(b, "\xEF\xBF\xBD");
             len = 1;
-        } else if (*p == '"' || *p == '\\') {
-            buf_addf(b, "\\%c", *p);
-        } else if (*p < 0x20) {
-            buf_addf(b, "\\u%04x", *p);
+        } else if (*s == '"' || *s == '\\') {
+            buf_addf(b, "\\%c", *s);
+        } else if (utf8_is_control(s, len)) {
+            buf_addf(b, "\\u%04x", (unsigned char)s[len - 1]); /* C2 9B is U+009B */
         } else {
-            buf_add(b, p, len);
+            buf_add(b, s, len);
         }
-        p += len;
+        s += len;
     }
     buf_add_char(b, '"');
 }

@@ -24,7 +24,7 @@ bool json_is_object(const json *v);
 bool json_is_array(const json *v);
 bool json_is_null(const json *v); /* false for absent */
 const json *json_get(const json *object, const char *name); /* NULL: absent or no object */
-const char *json_str(const json *v);                        /* NULL: absent or no string */
+const char *json_str(const json *v);                        /* NULL: absent, no string, or one with a NUL */
 int64_t json_int(const json *v, int64_t otherwise);         /* otherwise: absent, no integer or beyond int64 */
 double json_num(const json *v, double otherwise);
 bool json_bool(const json *v, bool otherwise);
@@ -42,7 +42,10 @@ bool json_next(struct json_iter *it);
 /* The value as compact JSON text. */
 void json_text(const json *v, struct buf *out);
 
-/* Writing: a comma-keeping helper over a struct buf. Texts are escaped; invalid UTF-8 becomes U+FFFD. */
+/*
+ * Writing: a comma-keeping helper over a struct buf. Texts are escaped, also the control characters
+ * JSON would allow (DEL, U+0080 to U+009F: terminals obey them); invalid UTF-8 becomes U+FFFD.
+ */
 struct json_out {
     struct buf *b;
     bool comma;

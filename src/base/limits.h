@@ -20,6 +20,7 @@
 
 /* The program. */
 #define LIMIT_REJECT_DETAIL 256     /* reject_detail, cut */
+#define LIMIT_LOG_TEXT 4096         /* one value in a log line, cut */
 #define LIMIT_LOG_ENTRY (256 * MIB) /* one Delta log entry, parsed as a whole */
 #define LIMIT_SQL (64 * MIB)        /* one statement; file lists make them long */
 #define LIMIT_PATH 4096

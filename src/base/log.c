@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/limits.h"
 
 static enum log_level lowest = LOG_INFO;
 static bool json_lines;
@@ -17,15 +18,24 @@ void log_setup(enum log_level from, bool as_json) {
     json_lines = as_json;
 }
 
+/* How much of a text is logged; a character is not cut in two. */
+static size_t text_len(const char *s) {
+    size_t n = strnlen(s, LIMIT_LOG_TEXT);
+    while (n == LIMIT_LOG_TEXT && n > 0 && (s[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
 static void put_json(struct buf *b, enum log_level level, const char *ts, const char *msg, const struct log_field *f) {
     struct json_out o = {.b = b};
     json_obj(&o, NULL);
     json_put(&o, "ts", ts);
     json_put(&o, "level", level_names[level]);
-    json_put(&o, "msg", msg);
+    json_put_n(&o, "msg", msg, text_len(msg));
     for (; f->key; f++) {
+        const char *s = f->s ? f->s : "";
         if (f->type == LOG_STR)
-            json_put(&o, f->key, f->s ? f->s : "");
+            json_put_n(&o, f->key, s, text_len(s));
         else if (f->type == LOG_INT)
             json_put_int(&o, f->key, f->i);
         else
@@ -34,12 +44,15 @@ static void put_json(struct buf *b, enum log_level level, const char *ts, const 
     json_obj_end(&o);
 }
 
-/* Quoted where a reader splitting at blanks would go wrong. */
+/* Quoted where a reader splitting at blanks would go wrong, or a terminal be misled. */
 static void put_text(struct buf *b, const char *s) {
-    if (*s && !s[strcspn(s, " \t\r\n\"=\\")])
-        buf_add_str(b, s);
+    size_t n = text_len(s), bare = 0;
+    while (bare < n && s[bare] > ' ' && s[bare] < 0x7F && !strchr("\"=\\", s[bare]))
+        bare++;
+    if (n > 0 && bare == n)
+        buf_add(b, s, n);
     else
-        json_put_str(b, s, strlen(s));
+        json_put_str(b, s, n);
 }
 
 static void put_plain(struct buf *b, enum log_level level, const char *ts, const char *msg, const struct log_field *f) {
@@ -61,7 +74,7 @@ void log_write(enum log_level level, const char *msg, const struct log_field *fi
         return;
     char ts[TIME_TEXT];
     time_format_ms(clock_now_us(), ts);
-    struct buf line = BUF_INIT(64 * 1024);
+    struct buf line = BUF_INIT(MIB);
     if (json_lines)
         put_json(&line, level, ts, msg, fields);
     else

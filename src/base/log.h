@@ -5,7 +5,8 @@
  *
  *     log_info("committed", F_STR("table", name), F_INT("version", v));
  *
- * Thread-safe: a line is written by one write(2).
+ * Thread-safe: a line is written by one write(2). Whatever a text holds, it stays one line, without
+ * control characters; texts beyond LIMIT_LOG_TEXT are cut.
  */
 #ifndef CM_BASE_LOG_H
 #define CM_BASE_LOG_H

@@ -56,7 +56,7 @@ void buf_reset(struct buf *b) {
 }
 
 bool buf_reserve(struct buf *b, size_t more) {
-    assert(b->max > 0);
+    assert(b->max > 0 && b->max <= SIZE_MAX / 2);
     if (more > b->max || b->len > b->max - more) {
         b->overflow = true;
         return false;
@@ -68,6 +68,7 @@ bool buf_reserve(struct buf *b, size_t more) {
     while (cap < need)
         cap *= 2;
     b->data = xrealloc(b->data, cap);
+    b->data[b->len] = '\0';
     b->cap = cap;
     return true;
 }
@@ -143,6 +144,7 @@ static struct arena_block *block_with_room(struct arena *a, size_t n) {
 }
 
 void *arena_alloc(struct arena *a, size_t n) {
+    assert(n <= SIZE_MAX / 2);
     n = (n + 15) & ~(size_t)15;
     struct arena_block *b = a->cur;
     if (!b || b->size - b->used < n)

@@ -18,7 +18,7 @@ char *xasprintf(const char *fmt, ...) ATTR_PRINTF(1, 2);
 
 /*
  * A growable byte buffer. `data` always ends in a NUL that `len` does not count. What would grow
- * it beyond `max` is dropped and sets `overflow`; the caller checks it once at the end.
+ * it beyond `max` (at most SIZE_MAX / 2) is dropped and sets `overflow`; the caller checks it once at the end.
  */
 struct buf {
     char *data;

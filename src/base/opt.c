@@ -22,7 +22,8 @@ static const char *dashes(const struct opt *o) {
 
 static int unknown(const struct opt_table *tables, size_t n_tables, const char *arg, struct err *e) {
     const struct opt *nearest = NULL;
-    const char *name = arg + strspn(arg, "-");
+    _cleanup_(freep) char *name = xstrdup(arg + strspn(arg, "-"));
+    name[strcspn(name, "=")] = '\0';
     for (size_t t = 0; t < n_tables; t++)
         for (const struct opt *o = tables[t].options; o->name; o++)
             if (!nearest || edit_distance(name, o->name) < edit_distance(name, nearest->name))
@@ -69,14 +70,15 @@ static int store(const struct found *f, const char *text, struct err *e) {
 static int one_option(const struct opt_table *tables, size_t n_tables, char **args, int n_args, int *at,
                       struct err *e) {
     const char *arg = args[*at];
-    const char *name = arg + (arg[1] == '-' ? 2 : 1);
-    const char *eq = arg[1] == '-' ? strchr(name, '=') : NULL;
-    struct found f = find(tables, n_tables, name, eq ? (size_t)(eq - name) : strlen(name));
-    if (!f.opt || (arg[1] == '-') != (f.opt->name[1] != '\0'))
+    bool is_long = arg[1] == '-';
+    const char *name = arg + (is_long ? 2 : 1);
+    size_t n = is_long ? strcspn(name, "=") : 1;
+    struct found f = find(tables, n_tables, name, n);
+    if (!f.opt || is_long != (f.opt->name[1] != '\0'))
         return unknown(tables, n_tables, arg, e);
-    const char *value = eq ? eq + 1 : NULL;
+    const char *value = name[n] ? name + n + is_long : NULL; /* --name=VALUE, -xVALUE */
     if (f.opt->type == OPT_FLAG && value)
-        return err_set(e, ERR_USAGE, "--%s takes no value", f.opt->name);
+        return err_set(e, ERR_USAGE, "%s%s takes no value", dashes(f.opt), f.opt->name);
     if (f.opt->type != OPT_FLAG && !value) {
         if (*at + 1 >= n_args)
             return err_set(e, ERR_USAGE, "%s%s needs a value: %s", dashes(f.opt), f.opt->name, f.opt->arg);
@@ -92,14 +94,16 @@ int opt_parse(const struct opt_table *tables, size_t n_tables, bool stop_at_word
     int at = 0;
     while (at < n_args) {
         if (strcmp(args[at], "--") == 0) {
-            for (at++; at < n_args; at++)
-                args[operands++] = args[at];
+            at++;
+            if (stop_at_word)
+                break;
+            while (at < n_args)
+                args[operands++] = args[at++];
         } else if (args[at][0] == '-' && args[at][1]) {
             int r = one_option(tables, n_tables, args, n_args, &at, e);
             if (r < 0)
                 return r;
         } else if (stop_at_word) {
-            operands = at;
             break;
         } else {
             args[operands++] = args[at++];

@@ -37,9 +37,10 @@ struct opt {
 };
 
 /*
- * Reads argv[*ret_at …] as options of either table (each with its own struct), takes `--opt value`
- * and `--opt=value`, stops at "--" (skipped) or, with stop_at_word, at the first operand. Otherwise operands are
- * moved to the front of args. ERR_USAGE names the option and, for an unknown one, the nearest.
+ * Reads args as options of any of the tables (each with its own struct): `--opt value`, `--opt=value`, `-x value`,
+ * `-xvalue`. What follows a "--" is operands. They are moved to the front of args, *ret_operands counts them;
+ * with stop_at_word it is the index of the first operand, where reading ends, or n_args.
+ * ERR_USAGE names the option and, for an unknown one, the nearest.
  */
 struct opt_table {
     const struct opt *options;

@@ -40,11 +40,12 @@ static void crc_fill(void) {
     }
 }
 
-static uint32_t crc_soft(uint32_t c, const unsigned char *p, size_t n) {
+uint32_t crc32c_soft(uint32_t crc, const void *p, size_t n) {
     pthread_once(&crc_once, crc_fill);
-    while (n--)
-        c = (c >> 8) ^ crc_table[(c ^ *p++) & 0xFF];
-    return c;
+    uint32_t c = ~crc;
+    for (const unsigned char *at = p; n--; at++)
+        c = (c >> 8) ^ crc_table[(c ^ *at) & 0xFF];
+    return ~c;
 }
 
 #ifdef __x86_64__
@@ -67,7 +68,29 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t n) {
     if (__builtin_cpu_supports("sse4.2"))
         return ~crc_hard(~crc, p, n);
 #endif
-    return ~crc_soft(~crc, p, n);
+    return crc32c_soft(crc, p, n);
+}
+
+/* Table 3-7 of the Unicode Standard: no overlongs, no surrogates, nothing above U+10FFFF. */
+size_t utf8_len(const char *s, size_t n) {
+    const unsigned char *p = (const unsigned char *)s;
+    if (p[0] < 0x80)
+        return 1;
+    size_t len = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
+    if (p[0] < 0xC2 || p[0] > 0xF4 || len > n)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) ||
+        (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
+        return 0;
+    return len;
+}
+
+bool utf8_is_control(const char *s, size_t len) {
+    unsigned char c = (unsigned char)s[0];
+    return len == 1 ? c < 0x20 || c == 0x7F : len == 2 && c == 0xC2 && (unsigned char)s[1] < 0xA0;
 }
 
 static atomic_bool stopping;

@@ -11,6 +11,12 @@ void uuid_make(char out[UUID_TEXT]); /* random, version 4, lower case */
 
 /* CRC-32C (Castagnoli, RFC 3720 B.4), hardware where there is some. crc: 0, or the value so far. */
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
+uint32_t crc32c_soft(uint32_t crc, const void *p, size_t n); /* the same without it; for tests */
+
+/* Length of the well-formed UTF-8 sequence at s (n > 0 bytes), 0 if there is none. */
+size_t utf8_len(const char *s, size_t n);
+/* Is that sequence a control character: U+0000 to U+001F, DEL, U+0080 to U+009F? */
+bool utf8_is_control(const char *s, size_t len);
 
 /*
  * SIGINT and SIGTERM set a flag that long loops ask for between units of work.

@@ -31,11 +31,11 @@ struct unit {
     const char *name;
     int64_t factor;
 };
-static const struct unit size_units[] = {{"", 1},           {"B", 1},        {"KiB", KIB},
-                                         {"MiB", MIB},      {"GiB", 1024LL * MIB}, {"K", KIB},
-                                         {"M", MIB},        {"G", 1024LL * MIB},   {0}};
-static const struct unit duration_units[] = {{"", 1000},   {"ms", 1},        {"s", 1000}, {"m", 60000},
-                                             {"h", 3600000}, {"d", 86400000}, {0}};
+static const struct unit size_units[] = {
+    {"", 1},    {"B", 1},   {"KiB", KIB},        {"MiB", MIB}, {"GiB", 1024LL * MIB},
+    {"K", KIB}, {"M", MIB}, {"G", 1024LL * MIB}, {0}};
+static const struct unit duration_units[] = {
+    {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {0}};
 static const struct unit int_units[] = {{"", 1}, {0}};
 
 static bool parse_bool(const char *s, int64_t *ret) {
@@ -52,7 +52,8 @@ static bool parse_number(const struct unit *units, const char *s, int64_t *ret) 
     char *end;
     errno = 0;
     long long n = strtoll(s, &end, 10);
-    if (end == s || errno || s[0] == ' ' || s[0] == '+')
+    bool negative = s[0] == '-' && units == int_units;
+    if (end == s || errno || !(negative || (s[0] >= '0' && s[0] <= '9')))
         return false;
     for (; units->name; units++)
         if (strcasecmp(end, units->name) == 0)
@@ -60,8 +61,8 @@ static bool parse_number(const struct unit *units, const char *s, int64_t *ret) 
     return false;
 }
 
-int value_parse(enum value_type t, const char *what, const char *text, int64_t min, int64_t max, int64_t *ret,
-                struct err *e) {
+int value_parse(enum value_type t, const char *what, const char *text, int64_t min, int64_t max,
+                int64_t *ret, struct err *e) {
     int64_t v = 0;
     bool ok = t == VALUE_BOOL       ? parse_bool(text, &v)
               : t == VALUE_SIZE     ? parse_number(size_units, text, &v)
@@ -70,8 +71,11 @@ int value_parse(enum value_type t, const char *what, const char *text, int64_t m
     if (!ok)
         return err_set(e, ERR_CONFIG, "%s: '%s' is no %s", what, text, value_type_name(t));
     if ((min || max) && (v < min || v > max))
-        return err_set(e, ERR_CONFIG, "%s: '%s' is out of range: %lld to %lld%s", what, text, (long long)min,
-                       (long long)max, t == VALUE_DURATION ? " milliseconds" : t == VALUE_SIZE ? " bytes" : "");
+        return err_set(e, ERR_CONFIG, "%s: '%s' is out of range: %lld to %lld%s", what, text,
+                       (long long)min, (long long)max,
+                       t == VALUE_DURATION ? " milliseconds"
+                       : t == VALUE_SIZE   ? " bytes"
+                                           : "");
     *ret = v;
     return 0;
 }
@@ -79,36 +83,74 @@ int value_parse(enum value_type t, const char *what, const char *text, int64_t m
 int value_parse_ratio(const char *what, const char *text, double *ret, struct err *e) {
     char *end;
     double v = strtod(text, &end);
-    if (end == text || *end || !(v >= 0 && v <= 1))
-        return err_set(e, ERR_CONFIG, "%s: '%s' is no %s", what, text, value_type_name(VALUE_RATIO));
+    if (end == text || *end || text[strspn(text, "0123456789.eE+-")] || strchr("+-", *text) ||
+        !(v >= 0 && v <= 1))
+        return err_set(e, ERR_CONFIG, "%s: '%s' is no %s", what, text,
+                       value_type_name(VALUE_RATIO));
     *ret = v;
     return 0;
 }
 
-/* Masks the value of `name` in the query part. */
-static char *mask_parameter(char *url, const char *name) {
-    char *at = strcasestr(url, name);
-    if (!at || at == url || !strchr("?&; ", at[-1]))
-        return url;
-    char *value = at + strlen(name);
-    char *rest = value + strcspn(value, "& ;");
-    char *masked = xasprintf("%.*s****%s", (int)(value - url), url, rest);
-    free(url);
-    return masked;
+/* Does a parameter's name, as written, speak of a secret? An encoded one might. */
+static bool is_secret(const char *name, size_t n) {
+    static const char *const words[] = {"%", "key", "pass", "secret", "signature", "token"};
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < ARRAY_LEN(words); k++)
+            if (strlen(words[k]) <= n - i && strncasecmp(name + i, words[k], strlen(words[k])) == 0)
+                return true;
+    return false;
+}
+
+/* name=value&…, the secrets masked; also what has no name. */
+static void add_masked_query(struct buf *b, const char *query) {
+    for (;;) {
+        size_t n = strcspn(query, "&"), name = strcspn(query, "=&");
+        if (n == 0 || (name < n && !is_secret(query, name))) {
+            buf_add(b, query, n);
+        } else {
+            buf_add(b, query, name < n ? name + 1 : 0);
+            buf_add_str(b, "****");
+        }
+        if (!query[n])
+            break;
+        buf_add_char(b, '&');
+        query += n + 1;
+    }
+}
+
+/*
+ * What stands before the query. A password that should have been percent-encoded may hold @, / and
+ * ?, so it ends at the last @ there is: rather too much is masked. Returns where the rest begins.
+ */
+static const char *add_masked_front(struct buf *b, const char *url) {
+    const char *scheme = url + strcspn(url, ":= ");
+    const char *pass = strcasestr(url, "pass"), *eq = pass ? strchr(pass, '=') : NULL;
+    if (strncmp(scheme, "://", 3) == 0) {
+        const char *host = scheme + 3, *at = strrchr(host, '@');
+        const char *colon = host + strcspn(host, ":/?@");
+        if (at && *colon == ':') {
+            buf_add(b, url, (size_t)(colon - url));
+            buf_add_str(b, ":****");
+            return at;
+        }
+    } else if (eq) { /* libpq's "host=… password='…'": where the value ends is hard to tell */
+        buf_add(b, url, (size_t)(eq + 1 - url));
+        buf_add_str(b, "****");
+        return "";
+    }
+    return url;
 }
 
 char *url_mask(const char *url) {
-    const char *scheme = strstr(url, "://");
-    const char *host = scheme ? scheme + 3 : url;
-    const char *end = host + strcspn(host, "/?");
-    const char *at = NULL;
-    for (const char *p = host; scheme && p < end; p++)
-        if (*p == '@')
-            at = p; /* the last one: a password may hold an @ */
-    const char *colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
-    char *masked = colon ? xasprintf("%.*s:****%s", (int)(colon - url), url, at) : xstrdup(url);
-    masked = mask_parameter(masked, "password=");
-    return mask_parameter(masked, "sslpassword=");
+    struct buf b = BUF_INIT(5 * strlen(url) + 16);
+    const char *rest = add_masked_front(&b, url);
+    size_t n = strcspn(rest, "?");
+    buf_add(&b, rest, n);
+    if (rest[n]) {
+        buf_add_char(&b, '?');
+        add_masked_query(&b, rest + n + 1);
+    }
+    return buf_detach(&b);
 }
 
 size_t edit_distance(const char *a, const char *b) {

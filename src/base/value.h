@@ -12,8 +12,8 @@ enum value_type {
     VALUE_TEXT,
     VALUE_URL,      /* a text whose password is masked when printed */
     VALUE_INT,      /* whole number */
-    VALUE_SIZE,     /* bytes: 64KiB, 256MiB, 1GiB; a plain number is bytes */
-    VALUE_DURATION, /* milliseconds: 500ms, 10s, 5m, 1h, 7d; a plain number is seconds */
+    VALUE_SIZE,     /* bytes, not negative: 64KiB, 256MiB, 1GiB; a plain number is bytes */
+    VALUE_DURATION, /* milliseconds, not negative: 500ms, 10s, 5m, 1h, 7d; a plain number is seconds */
     VALUE_RATIO,    /* 0 … 1 */
     VALUE_BOOL,     /* true/false, yes/no, on/off, 1/0 */
 };
@@ -29,7 +29,7 @@ int value_parse(enum value_type t, const char *what, const char *text, int64_t m
                 struct err *e);
 int value_parse_ratio(const char *what, const char *text, double *ret, struct err *e);
 
-/* The URL with its password, and any password= parameter, as ****. The caller frees. */
+/* The URL with its password, and parameters that sound secret (password=, token=, …), as ****. The caller frees. */
 char *url_mask(const char *url);
 
 /* Edit distance, for "did you mean". */

@@ -94,9 +94,10 @@ static void configuration(void) {
     puts("# Configuration\n\nMade by `make docs` from the program's own table; `clickmill config show` prints the values in "
          "force and where each came from.\n\nLater wins: the default, `clickmill.ini` in the working folder (or `-f FILE`), "
          "`POSTGRES_HOST` with `POSTGRES_USER`, `POSTGRES_PASSWORD`, `POSTGRES_DB1` and `POSTGRES_PORT` (they make `sink.url`), "
-         "`CLICKMILL_…` in the environment, `-c key=value`.\n\n```ini\n[stream]\nurl = local:data/stream    ; is stream.url; in the "
-         "environment CLICKMILL_STREAM_URL\n```\n\nAn unknown key is an error that names the nearest one, wherever it stands. "
-         "Lines that begin with `#` or `;` are comments. A comment behind a value is part of the value.\n\n"
+         "`CLICKMILL_…` in the environment, `-c key=value`.\n\n```ini\n# stream.url; in the environment CLICKMILL_STREAM_URL\n"
+         "[stream]\nurl = local:data/stream\n```\n\nAn unknown key is an error that names the nearest one, wherever it stands. "
+         "Lines that begin with `#` or `;` are comments. A comment behind a value is an error."
+         "\n\n"
          "| key | default | values | meaning |\n|---|---|---|---|");
     for (int i = 0; i < CFG_N; i++) {
         const struct config_key *k = &config_keys[i];

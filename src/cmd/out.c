@@ -2,6 +2,8 @@
 #include "cmd/out.h"
 
 #include "base/json.h"
+#include "base/util.h"
+#include "event/number.h"
 
 void out_columns(struct out_table *t, const char *const *names, const bool *number, size_t n) {
     t->names = xcalloc(n, sizeof *t->names);
@@ -22,20 +24,31 @@ void out_row(struct out_table *t, const char *const *values) {
         t->cells[t->n_cells++] = values[i] ? xstrdup(values[i]) : NULL;
 }
 
-/* Columns on the screen that a UTF-8 text takes, about: one a code point. */
-static int width(const char *s) {
-    int n = 0;
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xC0) != 0x80;
-    return n;
+/* The length of the character at s, at most n bytes; clean: it can be shown. */
+static size_t character(const char *s, size_t n, bool *ret_clean) {
+    size_t len = utf8_len(s, n);
+    *ret_clean = len && !utf8_is_control(s, len);
+    return len ? len : 1;
 }
 
-/* A cell must not move the cursor: control characters are shown as '?'. */
+/* Columns on the screen that a text takes, about: one a character. */
+static int width(const char *s) {
+    int columns = 0;
+    bool clean;
+    for (size_t n = strlen(s), at = 0; at < n; columns++)
+        at += character(s + at, n - at, &clean);
+    return columns;
+}
+
+/* A cell must not move the cursor: control characters and broken UTF-8 are shown as '?'. */
 static void print_cell(const char *s, int pad, bool right) {
     if (right)
         printf("%*s", pad, "");
-    for (; *s; s++)
-        putchar((unsigned char)*s < 0x20 || *s == 0x7F ? '?' : *s);
+    bool clean;
+    for (size_t n = strlen(s), at = 0, len; at < n; at += len) {
+        len = character(s + at, n - at, &clean);
+        fwrite(clean ? s + at : "?", 1, clean ? len : 1, stdout);
+    }
     if (!right)
         printf("%*s", pad, "");
 }
@@ -62,6 +75,12 @@ static void print_text(const struct out_table *t) {
     free(widths);
 }
 
+/* Not every number of a database is one in JSON: NaN and Infinity are put as texts. */
+static bool is_json_number(const char *s) {
+    size_t n = strlen(s);
+    return n > 0 && number_span(s, s + n) == n;
+}
+
 static void print_json(const struct out_table *t) {
     struct buf line = BUF_INIT((size_t)1 << 30);
     fputs("[", stdout);
@@ -71,7 +90,7 @@ static void print_json(const struct out_table *t) {
         json_obj(&o, NULL);
         for (size_t k = 0; k < t->n_columns; k++) {
             const char *cell = t->cells[i + k];
-            if (cell && t->number[k])
+            if (cell && t->number[k] && is_json_number(cell))
                 json_put_raw(&o, t->names[k], cell);
             else
                 json_put(&o, t->names[k], cell);
@@ -103,7 +122,8 @@ void out_release(struct out_table *t) {
 
 void out_thousands(int64_t v, char out[32]) {
     char digits[32];
-    int n = snprintf(digits, sizeof digits, "%lld", (long long)(v < 0 ? -v : v)), at = 0;
+    uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)size), at = 0;
     if (v < 0)
         out[at++] = '-';
     for (int i = 0; i < n; i++) {

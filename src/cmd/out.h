@@ -10,7 +10,7 @@
 
 struct out_table {
     char **names;
-    bool *number; /* right-aligned, bare in JSON */
+    bool *number; /* right-aligned, bare in JSON if it is a number there */
     size_t n_columns;
     char **cells; /* row by row; NULL: NULL */
     size_t n_cells, cap_cells;

@@ -3,13 +3,10 @@
 
 #include "flow/retry.h"
 
-int parts_open_stream(const struct config *cfg, void (*on_ack)(void *arg, const struct ack *a), void *ack_arg,
-                      struct stream **ret, struct err *e) {
+int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e) {
     struct stream_options o = {.topic = config_text(cfg, CFG_STREAM_TOPIC),
                                .app = config_text(cfg, CFG_STREAM_APP),
-                               .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS),
-                               .on_ack = on_ack,
-                               .ack_arg = ack_arg};
+                               .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS)};
     return stream_open(config_text(cfg, CFG_STREAM_URL), &o, ret, e);
 }
 
@@ -35,7 +32,7 @@ int parts_open(const struct config *cfg, int flags, struct parts *ret, struct er
     struct parts p = {0};
     int r = 0;
     if (flags & PART_STREAM)
-        r = parts_open_stream(cfg, NULL, NULL, &p.s, e);
+        r = parts_open_stream(cfg, &p.s, e);
     if (r == 0 && (flags & PART_LAKE))
         r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
     if (r == 0 && (flags & PART_ENGINE))

@@ -26,9 +26,8 @@ enum parts_flags { PART_STREAM = 1, PART_LAKE = 2, PART_ENGINE = 4, PART_SINK = 
 int parts_open(const struct config *cfg, int flags, struct parts *ret, struct err *e);
 void parts_close(struct parts *p);
 
-/* A stream with an ack function: for produce. */
-int parts_open_stream(const struct config *cfg, void (*on_ack)(void *arg, const struct ack *a), void *ack_arg,
-                      struct stream **ret, struct err *e);
+/* The stream alone. */
+int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e);
 
 struct ingest_options parts_ingest_options(const struct config *cfg);
 struct run_options parts_run_options(const struct config *cfg);

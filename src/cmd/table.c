@@ -91,23 +91,34 @@ static int show_files(struct table *tb, struct out_table *t) {
     return 0;
 }
 
-static int show_table(struct cmd *c, struct storage *st, bool as_json, struct err *e) {
-    bool history = strcmp(c->args[0], "history") == 0;
-    if (!history && strcmp(c->args[0], "files") != 0)
+static bool is_word(const struct cmd *c, const char *word) {
+    return strcmp(c->args[0], word) == 0;
+}
+
+/* Which table history and files speak of; NULL for list. */
+static int find_table(const struct cmd *c, const struct table_def **ret, struct err *e) {
+    *ret = NULL;
+    if (is_word(c, "list"))
+        return c->n_args == 1 ? 0 : err_set(e, ERR_USAGE, "table list: expected no further words");
+    if (!is_word(c, "history") && !is_word(c, "files"))
         return err_set(e, ERR_USAGE, "table: expected list, history or files, not '%s'", c->args[0]);
     if (c->n_args < 2)
         return err_set(e, ERR_USAGE, "table %s: which table? silver.events, for one", c->args[0]);
-    const struct table_def *def = table_def_find(c->args[1]);
-    if (!def) {
-        err_set(e, ERR_USAGE, "table %s: there is no table '%s'", c->args[0], c->args[1]);
-        return err_hint(e, "clickmill table list");
-    }
+    *ret = table_def_find(c->args[1]);
+    if (*ret)
+        return 0;
+    err_set(e, ERR_USAGE, "table %s: there is no table '%s'", c->args[0], c->args[1]);
+    return err_hint(e, "clickmill table list");
+}
+
+static int show_table(const struct cmd *c, struct storage *st, const struct table_def *def,
+                      bool as_json, struct err *e) {
     struct table *tb;
     int r = table_open(st, def, &tb, e);
     if (r < 0)
         return r;
     struct out_table t = {0};
-    r = history ? show_history(tb, &t, e) : show_files(tb, &t);
+    r = is_word(c, "history") ? show_history(tb, &t, e) : show_files(tb, &t);
     if (r == 0)
         out_print(&t, as_json);
     out_release(&t);
@@ -117,11 +128,14 @@ static int show_table(struct cmd *c, struct storage *st, bool as_json, struct er
 
 static int run(struct cmd *c, struct err *e) {
     bool as_json = ((const struct table_opts *)c->opts)->as_json;
+    const struct table_def *def;
     struct parts p;
-    int r = parts_open(c->cfg, PART_LAKE, &p, e);
+    int r = find_table(c, &def, e);
+    if (r == 0)
+        r = parts_open(c->cfg, PART_LAKE, &p, e);
     if (r < 0)
         return r;
-    r = strcmp(c->args[0], "list") == 0 ? list_tables(p.st, as_json, e) : show_table(c, p.st, as_json, e);
+    r = def ? show_table(c, p.st, def, as_json, e) : list_tables(p.st, as_json, e);
     parts_close(&p);
     return r;
 }

@@ -36,7 +36,7 @@ struct worker {
     const char *name;
     const struct config *cfg;
     int64_t rate;
-    atomic_llong count; /* events sent, records ingested */
+    atomic_llong count; /* records ingested */
     int code;
     struct err e;
 };
@@ -68,3 +68,83 @@ static void *ingest_thread(void *arg) {
     parts_close(&p);
     return worker_end(w, r);
 }
+
+static void *demo_thread(void *arg) {
+    struct worker *w = arg;
+    struct stream *s;
+    int r = parts_open_stream(w->cfg, &s, &w->e);
+    if (r < 0)
+        return worker_end(w, r);
+    struct produce_options o;
+    produce_defaults(&o);
+    o.events = 0; /* without end */
+    o.rate = w->rate;
+    struct produce_result res;
+    r = flow_produce(&o, s, &res, &w->e);
+    stream_free(s);
+    return worker_end(w, r);
+}
+
+/* One round of silver, gold and load. What can pass is reported and tried again in the next round. */
+static int round_once(struct cmd *c, struct parts *p, struct up_view *v, struct err *e) {
+    struct run_options o = parts_run_options(c->cfg);
+    struct run_result res;
+    int r = flow_run(p->st, p->en, &o, &res, e);
+    if (r == 0)
+        return up_show(v, c->cfg, p, e);
+    if (!e->retry)
+        return r;
+    log_err(LOG_WARN, "round failed", e);
+    return 0;
+}
+
+static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, struct err *e) {
+    struct up_view v = {.terminal = isatty(STDOUT_FILENO), .gold_version = -1};
+    int64_t start = clock_mono_ns();
+    int r = 0;
+    for (bool last = false; r == 0 && !last;) {
+        last = stop_wait((int)config_int(c->cfg, CFG_UP_EVERY));
+        if (last)
+            break;
+        v.ingested = atomic_load(&ingest->count);
+        v.seconds = (double)(clock_mono_ns() - start) / 1e9;
+        r = round_once(c, p, &v, e);
+    }
+    return r == ERR_STOPPED ? 0 : r;
+}
+
+static int run(struct cmd *c, struct err *e) {
+    const struct up_opts *opts = c->opts;
+    struct worker demo = {.name = "produce", .cfg = c->cfg, .rate = opts->rate}, ingest = {.name = "ingest", .cfg = c->cfg};
+    struct parts p;
+    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
+    if (r < 0)
+        return r;
+    pthread_t threads[2];
+    int n = 0;
+    if (opts->demo)
+        pthread_create(&threads[n++], NULL, demo_thread, &demo);
+    pthread_create(&threads[n++], NULL, ingest_thread, &ingest);
+    r = rounds(c, &p, &ingest, e);
+    stop_request();
+    while (n > 0)
+        pthread_join(threads[--n], NULL);
+    parts_close(&p);
+    for (struct worker *w = &demo; r == 0 && w; w = w == &demo ? &ingest : NULL)
+        if (w->code < 0) {
+            *e = w->e;
+            r = err_wrap(e, "%s", w->name);
+        }
+    return r;
+}
+
+const struct command cmd_up = {
+    .name = "up",
+    .operands = "",
+    .summary = "Everything in one process: ingest, then silver, gold and load every few seconds.",
+    .about = "Prints where the layers stand and the newest metrics. SIGTERM or SIGINT finish the open batch and end it.",
+    .options = options,
+    .opts_size = sizeof(struct up_opts),
+    .defaults = defaults,
+    .run = run,
+};

@@ -9,7 +9,8 @@
  * that reads and writes the lake by URL: nothing in a job is a pointer into this process but text.
  * Models are written in the SQL both understand (docs/decisions, facts of the dialects in sql/README.md).
  *
- * Errors: ERR_ENGINE (a statement failed: names the model and the engine's message), ERR_STORAGE.
+ * Errors: ERR_ENGINE (a statement failed: names the job, the model and the engine's message),
+ * ERR_STORAGE, ERR_STOPPED (stop_requested while it ran). A callback's error is passed on.
  */
 #ifndef CM_ENGINE_ENGINE_H
 #define CM_ENGINE_ENGINE_H
@@ -40,8 +41,13 @@ struct engine_job {
     const struct engine_stage *stages; /* in order; each may name the inputs and the stages before it */
     size_t n_stages;
     const char *select;            /* the rows to write; columns by name as in output, in any order */
+    bool small;                    /* the rows are few: compute them once, then write (gold) */
     const struct table_def *output; /* where they go; NULL: no rows are written */
-    const char *counters;          /* SELECT of one row of numbers (NULL = 0), named; may be NULL */
+    /*
+     * SELECT of one row of numbers (NULL = 0), named; may be NULL. One named `rows` is checked
+     * against the rows written: ERR_ENGINE if they differ.
+     */
+    const char *counters;
 };
 
 struct engine_counter {
@@ -57,7 +63,12 @@ struct engine_result {
 void engine_result_release(struct engine_result *r);
 int64_t engine_counter(const struct engine_result *r, const char *name); /* 0 if absent */
 
-/* Query results row by row, values as text (NULL pointer: NULL), doubles in their shortest form. */
+/*
+ * Query results row by row, as they come: nothing is collected. Values are texts (NULL pointer:
+ * NULL): instants as 2026-11-22T12:34:56.123456Z, dates as 2026-11-22, decimals plain, doubles in
+ * the shortest form that reads back, the rest as the engine writes it. types: the engine's names
+ * ("VARCHAR", "DECIMAL(18,4)"). The texts live until the callback returns.
+ */
 struct engine_rows {
     /* Once, before the rows. */
     int (*header)(void *arg, const char *const *names, const char *const *types, size_t n, struct err *e);
@@ -86,7 +97,7 @@ struct engine_options {
     const char *temp_dir; /* spilled data; made if missing, inside the data folder */
 };
 
-/* Opens by URL: duckdb. */
+/* Opens by URL: duckdb. ERR_CONFIG for an engine there is not. An open engine may be used by several threads. */
 int engine_open(const char *url, const struct engine_options *o, struct engine **ret, struct err *e);
 
 static inline int engine_run(struct engine *en, struct storage *st, const struct engine_job *job,
@@ -94,8 +105,9 @@ static inline int engine_run(struct engine *en, struct storage *st, const struct
     return en->ops->run(en, st, job, ret, e);
 }
 /*
- * Runs one SELECT over the inputs. untrusted: the user's own SQL; it may read the views and
- * nothing else on this machine (no other files, no extensions, no settings).
+ * Runs one SELECT over the inputs. untrusted: the user's own SQL; it must be a single SELECT,
+ * WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, and may read the views and nothing else
+ * on this machine (no other files, no extensions, no settings).
  */
 static inline int engine_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
                                size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,

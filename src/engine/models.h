@@ -5,6 +5,8 @@
 #ifndef CM_ENGINE_MODELS_H
 #define CM_ENGINE_MODELS_H
 
+#include "base/err.h"
+
 struct model_file {
     const char *name; /* "sql/silver/events.sql" */
     const char *text; /* NUL-terminated */
@@ -15,5 +17,21 @@ extern const size_t model_files_n;
 
 /* The text of a built-in file; a name that is not there is a bug (assert). */
 const char *model_text(const char *name);
+
+/*
+ * The text of a built-in model with each ${name} in it replaced; one that is not given, or not
+ * used, is a bug (assert). The caller frees.
+ */
+struct model_var {
+    const char *name, *value;
+};
+char *model_render(const char *model, const struct model_var *vars, size_t n);
+
+/*
+ * The pattern that finds any line of a bot list (conf/bots.txt) in a user agent, as it goes between
+ * the quotes of a SQL text. Lines that begin with # and empty ones are skipped. NULL and ERR_CONFIG
+ * for a list without a line, or with a character that SQL dialects quote differently. The caller frees.
+ */
+char *bots_pattern(const char *list, struct err *e);
 
 #endif

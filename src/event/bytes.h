@@ -28,19 +28,35 @@ static inline const char *string_scan_portable(const char *p, const char *end) {
     return p;
 }
 
+#ifdef __SSE2__
+/* A bit for each of the 16 bytes at p: set where string_scan() stops. */
+static inline unsigned string_stops(const char *p) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+    __m128i backslash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, backslash), control));
+}
+#endif
+
+/* string_scan() for what ends soon: NULL if nothing stops it in the next 16 bytes, or fewer are there. */
+static inline const char *string_scan_step(const char *p, const char *end) {
+#ifdef __SSE2__
+    unsigned stops = end - p >= 16 ? string_stops(p) : 0;
+    return stops ? p + __builtin_ctz(stops) : NULL;
+#else
+    (void)p, (void)end;
+    return NULL;
+#endif
+}
+
 /* The first quote, backslash or control character (below 0x20), or `end`. */
 static inline const char *string_scan(const char *p, const char *end) {
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
-                  control = _mm_set1_epi8(0x1f);
     for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i hit =
-            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
-                         _mm_cmpeq_epi8(_mm_min_epu8(v, control), v));
-        unsigned mask = (unsigned)_mm_movemask_epi8(hit);
-        if (mask != 0)
-            return p + __builtin_ctz(mask);
+        unsigned stops = string_stops(p);
+        if (stops)
+            return p + __builtin_ctz(stops);
     }
 #endif
     return string_scan_portable(p, end);

@@ -104,7 +104,7 @@ static enum reject read_members(struct event_decoder *d, const char *rec, size_t
         if (id == FIELD_COUNT)
             extra_add(&d->extra, &name, &value);
         else
-            s->fields[id].raw = value;
+            field_set(s, id, &value);
     }
     return scan.fault == JSON_OK ? REJECT_NONE : reject_json(d, &scan, rec);
 }
@@ -136,7 +136,7 @@ static void add_key(struct event_decoder *d, struct event *ev) {
 void event_decode(struct event_decoder *d, const char *rec, size_t len, int64_t received_us,
                   struct event *ev) {
     struct slots *s = &d->slots;
-    memset(s->fields, 0, sizeof s->fields);
+    s->seen = 0;
     s->received_us = received_us;
     extra_begin(&d->extra);
     *ev = (struct event){0};

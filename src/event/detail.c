@@ -21,7 +21,20 @@ static char *write_byte(char *w, char c) {
     return w;
 }
 
-/* The bytes of the character at p if it can be shown as it is, else 0: C0 and C1 controls, DEL, no UTF-8. */
+/* C1 controls, and what is invisible but moves the text around it: U+200B…, U+2028…, U+2060…, U+FEFF. */
+static bool is_invisible(const char *p, size_t len) {
+    if (len == 2)
+        return (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0;
+    if (len != 3)
+        return false;
+    unsigned last = (unsigned char)p[2];
+    if (memcmp(p, "\xe2\x80", 2) == 0)
+        return (last >= 0x8b && last <= 0x8f) || (last >= 0xa8 && last <= 0xae);
+    return (memcmp(p, "\xe2\x81", 2) == 0 && last >= 0xa0 && last <= 0xaf) ||
+           memcmp(p, "\xef\xbb\xbf", 3) == 0;
+}
+
+/* The bytes of the character at p if it can be shown as it is; 0 for a control and for no UTF-8. */
 static size_t printable_len(const char *p, const char *end) {
     unsigned char c = (unsigned char)*p;
     if (c < 0x80)
@@ -29,7 +42,7 @@ static size_t printable_len(const char *p, const char *end) {
     size_t len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
     if ((size_t)(end - p) < len || utf8_scan_portable(p, p + len) != p + len)
         return 0;
-    return c == 0xc2 && (unsigned char)p[1] < 0xa0 ? 0 : len;
+    return is_invisible(p, len) ? 0 : len;
 }
 
 /* A copy in the arena that is printable and at most LIMIT_REJECT_DETAIL bytes long. */
@@ -61,7 +74,7 @@ struct text detail_format(struct arena *a, const char *fmt, ...) {
 }
 
 struct text detail_found(struct arena *a, enum field_id id, const struct json_value *raw) {
-    if (raw->type == JSON_NONE)
+    if (!raw)
         return detail_format(a, "%s: missing", field_name(id));
     bool quoted = raw->type == JSON_STRING;
     char s[2 * LIMIT_REJECT_DETAIL];

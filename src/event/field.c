@@ -52,13 +52,24 @@ static enum field_id candidate_of_10(const char *name) {
     }
 }
 
-enum field_id field_by_name(const char *name, size_t len) {
-    enum field_id id = len == 8    ? candidate_of_8(name)
-                       : len == 10 ? candidate_of_10(name)
-                       : len == 5  ? FIELD_PRICE
-                       : len == 7  ? FIELD_USER_ID
-                                   : FIELD_COUNT;
+static inline enum field_id if_same(enum field_id id, const char *name, size_t len) {
     return id != FIELD_COUNT && memcmp(name, NAMES[id], len) == 0 ? id : FIELD_COUNT;
+}
+
+/* With the length a constant each time, memcmp() is a machine instruction or two. */
+enum field_id field_by_name(const char *name, size_t len) {
+    switch (len) {
+    case 5:
+        return if_same(FIELD_PRICE, name, 5);
+    case 7:
+        return if_same(FIELD_USER_ID, name, 7);
+    case 8:
+        return if_same(candidate_of_8(name), name, 8);
+    case 10:
+        return if_same(candidate_of_10(name), name, 10);
+    default:
+        return FIELD_COUNT;
+    }
 }
 
 static bool is_blank(struct text t) {
@@ -70,11 +81,12 @@ static bool is_blank(struct text t) {
 
 enum field_kind field_look(struct slots *s, enum field_id id) {
     struct field *f = &s->fields[id];
+    if (!field_is_seen(s, id))
+        return FIELD_ABSENT;
     if (f->kind != FIELD_UNSEEN)
         return (enum field_kind)f->kind;
     f->text = (struct text){f->raw.p, f->raw.len};
     switch (f->raw.type) {
-    case JSON_NONE:
     case JSON_NULL:
         f->kind = FIELD_ABSENT;
         break;

@@ -44,18 +44,30 @@ enum field_kind {
 };
 
 struct field {
-    struct json_value raw; /* type JSON_NONE: no such member */
+    struct json_value raw; /* as sent */
     uint8_t kind;          /* enum field_kind */
     struct text text;      /* FIELD_TEXT: escapes undone; FIELD_NUMBER: as sent */
 };
 
 /* One record on its way through the rules: all its fields, and what they are judged by. */
 struct slots {
-    struct field fields[FIELD_COUNT];
+    struct field fields[FIELD_COUNT]; /* those in `seen` are set */
+    uint32_t seen;                    /* a bit for each enum field_id */
     int64_t received_us;
     struct arena *arena;
     struct text detail; /* set with a reject */
 };
+
+/* Puts a member into its slot, in place of an earlier one of that name. */
+static inline void field_set(struct slots *s, enum field_id id, const struct json_value *raw) {
+    s->fields[id].raw = *raw;
+    s->fields[id].kind = FIELD_UNSEEN;
+    s->seen |= UINT32_C(1) << id;
+}
+
+static inline bool field_is_seen(const struct slots *s, enum field_id id) {
+    return s->seen >> id & 1;
+}
 
 /* Looks at a slot (once); the text of an escaped string goes to the arena. */
 enum field_kind field_look(struct slots *s, enum field_id id);
@@ -71,7 +83,7 @@ enum reject rules_apply(struct slots *s, struct event *ev);
  * \xNN, cut to LIMIT_REJECT_DETAIL bytes between two characters.
  */
 struct text detail_format(struct arena *a, const char *fmt, ...) ATTR_PRINTF(2, 3);
-/* "<field>: " and the member as it was sent, or "missing". */
+/* "<field>: " and the member as it was sent; "missing" where raw is NULL. */
 struct text detail_found(struct arena *a, enum field_id id, const struct json_value *raw);
 
 #endif

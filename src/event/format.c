@@ -35,7 +35,7 @@ static bool shortest_of_few_decimals(double d, struct decimal *ret) {
         double scaled = d * POW10[k];
         if (!(scaled < 1e15 - 1))
             return false;
-        uint64_t m = (uint64_t)(scaled + 0.5);
+        int64_t m = (int64_t)(scaled + 0.5);
         if (m == 0 || (double)m / POW10[k] != d)
             continue;
         char *end = ret->digits + sizeof ret->digits, *p = end;

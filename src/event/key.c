@@ -6,52 +6,86 @@
 #include "base/sha256.h"
 #include "event/event.h"
 
-/* Collects `name=value\n` lines; most events fit and are hashed in one go. */
+/* Collects `name=value\n` lines; those of most events fit and are hashed in one go. */
 struct key_text {
     struct sha256 hash;
     size_t len;
     char buf[1024];
 };
 
-static void add(struct key_text *k, const char *p, size_t n) {
-    if (n > sizeof k->buf - k->len) {
-        sha256_add(&k->hash, k->buf, k->len);
-        k->len = 0;
-        if (n > sizeof k->buf) {
-            sha256_add(&k->hash, p, n);
-            return;
-        }
+/* Texts up to here go through the buffer. */
+enum { SHORT_TEXT = 512 };
+
+static void flush(struct key_text *k) {
+    sha256_add(&k->hash, k->buf, k->len);
+    k->len = 0;
+}
+
+/* Inlined wherever used: the length of `name` is a constant there, and copying it a move or two. */
+#define INLINE static inline __attribute__((always_inline))
+
+/* `name` with its equals sign; then room for n bytes, n <= SHORT_TEXT, and the end of the line. */
+INLINE char *begin_line(struct key_text *k, const char *name, size_t n) {
+    size_t name_len = strlen(name);
+    if (name_len + n + 1 > sizeof k->buf - k->len)
+        flush(k);
+    char *w = k->buf + k->len;
+    memcpy(w, name, name_len);
+    return w + name_len;
+}
+
+INLINE void end_line(struct key_text *k, char *w) {
+    *w++ = '\n';
+    k->len = (size_t)(w - k->buf);
+}
+
+/* extra, which has no limit of its own, and the longest URLs. */
+static void add_long_text(struct key_text *k, const char *name, struct text t) {
+    flush(k);
+    sha256_add(&k->hash, name, strlen(name));
+    sha256_add(&k->hash, t.p, t.len);
+    end_line(k, k->buf);
+}
+
+INLINE void add_text(struct key_text *k, const char *name, struct text t) {
+    if (!t.p)
+        return;
+    if (t.len > SHORT_TEXT) {
+        add_long_text(k, name, t);
+        return;
     }
-    memcpy(k->buf + k->len, p, n);
-    k->len += n;
+    char *w = begin_line(k, name, t.len);
+    memcpy(w, t.p, t.len);
+    end_line(k, w + t.len);
 }
 
-/* `name` with its equals sign. */
-static inline void add_line(struct key_text *k, const char *name, const char *p, size_t n) {
-    add(k, name, strlen(name));
-    add(k, p, n);
-    add(k, "\n", 1);
-}
+enum { INTEGER_MAX = 20 };
 
-static inline void add_text(struct key_text *k, const char *name, struct text t) {
-    if (t.p)
-        add_line(k, name, t.p, t.len);
-}
+/* Two digits a step: "00" to "99", one after the other. */
+static const char PAIRS[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
 
-static void add_integer(struct key_text *k, const char *name, int64_t v) {
-    char s[24], *end = s + sizeof s, *p = end;
+static char *write_integer(char *w, int64_t v) {
+    char s[INTEGER_MAX], *end = s + sizeof s, *p = end;
     uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
-    do
-        *--p = (char)('0' + u % 10);
-    while ((u /= 10) != 0);
+    for (; u >= 10; u /= 100)
+        memcpy(p -= 2, PAIRS + 2 * (u % 100), 2);
+    if (u > 0 || p == end)
+        *--p = (char)('0' + u);
     if (v < 0)
-        *--p = '-';
-    add_line(k, name, p, (size_t)(end - p));
+        *w++ = '-';
+    return mempcpy(w, p, (size_t)(end - p));
 }
 
-static void add_price(struct key_text *k, double price) {
-    char s[EVENT_DOUBLE_MAX];
-    add_line(k, "price=", s, event_format_double(price, s, sizeof s));
+INLINE void add_integer(struct key_text *k, const char *name, int64_t v) {
+    end_line(k, write_integer(begin_line(k, name, INTEGER_MAX), v));
+}
+
+INLINE void add_price(struct key_text *k, double price) {
+    char *w = begin_line(k, "price=", EVENT_DOUBLE_MAX);
+    end_line(k, w + event_format_double(price, w, EVENT_DOUBLE_MAX));
 }
 
 void event_key_of(const struct event *ev, char ret_hex[EVENT_KEY_HEX]) {
@@ -76,11 +110,13 @@ void event_key_of(const struct event *ev, char ret_hex[EVENT_KEY_HEX]) {
     add_text(&k, "referrer=", ev->referrer);
     add_text(&k, "user_agent=", ev->user_agent);
     add_text(&k, "extra=", ev->extra);
-    sha256_add(&k.hash, k.buf, k.len);
+    flush(&k);
 
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[SHA256_LEN];
     sha256_end(&k.hash, digest);
-    for (size_t i = 0; i < EVENT_KEY_HEX; i++)
-        ret_hex[i] = hex[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    for (size_t i = 0; i < EVENT_KEY_HEX; i += 2) {
+        ret_hex[i] = hex[digest[i / 2] >> 4];
+        ret_hex[i + 1] = hex[digest[i / 2] & 15];
+    }
 }

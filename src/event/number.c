@@ -21,9 +21,42 @@ static inline bool is_digit(char c) {
     return (unsigned char)(c - '0') <= 9;
 }
 
-static const char *skip_digits(const char *p, const char *end) {
+static inline const char *skip_digits(const char *p, const char *end) {
     while (p < end && is_digit(*p))
         p++;
+    return p;
+}
+
+/* Are the 8 bytes at p digits, and what number are they? All at once, in one machine word. */
+static inline bool eight_digits(const char *p, uint64_t *ret) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    /* A byte is a digit if its high half is 3, and is still 3 when 6 is added. */
+    if (((v & 0xf0 * ones) | ((v + 6 * ones) & 0xf0 * ones) >> 4) != 0x33 * ones)
+        return false;
+    v -= '0' * ones;
+    v = v * 10 + (v >> 8); /* pairs, in every other byte */
+    const uint64_t pairs = UINT64_C(0x000000ff000000ff);
+    v = (v & pairs) * (100 + (UINT64_C(1000000) << 32)) +
+        (v >> 16 & pairs) * (1 + (UINT64_C(10000) << 32));
+    *ret = v >> 32;
+    return true;
+#else
+    (void)p, (void)ret;
+    return false;
+#endif
+}
+
+/* Reads on in the decimal number `mant`, which wraps if it gets too long; returns the byte after the digits. */
+static inline const char *read_digits(const char *p, const char *end, uint64_t *mant) {
+    uint64_t m = *mant, eight;
+    for (; end - p >= 8 && eight_digits(p, &eight); p += 8)
+        m = m * 100000000 + eight;
+    for (; p < end && is_digit(*p); p++)
+        m = m * 10 + (unsigned)(*p - '0');
+    *mant = m;
     return p;
 }
 
@@ -93,31 +126,30 @@ static const char *first_counting_digit(const struct number *n) {
 }
 
 void number_parse(const char *text, size_t len, struct number *ret) {
-    const char *p = text, *end = text + len;
+    const char *p = text, *end = text + len, *digits, *fraction;
     *ret = (struct number){.text = text, .len = len, .negative = *p == '-'};
     p += ret->negative;
-    uint64_t mant = 0, digits = 0;
-    int64_t exp10 = 0;
-    for (; p < end && is_digit(*p); p++) {
-        mant = mant * 10 + (unsigned)(*p - '0');
-        digits += mant != 0 || digits != 0;
-    }
+    p += *p == '0';
+    digits = p;
+    p = read_digits(p, end, &ret->mant);
+    ret->digits = (uint64_t)(p - digits);
     if (p < end && *p == '.') {
-        const char *fraction = ++p;
-        for (; p < end && is_digit(*p); p++) {
-            mant = mant * 10 + (unsigned)(*p - '0');
-            digits += mant != 0 || digits != 0;
-        }
-        exp10 = fraction - p;
+        fraction = ++p;
+        if (ret->digits == 0)
+            while (p < end && *p == '0')
+                p++;
+        digits = p;
+        p = read_digits(p, end, &ret->mant);
+        ret->digits += (uint64_t)(p - digits);
+        ret->exp10 = fraction - p;
     }
-    if (digits == 0)
+    if (ret->digits == 0) {
+        ret->exp10 = 0;
         return;
+    }
     if (p < end)
-        exp10 += parse_exponent(p + 1, end);
-    ret->mant = mant;
-    ret->exp10 = exp10;
-    ret->digits = digits;
-    if (digits > MANT_DIGITS)
+        ret->exp10 += parse_exponent(p + 1, end);
+    if (ret->digits > MANT_DIGITS)
         trim_long(ret, first_counting_digit(ret));
 }
 

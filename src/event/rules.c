@@ -13,7 +13,7 @@
 static const int64_t EARLIEST_US = INT64_C(946684800) * US_PER_S;
 
 static enum reject reject_found(struct slots *s, enum reject why, enum field_id id) {
-    s->detail = detail_found(s->arena, id, &s->fields[id].raw);
+    s->detail = detail_found(s->arena, id, field_is_seen(s, id) ? &s->fields[id].raw : NULL);
     return why;
 }
 
@@ -218,9 +218,22 @@ static const struct {
     {FIELD_USER_AGENT, LIMIT_TEXT, offsetof(struct event, user_agent)},
 };
 
+/* Most texts can be taken as they are at a glance; whatever else there is to say is said by text_of(). */
+static inline bool is_simple(const struct json_value *raw, size_t limit) {
+    return raw->type == JSON_STRING && !raw->escaped && raw->len > 0 && raw->len <= limit &&
+           !json_is_blank(*raw->p);
+}
+
 static enum reject rule_texts(struct slots *s, struct event *ev) {
     for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++) {
+        if (!field_is_seen(s, TEXTS[i].id))
+            continue;
         struct text *t = (struct text *)(void *)((char *)ev + TEXTS[i].at);
+        const struct json_value *raw = &s->fields[TEXTS[i].id].raw;
+        if (is_simple(raw, TEXTS[i].limit)) {
+            *t = (struct text){raw->p, raw->len};
+            continue;
+        }
         enum reject why = text_of(s, TEXTS[i].id, t);
         if (why == REJECT_NONE && t->p)
             why = check_text(s, TEXTS[i].id, *t, TEXTS[i].limit);

@@ -13,27 +13,26 @@
 #include "net/http.h"
 
 /* FakeStore's own products, prices and spelling ("jewelery" is theirs). */
-static const char built_in[] =
-    "[{\"id\":1,\"category\":\"men's clothing\",\"price\":109.95},"
-    "{\"id\":2,\"category\":\"men's clothing\",\"price\":22.3},"
-    "{\"id\":3,\"category\":\"men's clothing\",\"price\":55.99},"
-    "{\"id\":4,\"category\":\"men's clothing\",\"price\":15.99},"
-    "{\"id\":5,\"category\":\"jewelery\",\"price\":695},"
-    "{\"id\":6,\"category\":\"jewelery\",\"price\":168},"
-    "{\"id\":7,\"category\":\"jewelery\",\"price\":9.99},"
-    "{\"id\":8,\"category\":\"jewelery\",\"price\":10.99},"
-    "{\"id\":9,\"category\":\"electronics\",\"price\":64},"
-    "{\"id\":10,\"category\":\"electronics\",\"price\":109},"
-    "{\"id\":11,\"category\":\"electronics\",\"price\":109},"
-    "{\"id\":12,\"category\":\"electronics\",\"price\":114},"
-    "{\"id\":13,\"category\":\"electronics\",\"price\":599},"
-    "{\"id\":14,\"category\":\"electronics\",\"price\":999.99},"
-    "{\"id\":15,\"category\":\"women's clothing\",\"price\":56.99},"
-    "{\"id\":16,\"category\":\"women's clothing\",\"price\":29.95},"
-    "{\"id\":17,\"category\":\"women's clothing\",\"price\":39.99},"
-    "{\"id\":18,\"category\":\"women's clothing\",\"price\":9.85},"
-    "{\"id\":19,\"category\":\"women's clothing\",\"price\":7.95},"
-    "{\"id\":20,\"category\":\"women's clothing\",\"price\":12.99}]";
+static const char built_in[] = "[{\"id\":1,\"category\":\"men's clothing\",\"price\":109.95},"
+                               "{\"id\":2,\"category\":\"men's clothing\",\"price\":22.3},"
+                               "{\"id\":3,\"category\":\"men's clothing\",\"price\":55.99},"
+                               "{\"id\":4,\"category\":\"men's clothing\",\"price\":15.99},"
+                               "{\"id\":5,\"category\":\"jewelery\",\"price\":695},"
+                               "{\"id\":6,\"category\":\"jewelery\",\"price\":168},"
+                               "{\"id\":7,\"category\":\"jewelery\",\"price\":9.99},"
+                               "{\"id\":8,\"category\":\"jewelery\",\"price\":10.99},"
+                               "{\"id\":9,\"category\":\"electronics\",\"price\":64},"
+                               "{\"id\":10,\"category\":\"electronics\",\"price\":109},"
+                               "{\"id\":11,\"category\":\"electronics\",\"price\":109},"
+                               "{\"id\":12,\"category\":\"electronics\",\"price\":114},"
+                               "{\"id\":13,\"category\":\"electronics\",\"price\":599},"
+                               "{\"id\":14,\"category\":\"electronics\",\"price\":999.99},"
+                               "{\"id\":15,\"category\":\"women's clothing\",\"price\":56.99},"
+                               "{\"id\":16,\"category\":\"women's clothing\",\"price\":29.95},"
+                               "{\"id\":17,\"category\":\"women's clothing\",\"price\":39.99},"
+                               "{\"id\":18,\"category\":\"women's clothing\",\"price\":9.85},"
+                               "{\"id\":19,\"category\":\"women's clothing\",\"price\":7.95},"
+                               "{\"id\":20,\"category\":\"women's clothing\",\"price\":12.99}]";
 
 static const char way_out[] = "leave out --catalog to use the built-in FakeStore catalog";
 
@@ -128,7 +127,8 @@ static int judge(const char *url, const struct http_answer *a, struct err *e) {
     err_set(e, ERR_STREAM, "the catalog %s cannot be fetched: the server answered %d%s", url,
             a->status, html);
     e->retry = a->status == 429 || a->status >= 500;
-    return err_hint(e, "%s%s", way_out, html[0] ? "; a web page is often a check against bots" : "");
+    return err_hint(e, "%s%s", way_out,
+                    html[0] ? "; a web page is often a check against bots" : "");
 }
 
 static int load_url(const char *url, struct catalog *ret, struct err *e) {

@@ -59,17 +59,24 @@ static int run_model(struct silver *s, struct engine_result *ret, struct err *e)
         {"silver_events", &silver_events, table_live(s->silver)},
     };
     const struct engine_stage stages[] = {
-        {"bots", model_text("sql/silver/bots.sql"), true},
-        {"suspects", model_text("sql/silver/suspects.sql"), true},
-        {"contested", model_text("sql/silver/contested.sql"), true},
+        {"repeated", model_text("sql/silver/repeated.sql"), true},
+        {"met", model_text("sql/silver/met.sql"), true},
+        {"committed", model_text("sql/silver/committed.sql"), true},
+        {"repeats", model_text("sql/silver/repeats.sql"), true},
+        {"twins", model_text("sql/silver/twins.sql"), true},
     };
+    _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
+    if (!bots)
+        return e->code;
+    const struct model_var var = {"bots", bots};
+    _cleanup_(freep) char *select = model_render("sql/silver/events.sql", &var, 1);
     return engine_run(s->en, s->st,
                       &(struct engine_job){.what = "silver",
                                            .inputs = inputs,
                                            .n_inputs = ARRAY_LEN(inputs),
                                            .stages = stages,
                                            .n_stages = ARRAY_LEN(stages),
-                                           .select = model_text("sql/silver/events.sql"),
+                                           .select = select,
                                            .output = &silver_events,
                                            .counters = model_text("sql/silver/counters.sql")},
                       ret, e);

@@ -15,16 +15,16 @@
 #include "base/mem.h"
 
 struct http_request {
-    const char *method;         /* NULL: GET */
+    const char *method; /* NULL: GET */
     const char *url;
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
     const void *body;           /* NULL: none */
     size_t body_len;
-    int connect_timeout_ms;     /* 0: 10 s */
-    int timeout_ms;             /* of the whole exchange; 0: 60 s */
-    size_t max_body;            /* of the answer; must be set */
-    int max_redirects;          /* 0: a redirect is an answer like any other */
-    int error_code;             /* ERR_STREAM, ERR_STORAGE, … */
+    int connect_timeout_ms; /* 0: 10 s */
+    int timeout_ms;         /* of the whole exchange; 0: 60 s */
+    size_t max_body;        /* of the answer; must be set */
+    int max_redirects;      /* 0: a redirect is an answer like any other */
+    int error_code;         /* ERR_STREAM, ERR_STORAGE, … */
 };
 
 struct http_answer {

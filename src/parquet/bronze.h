@@ -45,6 +45,13 @@ void bronze_group_free(struct bronze_group *g);
 void bronze_group_reset(struct bronze_group *g);
 /* Copies what it needs: the event's texts may go away afterwards. Only below BRONZE_GROUP_ROWS_MAX rows. */
 void bronze_group_add(struct bronze_group *g, const struct event *ev, const struct bronze_source *src);
+/*
+ * The same for n events, in this order: about twice as fast from some tens of events on, as it goes
+ * column by column. The texts of all of them must be there until it returns. Sources whose topic
+ * (or protocol) is the same pointer have the same topic.
+ */
+void bronze_group_add_many(struct bronze_group *g, const struct event *ev, const struct bronze_source *src,
+                           size_t n);
 size_t bronze_group_rows(const struct bronze_group *g);
 size_t bronze_group_bytes(const struct bronze_group *g); /* about what it holds in memory */
 

@@ -28,8 +28,8 @@ void number_release(struct number_column *c) {
     *c = (struct number_column){0};
 }
 
-void text_init(struct text_column *c, bool plain) {
-    *c = (struct text_column){.never_dict = plain};
+void text_init(struct text_column *c, bool never_dict) {
+    *c = (struct text_column){.never_dict = never_dict};
     text_reset(c);
 }
 
@@ -37,23 +37,22 @@ void text_reset(struct text_column *c) {
     presence_reset(&c->present);
     dict_reset(&c->dict);
     c->n = 0;
-    c->plain = c->never_dict || c->skip_dict > 0;
+    c->direct = c->never_dict || c->skip_dict > 0;
     if (c->skip_dict > 0)
         c->skip_dict--;
+    c->held = 0;
     c->len = TEXT_HEAD;
     c->limit = 0;
     c->end = 0;
     c->n_pages = 0;
-    c->min_prefix = UINT64_MAX;
-    c->max_prefix = 0;
-    c->min_at = c->max_at = 0;
-    c->held = 0;
+    c->min = c->max = (struct text_mark){0};
 }
 
 void text_release(struct text_column *c) {
     presence_release(&c->present);
     dict_release(&c->dict);
     free(c->codes);
+    free(c->lens);
     free(c->data);
     free(c->pages);
     *c = (struct text_column){0};
@@ -64,14 +63,16 @@ static void add_page(struct text_column *c, uint32_t row) {
         c->pages_cap = c->pages_cap ? 2 * c->pages_cap : 8;
         c->pages = xrealloc(c->pages, c->pages_cap * sizeof *c->pages);
     }
-    c->pages[c->n_pages++] = (struct text_page){row, c->len};
+    c->pages[c->n_pages++] = (struct text_page){row, c->n, c->len};
 }
 
 /*
- * The way out of put_plain's straight line: begins a page if the current one is full and the rows
+ * The way out of put_text's straight line: begins a page if the current one is full and the rows
  * allow it, and makes room for `more` bytes.
  */
 static void make_room(struct text_column *c, uint32_t row, size_t more) {
+    if (!c->lens)
+        c->lens = xmalloc(GROUP_ROWS_MAX * sizeof *c->lens);
     if (c->n_pages == 0)
         add_page(c, 0);
     struct text_page *page = &c->pages[c->n_pages - 1];
@@ -90,54 +91,44 @@ static void make_room(struct text_column *c, uint32_t row, size_t more) {
 }
 
 /* Bytes as unsigned numbers, a text before its continuations: the order of UTF8 and of Parquet. */
-static int compare(const char *a, uint32_t a_len, const char *b, uint32_t b_len) {
-    int order = memcmp(a, b, MIN(a_len, b_len));
-    return order ? order : (a_len > b_len) - (a_len < b_len);
+static int compare(const struct text_column *c, const struct text_mark *a, const struct text_mark *b) {
+    if (a->prefix != b->prefix)
+        return a->prefix < b->prefix ? -1 : 1;
+    int order = memcmp(c->data + a->at, c->data + b->at, MIN(a->len, b->len));
+    return order ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-/* The value at `at` against the one at `than`, both in data. */
-static int compare_at(const struct text_column *c, size_t at, size_t than) {
-    const char *a = c->data + at, *b = c->data + than;
-    return compare(a + 4, load32(a), b + 4, load32(b));
+static inline void note_range(struct text_column *c, const struct text_mark *m) {
+    if (!c->min.at || (m->prefix <= c->min.prefix && compare(c, m, &c->min) < 0))
+        c->min = *m;
+    if (!c->max.at || (m->prefix >= c->max.prefix && compare(c, m, &c->max) > 0))
+        c->max = *m;
 }
 
-static inline void note_range(struct text_column *c, size_t at, uint64_t prefix) {
-    if (prefix <= c->min_prefix) {
-        if (!c->min_at || prefix < c->min_prefix || compare_at(c, at, c->min_at) < 0)
-            c->min_at = at;
-        c->min_prefix = prefix;
-    }
-    if (prefix >= c->max_prefix) {
-        if (!c->max_at || prefix > c->max_prefix || compare_at(c, at, c->max_at) > 0)
-            c->max_at = at;
-        c->max_prefix = prefix;
-    }
-}
-
-static inline void put_plain(struct text_column *c, uint32_t row, const char *p, uint32_t len) {
-    size_t more = 4 + (size_t)len;
-    if (__builtin_expect(c->len + more > c->limit, 0))
-        make_room(c, row, more);
-    char *to = c->data + c->len;
-    store32(to, len);
-    copy_text(to + 4, p, len);
-    note_range(c, c->len, text_prefix(p, len));
-    c->len += more;
+static inline void put_text(struct text_column *c, uint32_t row, const char *p, uint32_t len) {
+    if (__builtin_expect(c->len + len >= c->limit, 0))
+        make_room(c, row, (size_t)len + 1);
+    copy_text(c->data + c->len, p, len);
+    note_range(c, &(struct text_mark){text_prefix(p, len), c->len, len});
+    c->lens[c->n] = len;
+    c->len += len;
     c->end = row + 1;
-    c->held += more;
+    c->held += len + sizeof *c->lens;
 }
 
-void text_make_plain(struct text_column *c) {
-    assert(!c->plain);
-    c->plain = true;
+void text_make_direct(struct text_column *c) {
+    assert(!c->direct);
+    c->direct = true;
     c->held = 0;
-    uint32_t i = 0;
-    for (uint32_t row = 0; i < c->n; row++) {
+    uint32_t n = c->n;
+    c->n = 0; /* counts again */
+    for (uint32_t row = 0; c->n < n; row++) {
         if (!presence_at(&c->present, row))
             continue;
         uint32_t len;
-        const char *p = dict_text(&c->dict, c->codes[i++], &len);
-        put_plain(c, row, p, len);
+        const char *p = dict_text(&c->dict, c->codes[c->n], &len);
+        put_text(c, row, p, len);
+        c->n++;
     }
 }
 
@@ -151,7 +142,7 @@ static bool hopeless(const struct text_column *c) {
 }
 
 static void give_up_dict(struct text_column *c) {
-    text_make_plain(c);
+    text_make_direct(c);
     c->skip_dict = DICT_PAUSE;
 }
 
@@ -160,63 +151,64 @@ static inline void put_code(struct text_column *c, uint32_t row, uint32_t code) 
     presence_mark(&c->present, row);
 }
 
-void text_add(struct text_column *c, uint32_t row, const char *p, uint32_t len) {
-    if (!c->plain) {
-        if (!c->codes)
-            c->codes = xmalloc(GROUP_ROWS_MAX * sizeof *c->codes);
-        uint32_t known = c->dict.n;
-        uint32_t code = dict_code(&c->dict, p, len);
-        if (code < known) {
-            put_code(c, row, code);
-            return;
-        }
-        c->held = c->dict.len;
-        if (code < DICT_MAX && !hopeless(c)) {
-            put_code(c, row, code);
-            return;
-        }
-        give_up_dict(c);
+/* A text that is new, or not where it was guessed. False: the column is direct from here on. */
+static bool add_new(struct text_column *c, const struct text_value *v, uint64_t hash) {
+    uint32_t known = c->dict.n;
+    uint32_t code = dict_code(&c->dict, v, hash);
+    c->held = c->dict.len;
+    if (code < known || (code < DICT_MAX && !hopeless(c))) {
+        put_code(c, v->row, code);
+        return true;
     }
-    put_plain(c, row, p, len);
-    c->n++;
-    presence_mark(&c->present, row);
+    give_up_dict(c);
+    return false;
 }
 
-void text_add_same(struct text_column *c, uint32_t row, const char *s) {
-    if (!c->plain && c->n > 0) {
-        uint32_t len, code = c->codes[c->n - 1];
-        const char *last = dict_text(&c->dict, code, &len);
-        if (strncmp(s, last, len) == 0 && s[len] == '\0') {
-            put_code(c, row, code);
-            return;
-        }
+/* Returns how many values went in before the dictionary was given up. */
+static size_t add_coded(struct text_column *c, const struct text_value *v, size_t n) {
+    uint64_t hash[DICT_BATCH];
+    uint16_t guess[DICT_BATCH];
+    if (!c->codes)
+        c->codes = xmalloc(GROUP_ROWS_MAX * sizeof *c->codes);
+    dict_guess(&c->dict, v, n, hash, guess);
+    for (size_t i = 0; i < n; i++) {
+        if (guess[i] && dict_is(&c->dict, guess[i] - 1u, &v[i]))
+            put_code(c, v[i].row, guess[i] - 1u);
+        else if (!add_new(c, &v[i], hash[i]))
+            return i;
     }
-    text_add(c, row, s, (uint32_t)strlen(s));
+    return n;
 }
 
-static void copy_dict(struct dict *to, const struct dict *from) {
-    dict_reset(to);
-    for (uint32_t i = 0; i < from->n; i++) {
-        uint32_t len;
-        const char *p = dict_text(from, i, &len);
-        dict_code(to, p, len);
+void text_add(struct text_column *c, const struct text_value *v, size_t n) {
+    assert(n <= DICT_BATCH);
+    size_t i = c->direct ? 0 : add_coded(c, v, n);
+    for (; i < n; i++) {
+        put_text(c, v[i].row, v[i].p, v[i].len);
+        c->n++;
+        presence_mark(&c->present, v[i].row);
     }
 }
 
-void text_copy(struct text_column *to, const struct text_column *from) {
-    presence_copy(&to->present, &from->present);
-    to->n = from->n;
-    to->plain = from->plain;
-    to->skip_dict = from->skip_dict;
-    if (!from->plain) {
-        copy_dict(&to->dict, &from->dict);
-        if (!to->codes)
-            to->codes = xmalloc(GROUP_ROWS_MAX * sizeof *to->codes);
-        if (from->n)
-            memcpy(to->codes, from->codes, from->n * sizeof *to->codes);
+void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *s) {
+    struct text_value v = {s, (uint32_t)strlen(s), row};
+    uint32_t i = 0;
+    if (c->direct || c->n == 0 || !dict_is(&c->dict, c->codes[c->n - 1], &v)) {
+        text_add(c, &v, 1);
+        i = 1;
     }
-    to->n_pages = 0;
+    for (; i < n; i++) {
+        v.row = row + i;
+        if (c->direct)
+            text_add(c, &v, 1);
+        else
+            put_code(c, v.row, c->codes[c->n - 1]);
+    }
+}
+
+static void copy_data(struct text_column *to, const struct text_column *from) {
     for (size_t i = 0; i < from->n_pages; i++) {
+        to->n = from->pages[i].value;
         to->len = from->pages[i].at;
         add_page(to, from->pages[i].row);
     }
@@ -224,14 +216,31 @@ void text_copy(struct text_column *to, const struct text_column *from) {
         to->cap = from->len;
         to->data = xrealloc(to->data, to->cap);
     }
-    if (from->len > TEXT_HEAD)
-        memcpy(to->data + TEXT_HEAD, from->data + TEXT_HEAD, from->len - TEXT_HEAD);
+    memcpy(to->data + TEXT_HEAD, from->data + TEXT_HEAD, from->len - TEXT_HEAD);
+    if (!to->lens)
+        to->lens = xmalloc(GROUP_ROWS_MAX * sizeof *to->lens);
+    memcpy(to->lens, from->lens, from->n * sizeof *to->lens);
     to->len = from->len;
-    to->limit = 0;
     to->end = from->end;
-    to->min_prefix = from->min_prefix;
-    to->max_prefix = from->max_prefix;
-    to->min_at = from->min_at;
-    to->max_at = from->max_at;
+    to->min = from->min;
+    to->max = from->max;
+}
+
+void text_copy(struct text_column *to, const struct text_column *from) {
+    text_reset(to);
+    presence_copy(&to->present, &from->present);
+    to->direct = from->direct;
+    to->skip_dict = from->skip_dict;
     to->held = from->held;
+    if (from->n == 0)
+        return;
+    if (from->direct) {
+        copy_data(to, from);
+    } else {
+        dict_copy(&to->dict, &from->dict);
+        if (!to->codes)
+            to->codes = xmalloc(GROUP_ROWS_MAX * sizeof *to->codes);
+        memcpy(to->codes, from->codes, from->n * sizeof *to->codes);
+    }
+    to->n = from->n;
 }

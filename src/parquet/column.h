@@ -5,13 +5,15 @@
  *
  * Numbers lie in plain arrays; how they are coded is decided when all are known (encode.h).
  * Texts start as a dictionary, which stores a repeated text as two bytes. A column whose texts turn
- * out to be (nearly) all different changes over to PLAIN at once: its texts then lie in memory as they will in
- * the file. Such a column starts as PLAIN in the following groups and tries again now and then.
+ * out to be (nearly) all different changes over at once to the texts themselves, one behind the
+ * other as they will stand in the file (Encodings.md, DELTA_LENGTH_BYTE_ARRAY). Such a column starts
+ * that way in the following groups and tries a dictionary again now and then.
  */
 #ifndef CM_PARQUET_COLUMN_H
 #define CM_PARQUET_COLUMN_H
 
 #include "parquet/dict.h"
+#include "parquet/encoding.h"
 #include "parquet/format.h"
 #include "parquet/presence.h"
 
@@ -46,45 +48,53 @@ static inline void number_add_f64(struct number_column *c, uint32_t row, double 
     c->f64[c->n++] = v;
 }
 
-/* Where a page of PLAIN texts begins: its first row, a multiple of 8, and its bytes in `data`. */
+/* Where a page of texts begins. */
 struct text_page {
-    uint32_t row;
+    uint32_t row;   /* a multiple of 8 */
+    uint32_t value; /* number of its first value in the column */
+    size_t at;      /* in `data` */
+};
+
+/* A text in `data`; at is 0 for none. */
+struct text_mark {
+    uint64_t prefix; /* its first bytes */
     size_t at;
+    uint32_t len;
 };
 
 struct text_column {
     struct presence present;
     uint32_t n; /* values */
-    bool plain; /* values lie in data; otherwise in dict and codes */
     bool never_dict;
-    int skip_dict; /* groups to begin as PLAIN before a dictionary is tried again */
+    bool direct;   /* values lie in data and lens; otherwise in dict and codes */
+    int skip_dict; /* groups to begin as direct before a dictionary is tried again */
+    size_t held;   /* bytes of texts kept */
     struct dict dict;
     uint16_t *codes; /* numbers of dictionary entries */
-    /* PLAIN values from data + TEXT_HEAD on: the page's levels are put in front of them in place. */
-    char *data;
+    uint32_t *lens;
+    char *data;             /* texts from TEXT_HEAD on */
     size_t len, cap, limit; /* of data, TEXT_HEAD included; behind limit there is work to do first */
     uint32_t end;           /* behind the row of the last value in data */
     struct text_page *pages;
     size_t n_pages, pages_cap;
-    /* Smallest and largest value in data: first bytes, and where its length stands. */
-    uint64_t min_prefix, max_prefix;
-    size_t min_at, max_at;
-    size_t held; /* bytes of texts kept */
+    struct text_mark min, max;
 };
 
-enum { TEXT_HEAD = (PRESENCE_LEVELS_BOUND + 63) & ~63 };
+/* Room in front of the first text for what a page has before its texts: levels and lengths. */
+#define TEXT_HEAD (PRESENCE_LEVELS_BOUND + DELTA_BOUND(GROUP_ROWS_MAX, 4))
 
-/* plain: no dictionary at all. */
-void text_init(struct text_column *c, bool plain);
+/* never_dict: for what never repeats. */
+void text_init(struct text_column *c, bool never_dict);
 void text_reset(struct text_column *c);
 void text_release(struct text_column *c);
 
-void text_add(struct text_column *c, uint32_t row, const char *p, uint32_t len);
-/* Adds s, likely the same as the text before. */
-void text_add_same(struct text_column *c, uint32_t row, const char *s);
+/* At most DICT_BATCH values, rows rising. */
+void text_add(struct text_column *c, const struct text_value *v, size_t n);
+/* Adds the same text for rows [row, row + n); likely the one before. */
+void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *s);
 
-/* Changes over from the dictionary to PLAIN. */
-void text_make_plain(struct text_column *c);
+/* Changes over from the dictionary to the texts themselves. */
+void text_make_direct(struct text_column *c);
 /* Makes `to` a copy; only while both have the same rows. */
 void text_copy(struct text_column *to, const struct text_column *from);
 

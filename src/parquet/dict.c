@@ -81,20 +81,42 @@ static uint32_t add(struct dict *d, uint64_t hash, const char *p, uint32_t len) 
     return d->n - 1;
 }
 
-uint32_t dict_code(struct dict *d, const char *p, uint32_t len) {
-    uint64_t hash = hash_text(p, len);
+void dict_guess(const struct dict *d, const struct text_value *v, size_t n, uint64_t *ret_hash,
+                uint16_t *ret_guess) {
+    for (size_t i = 0; i < n; i++) {
+        ret_hash[i] = hash_text(v[i].p, v[i].len);
+        if (d->slots)
+            __builtin_prefetch(&d->slots[ret_hash[i] & d->mask]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        ret_guess[i] = 0;
+        if (!d->slots)
+            continue;
+        uint16_t tag = (uint16_t)(ret_hash[i] >> 48);
+        uint32_t at = (uint32_t)ret_hash[i] & d->mask;
+        for (int probes = 1; probes < DICT_PROBES && d->slots[at].code && d->slots[at].tag != tag; probes++)
+            at = (at + 1) & d->mask;
+        ret_guess[i] = d->slots[at].code;
+        if (ret_guess[i])
+            __builtin_prefetch(d->bytes + d->at[ret_guess[i] - 1]);
+    }
+}
+
+bool dict_is(const struct dict *d, uint32_t code, const struct text_value *v) {
+    const char *entry = d->bytes + d->at[code];
+    return load32(entry) == v->len && same_text(entry + 4, v->p, v->len);
+}
+
+uint32_t dict_code(struct dict *d, const struct text_value *v, uint64_t hash) {
     if (!d->slots)
-        return add(d, hash, p, len);
+        return add(d, hash, v->p, v->len);
     uint16_t tag = (uint16_t)(hash >> 48);
     uint32_t i = (uint32_t)hash & d->mask;
     for (int probes = 0; probes < DICT_PROBES; probes++, i = (i + 1) & d->mask) {
         struct dict_slot s = d->slots[i];
         if (!s.code)
-            return add(d, hash, p, len);
-        if (s.tag != tag)
-            continue;
-        const char *entry = d->bytes + d->at[s.code - 1];
-        if (load32(entry) == len && same_text(entry + 4, p, len))
+            return add(d, hash, v->p, v->len);
+        if (s.tag == tag && dict_is(d, s.code - 1u, v))
             return s.code - 1u;
     }
     return DICT_MAX;
@@ -104,6 +126,15 @@ const char *dict_text(const struct dict *d, uint32_t code, uint32_t *ret_len) {
     const char *entry = d->bytes + d->at[code];
     *ret_len = load32(entry);
     return entry + 4;
+}
+
+void dict_copy(struct dict *to, const struct dict *from) {
+    dict_reset(to);
+    for (uint32_t i = 0; i < from->n; i++) {
+        uint32_t len;
+        const char *p = dict_text(from, i, &len);
+        add(to, hash_text(p, len), p, len);
+    }
 }
 
 void dict_reset(struct dict *d) {

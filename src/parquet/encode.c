@@ -206,28 +206,28 @@ static void note_dict_range(const struct dict *d, struct column_stats *stats) {
     stats->max = bound_text_max(max, max_len);
 }
 
-static void note_plain_range(const struct text_column *c, struct column_stats *stats) {
-    const char *min = c->data + c->min_at, *max = c->data + c->max_at;
-    stats->min = bound_text_min(min + 4, load32(min));
-    stats->max = bound_text_max(max + 4, load32(max));
+static void note_direct_range(const struct text_column *c, struct column_stats *stats) {
+    stats->min = bound_text_min(c->data + c->min.at, c->min.len);
+    stats->max = bound_text_max(c->data + c->max.at, c->max.len);
 }
 
 /*
- * The pages lie one behind the other as they will be stored, but for the levels in front of each:
- * these overwrite the end of the page before, which is compressed already (or TEXT_HEAD).
+ * The texts lie one behind the other as they will be stored. What goes in front of a page's texts,
+ * levels and lengths, overwrites the end of the page before, which is compressed already, or TEXT_HEAD.
  */
 static void put_text_pages(struct text_column *c, uint32_t rows, struct encode_scratch *s,
                            struct page_writer *w, struct chunk *ret) {
-    ret->encoding = ENCODING_PLAIN;
+    ret->encoding = ENCODING_DELTA_LENGTH;
     for (size_t i = 0; i < c->n_pages; i++) {
         const struct text_page *page = &c->pages[i];
-        bool last = i + 1 == c->n_pages;
-        uint32_t end = last ? rows : page[1].row;
-        size_t end_at = last ? c->len : page[1].at;
-        size_t n = presence_levels(&c->present, page->row, end, rows, s->page);
+        struct text_page next = {rows, c->n, c->len};
+        if (i + 1 < c->n_pages)
+            next = page[1];
+        size_t n = presence_levels(&c->present, page->row, next.row, rows, s->page);
+        n += delta_i32(s->page + n, (const int32_t *)c->lens + page->value, next.value - page->value);
         assert(n <= TEXT_HEAD);
         memcpy(c->data + page->at - n, s->page, n);
-        page_data(w, ret, end - page->row, c->data + page->at - n, end_at - page->at + n);
+        page_data(w, ret, next.row - page->row, c->data + page->at - n, next.at - page->at + n);
     }
 }
 
@@ -238,17 +238,17 @@ void encode_texts(struct text_column *c, uint32_t rows, bool bounds, struct enco
         encode_nulls(&c->present, rows, s, w, ret);
         return;
     }
-    if (!c->plain && c->dict.n > 1 && c->dict.n > c->n - c->n / 4)
-        text_make_plain(c);
+    if (!c->direct && c->dict.n > 1 && c->dict.n > c->n - c->n / 4)
+        text_make_direct(c);
     struct column_stats stats = {.nulls = (int64_t)rows - c->n};
-    if (bounds && c->plain)
-        note_plain_range(c, &stats);
+    if (bounds && c->direct)
+        note_direct_range(c, &stats);
     else if (bounds)
         note_dict_range(&c->dict, &stats);
-    bool constant = !c->plain && c->dict.n == 1 && presence_all(&c->present, rows);
+    bool constant = !c->direct && c->dict.n == 1 && presence_all(&c->present, rows);
     page_chunk(w, ret, constant ? c->dict.len : SIZE_MAX);
     ret->stats = stats;
-    if (c->plain) {
+    if (c->direct) {
         put_text_pages(c, rows, s, w, ret);
         return;
     }

@@ -16,6 +16,7 @@ enum parquet_encoding { /* Encoding */
     ENCODING_PLAIN = 0,
     ENCODING_RLE = 3, /* the hybrid of runs and bit-packed values: levels */
     ENCODING_DELTA = 5, /* DELTA_BINARY_PACKED */
+    ENCODING_DELTA_LENGTH = 6, /* DELTA_LENGTH_BYTE_ARRAY: all lengths, then all texts */
     ENCODING_DICTIONARY = 8, /* RLE_DICTIONARY: hybrid-coded indices */
 };
 
@@ -37,7 +38,7 @@ enum {
  */
 #define GROUP_ROWS_MAX (128 * KIB)
 
-/* A page of PLAIN texts is closed at the first row, of every eighth, behind this size. */
+/* A page of texts is closed at the first row, of every eighth, behind this size. */
 #define PAGE_BYTES (1 * MIB)
 
 /* The definition levels of the rows of a group, at worst one bit each (hybrid_bits). */

@@ -18,6 +18,7 @@ enum { ROW_COST = 8 * 5 + 4 * 4 + 2 * 12 }; /* about what the numbers and codes 
 
 struct bronze_group {
     uint32_t rows;
+    size_t bytes;
     bool twins; /* so far event_id equals event_key in every row, and is not stored */
     /* By column: one of the two is in use. */
     union {
@@ -28,7 +29,6 @@ struct bronze_group {
     struct page_writer *writer;
 };
 
-/* Group sizes repeat: the memory of the pages is about that of the last ones. */
 static bool is_text(int column) {
     return bronze_columns[column].type == PARQUET_BYTES;
 }
@@ -69,6 +69,7 @@ void bronze_group_reset(struct bronze_group *g) {
             number_reset(&g->col[i].number);
     }
     g->rows = 0;
+    g->bytes = 0;
     g->twins = true;
 }
 
@@ -77,78 +78,161 @@ size_t bronze_group_rows(const struct bronze_group *g) {
 }
 
 size_t bronze_group_bytes(const struct bronze_group *g) {
-    size_t n = (size_t)g->rows * ROW_COST;
-    for (int i = 0; i < BRONZE_COLUMNS; i++)
-        if (is_text(i))
-            n += g->col[i].text.held;
+    return g->bytes;
+}
+
+/*
+ * Rows are added a slice at a time and column by column, so that one column's memory is at hand
+ * while it is worked on. A slice lists the rows of events apart from those of rejected records.
+ */
+struct slice {
+    const struct event *ev;
+    const struct bronze_source *src;
+    uint32_t first, n; /* rows of the group */
+    uint32_t n_events;
+    uint8_t events[DICT_BATCH];
+};
+
+_Static_assert(DICT_BATCH <= 256, "row numbers within a slice are bytes");
+
+static void add_numbers(struct bronze_group *g, const struct slice *s) {
+    for (uint32_t k = 0; k < s->n_events; k++) {
+        const struct event *ev = &s->ev[s->events[k]];
+        uint32_t row = s->first + s->events[k];
+        if (ev->has_product_id)
+            number_add_i32(&g->col[COL_PRODUCT_ID].number, row, ev->product_id);
+        if (ev->has_price)
+            number_add_f64(&g->col[COL_PRICE].number, row, ev->price);
+        number_add_i64(&g->col[COL_EVENT_TS].number, row, ev->event_ts);
+        if (ev->has_quantity)
+            number_add_i32(&g->col[COL_QUANTITY].number, row, ev->quantity);
+    }
+}
+
+/* The texts of one column that are there. */
+static size_t gather(const struct slice *s, size_t field, struct text_value *ret) {
+    size_t n = 0;
+    for (uint32_t k = 0; k < s->n_events; k++) {
+        const struct event *ev = &s->ev[s->events[k]];
+        const struct text *t = (const void *)((const char *)ev + field);
+        ret[n] = (struct text_value){t->p, t->len, s->first + s->events[k]};
+        n += t->p != NULL;
+    }
     return n;
 }
 
-static inline void add_text(struct bronze_group *g, enum bronze_column column, struct text t) {
-    if (t.p)
-        text_add(&g->col[column].text, g->rows, t.p, t.len);
+static void add_texts(struct bronze_group *g, const struct slice *s) {
+#define FIELD(column, name) {column, offsetof(struct event, name)}
+    static const struct {
+        enum bronze_column column;
+        size_t field;
+    } texts[] = {
+        FIELD(COL_CATEGORY, category),     FIELD(COL_EVENT_TYPE, event_type),
+        FIELD(COL_USER_ID, user_id),       FIELD(COL_SESSION_ID, session_id),
+        FIELD(COL_SKU, sku),               FIELD(COL_CURRENCY, currency),
+        FIELD(COL_ORDER_ID, order_id),     FIELD(COL_PAGE_URL, page_url),
+        FIELD(COL_REFERRER, referrer),     FIELD(COL_USER_AGENT, user_agent),
+        FIELD(COL_EXTRA, extra),
+    };
+#undef FIELD
+    struct text_value v[DICT_BATCH];
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        size_t n = gather(s, texts[i].field, v);
+        if (n > 0)
+            text_add(&g->col[texts[i].column].text, v, n);
+    }
 }
 
-static inline void add_int(struct bronze_group *g, enum bronze_column column, int32_t v) {
-    number_add_i32(&g->col[column].number, g->rows, v);
+static bool all_twins(const struct slice *s) {
+    for (uint32_t k = 0; k < s->n_events; k++) {
+        const struct event *ev = &s->ev[s->events[k]];
+        const struct text *key = &ev->event_key, *id = &ev->event_id;
+        if (!id->p || key->len != id->len)
+            return false;
+        if (key->p != id->p && !same_text(key->p, id->p, key->len))
+            return false;
+    }
+    return true;
 }
 
-static inline void add_long(struct bronze_group *g, enum bronze_column column, int64_t v) {
-    number_add_i64(&g->col[column].number, g->rows, v);
-}
-
-/* Adds event_key and event_id. */
-static void add_key(struct bronze_group *g, struct text key, struct text id) {
-    bool twin = id.p && key.len == id.len && (key.p == id.p || same_text(key.p, id.p, key.len));
-    if (g->twins && !twin) {
+static void add_keys(struct bronze_group *g, const struct slice *s) {
+    struct text_value v[DICT_BATCH];
+    if (g->twins && !all_twins(s)) {
         text_copy(&g->col[COL_EVENT_ID].text, &g->col[COL_EVENT_KEY].text);
         g->twins = false;
     }
-    add_text(g, COL_EVENT_KEY, key);
+    text_add(&g->col[COL_EVENT_KEY].text, v, gather(s, offsetof(struct event, event_key), v));
     if (!g->twins)
-        add_text(g, COL_EVENT_ID, id);
+        text_add(&g->col[COL_EVENT_ID].text, v, gather(s, offsetof(struct event, event_id), v));
 }
 
-static void add_event(struct bronze_group *g, const struct event *ev) {
-    if (ev->has_product_id)
-        add_int(g, COL_PRODUCT_ID, ev->product_id);
-    add_text(g, COL_CATEGORY, ev->category);
-    if (ev->has_price)
-        number_add_f64(&g->col[COL_PRICE].number, g->rows, ev->price);
-    add_long(g, COL_EVENT_TS, ev->event_ts);
-    add_key(g, ev->event_key, ev->event_id);
-    add_text(g, COL_EVENT_TYPE, ev->event_type);
-    add_text(g, COL_USER_ID, ev->user_id);
-    add_text(g, COL_SESSION_ID, ev->session_id);
-    add_text(g, COL_SKU, ev->sku);
-    if (ev->has_quantity)
-        add_int(g, COL_QUANTITY, ev->quantity);
-    add_text(g, COL_CURRENCY, ev->currency);
-    add_text(g, COL_ORDER_ID, ev->order_id);
-    add_text(g, COL_PAGE_URL, ev->page_url);
-    add_text(g, COL_REFERRER, ev->referrer);
-    add_text(g, COL_USER_AGENT, ev->user_agent);
-    add_text(g, COL_EXTRA, ev->extra);
+/* Position and the like; rows of one topic come one after the other. */
+static void add_sources(struct bronze_group *g, const struct slice *s) {
+    const struct bronze_source *src = s->src;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t row = s->first + i;
+        number_add_i64(&g->col[COL_RECEIVED_AT].number, row, src[i].received_us);
+        number_add_i32(&g->col[COL_SOURCE_PARTITION].number, row, src[i].partition);
+        number_add_i64(&g->col[COL_SOURCE_OFFSET].number, row, src[i].offset);
+        number_add_i32(&g->col[COL_SOURCE_INDEX].number, row, src[i].index);
+    }
+    for (uint32_t i = 0, end; i < s->n; i = end) {
+        for (end = i + 1; end < s->n && src[end].topic == src[i].topic &&
+                          src[end].protocol == src[i].protocol;)
+            end++;
+        text_add_same(&g->col[COL_SOURCE_TOPIC].text, s->first + i, end - i, src[i].topic);
+        text_add_same(&g->col[COL_PROTOCOL].text, s->first + i, end - i, src[i].protocol);
+    }
+}
+
+/* What only rejected records have, and the bytes of records. */
+static void add_rest(struct bronze_group *g, const struct slice *s) {
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct event *ev = &s->ev[i];
+        const struct bronze_source *src = &s->src[i];
+        uint32_t row = s->first + i;
+        if (ev->reject)
+            text_add_same(&g->col[COL_REJECT_REASON].text, row, 1, reject_name(ev->reject));
+        if (ev->reject && ev->detail.p)
+            text_add(&g->col[COL_REJECT_DETAIL].text,
+                     &(struct text_value){ev->detail.p, ev->detail.len, row}, 1);
+        if ((ev->reject || src->keep_raw) && src->raw)
+            text_add(&g->col[COL_RAW].text,
+                     &(struct text_value){src->raw, (uint32_t)src->raw_len, row}, 1);
+    }
+}
+
+static void add_slice(struct bronze_group *g, const struct event *ev, const struct bronze_source *src,
+                      uint32_t n) {
+    struct slice s = {.ev = ev, .src = src, .first = g->rows, .n = n};
+    bool keep_raw = false;
+    for (uint32_t i = 0; i < n; i++) {
+        s.events[s.n_events] = (uint8_t)i;
+        s.n_events += ev[i].reject == REJECT_NONE;
+        keep_raw |= src[i].keep_raw;
+    }
+    add_numbers(g, &s);
+    add_texts(g, &s);
+    add_keys(g, &s);
+    add_sources(g, &s);
+    if (s.n_events < n || keep_raw)
+        add_rest(g, &s);
+    g->rows += n;
+}
+
+void bronze_group_add_many(struct bronze_group *g, const struct event *ev,
+                           const struct bronze_source *src, size_t n) {
+    assert(g->rows + n <= GROUP_ROWS_MAX);
+    for (size_t i = 0; i < n; i += DICT_BATCH)
+        add_slice(g, ev + i, src + i, (uint32_t)MIN(n - i, (size_t)DICT_BATCH));
+    g->bytes = (size_t)g->rows * ROW_COST;
+    for (int i = 0; i < BRONZE_COLUMNS; i++)
+        if (is_text(i))
+            g->bytes += g->col[i].text.held;
 }
 
 void bronze_group_add(struct bronze_group *g, const struct event *ev, const struct bronze_source *src) {
-    assert(g->rows < GROUP_ROWS_MAX);
-    bool rejected = ev->reject != REJECT_NONE;
-    if (!rejected) {
-        add_event(g, ev);
-    } else {
-        text_add_same(&g->col[COL_REJECT_REASON].text, g->rows, reject_name(ev->reject));
-        add_text(g, COL_REJECT_DETAIL, ev->detail);
-    }
-    text_add_same(&g->col[COL_PROTOCOL].text, g->rows, src->protocol);
-    add_long(g, COL_RECEIVED_AT, src->received_us);
-    text_add_same(&g->col[COL_SOURCE_TOPIC].text, g->rows, src->topic);
-    add_int(g, COL_SOURCE_PARTITION, src->partition);
-    add_long(g, COL_SOURCE_OFFSET, src->offset);
-    add_int(g, COL_SOURCE_INDEX, src->index);
-    if ((rejected || src->keep_raw) && src->raw)
-        add_text(g, COL_RAW, (struct text){src->raw, (uint32_t)src->raw_len});
-    g->rows++;
+    bronze_group_add_many(g, ev, src, 1);
 }
 
 struct bronze_encoded *bronze_encode(struct bronze_group *g) {

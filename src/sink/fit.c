@@ -163,11 +163,14 @@ int fit_check(const struct sink *sk, const struct sink_table *t, const struct fi
     for (size_t i = 0; i < t->n_columns; i++)
         check_column(&r, &t->columns[i], found, d);
     check_others(&r, t, found, d);
+    if (found->deferrable) {
+        differs(&r, "the key %s is deferrable", found->deferrable);
+        mend(&r, found->shown, "DROP CONSTRAINT %s", found->deferrable);
+    }
     if (!found->unique) {
         struct buf keys = BUF_INIT(KIB);
         sql_columns(&keys, t, SQL_KEYS, "");
-        differs(&r, "no PRIMARY KEY or unique index (whole, not deferrable) over exactly (%s)",
-                buf_str(&keys));
+        differs(&r, "no PRIMARY KEY or unique index over exactly (%s)", buf_str(&keys));
         buf_addf(&r.mend, "%sCREATE UNIQUE INDEX ON %s (%s);", r.mend.len ? " " : "", found->shown,
                  buf_str(&keys));
         buf_release(&keys);

@@ -24,6 +24,8 @@ struct fit_table {
     const struct fit_column *columns;
     size_t n;
     bool unique; /* there is an index as the upsert needs it */
+    const char
+        *deferrable; /* a constraint like it that can be deferred: the upsert cannot bear it */
 };
 
 struct fit_dialect {

@@ -116,17 +116,18 @@ static struct pg_result *find_columns(struct pg_sink *pg, const struct pg_table 
                     1, (const char *[]){tb->oid}, e);
 }
 
-/* A unique index over exactly the key columns that ON CONFLICT can use. */
-static int find_key(struct pg_sink *pg, const struct sink_table *t, const struct pg_table *tb,
-                    bool *ret, struct err *e) {
+/* The unique indexes over exactly the key columns: one for ON CONFLICT to use, and none it refuses. */
+static struct pg_result *find_keys(struct pg_sink *pg, const struct sink_table *t,
+                                   const struct pg_table *tb, struct err *e) {
     struct buf keys = BUF_INIT(LIMIT_SQL);
     buf_add_char(&keys, '{');
     sql_columns(&keys, t, SQL_KEYS, "");
     buf_add_char(&keys, '}');
-    _pg_result_ r =
+    struct pg_result *r =
         pg_query(pg, "read the table's keys",
-                 "SELECT 1 FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1::oid"
-                 " AND i.indisunique AND i.indisvalid AND i.indimmediate"
+                 "SELECT quote_ident(c.relname), i.indimmediate FROM pg_catalog.pg_index AS i"
+                 " JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid"
+                 " WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid"
                  " AND i.indpred IS NULL AND i.indexprs IS NULL"
                  " AND i.indnkeyatts = cardinality($2::text[])"
                  " AND NOT EXISTS (SELECT 1 FROM unnest(i.indkey::int2[])"
@@ -138,23 +139,25 @@ static int find_key(struct pg_sink *pg, const struct sink_table *t, const struct
                  "  WHERE l.oid = ANY (i.indcollation::oid[]) AND NOT l.collisdeterministic)",
                  2, (const char *[]){tb->oid, buf_str(&keys)}, e);
     buf_release(&keys);
-    if (!r)
-        return e->code;
-    *ret = pg_rows(r) > 0;
-    return 0;
+    return r;
 }
 
 static int check_fit(struct pg_sink *pg, const struct sink_table *t, const struct pg_table *tb,
                      uint32_t *ret_narrow, struct err *e) {
     struct fit_table found = {.shown = tb->name};
     int rc = check_kind(pg, tb, e);
-    if (rc == 0)
-        rc = find_key(pg, t, tb, &found.unique, e);
     if (rc)
         return rc;
-    _pg_result_ r = find_columns(pg, tb, e);
+    _pg_result_ keys = find_keys(pg, t, tb, e);
+    _pg_result_ r = keys ? find_columns(pg, tb, e) : NULL;
     if (!r)
         return e->code;
+    for (int i = 0; i < pg_rows(keys); i++) {
+        if (*pg_text(keys, i, 1) == 't')
+            found.unique = true;
+        else
+            found.deferrable = pg_text(keys, i, 0);
+    }
     found.n = (size_t)pg_rows(r);
     struct fit_column *columns = xcalloc(found.n + 1, sizeof *columns);
     for (int i = 0; i < pg_rows(r); i++)

@@ -21,13 +21,13 @@
 
 enum sink_type {
     SINK_TEXT,
-    SINK_INT,
-    SINK_BIGINT,
+    SINK_INT,    /* 32 bit */
+    SINK_BIGINT, /* 64 bit */
     SINK_DOUBLE,
-    SINK_MONEY,
-    SINK_DATE,
+    SINK_MONEY, /* decimal(18,4); SQLite keeps 15 digits of it */
+    SINK_DATE,  /* YYYY-MM-DD */
     SINK_BOOLEAN,
-    SINK_TIMESTAMP
+    SINK_TIMESTAMP, /* an instant: 2026-02-16T12:00:00Z */
 };
 
 /* Names are lower-case words that no SQL reserves: CREATE TABLE shows them unquoted. */
@@ -41,8 +41,8 @@ enum { SINK_MAX_COLUMNS = 32 };
 
 /*
  * A table of the sink. The contract's table is exactly
- * CREATE TABLE clickstream_metrics (category TEXT, total_events INT, total_revenue DOUBLE PRECISION,
- *   event_date DATE, PRIMARY KEY (category, event_date));
+ * CREATE TABLE clickstream_metrics (category TEXT, total_events INT,
+ *   total_revenue DOUBLE PRECISION, event_date DATE, PRIMARY KEY (category, event_date));
  */
 struct sink_table {
     const char *name;
@@ -59,15 +59,15 @@ struct sink_watermark {
 };
 
 struct sink_load_begin {
-    const struct sink_watermark
-        *expected; /* what the sink must still hold; another loader was faster: ERR_CONFLICT */
+    /* What the sink must still hold. Another loader was faster: ERR_CONFLICT. */
+    const struct sink_watermark *expected;
     const char *gold_table_id;
     int64_t gold_version;
     /* Rows of these days (YYYY-MM-DD) that are not sent are deleted. */
     const char *const *dates;
     size_t n_dates;
-    bool
-        replace_all; /* rows of every other date are deleted too: the gold table is another one than before */
+    /* Rows of every other date are deleted too: the gold table is another one than before. */
+    bool replace_all;
 };
 
 struct sink_load_result {
@@ -103,8 +103,8 @@ struct sink {
 
 struct sink_options {
     int timeout_ms; /* to connect, and for a lock of another loader or reader; 0: 10 s */
-    bool
-        read_only; /* for peek and read: nothing is made or changed, a missing file is an empty sink */
+    /* For peek and read: nothing is made or changed, a missing file is an empty sink. */
+    bool read_only;
 };
 
 /*

@@ -158,7 +158,7 @@ static int find_columns(struct sqlite_sink *sq, const char *table, struct arena 
     }
 }
 
-/* A unique index over exactly the key columns that compares bytes (NOCASE would merge categories). */
+/* A unique index over exactly the key columns that compares bytes (NOCASE would merge some). */
 static int find_key(struct sqlite_sink *sq, const struct sink_table *t, bool *ret, struct err *e) {
     struct buf sql = BUF_INIT(LIMIT_SQL);
     int n = 0;
@@ -452,7 +452,7 @@ static void sqlite_rollback(struct sink *sk) {
     struct sqlite_sink *sq = sqlite_of(sk);
     end_load(sq);
     /* SQLite may have rolled back by itself (disk full, I/O error). */
-    if (!sqlite3_get_autocommit(sq->db))
+    if (sq->db && !sqlite3_get_autocommit(sq->db))
         sqlite3_exec(sq->db, "ROLLBACK", NULL, NULL, NULL);
 }
 

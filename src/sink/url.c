@@ -13,13 +13,29 @@ static const char *authority_of(const char *url) {
     return s ? s + 3 : NULL;
 }
 
+/* "host:5432,[::1]:5432,other": what stands after a colon are digits. */
+static bool ports_are_numbers(const char *s, size_t n) {
+    bool port = false, bracket = false;
+    for (; n > 0; s++, n--) {
+        if (*s == '[' || *s == ']')
+            bracket = *s == '[';
+        else if (*s == ',' || (*s == ':' && !bracket))
+            port = *s == ':';
+        else if (port && !(*s >= '0' && *s <= '9'))
+            return false;
+    }
+    return true;
+}
+
 bool url_is_clear(const char *url) {
     const char *authority = authority_of(url);
     if (!authority)
         return false;
-    const char *at = strchr(authority, '@');
     size_t n = strcspn(authority, "/?");
-    return !at || (at < authority + n && !strchr(at + 1, '@'));
+    const char *at = strchr(authority, '@'), *hosts = at ? at + 1 : authority;
+    if (at && (at > authority + n || strchr(at + 1, '@')))
+        return false;
+    return ports_are_numbers(hosts, (size_t)(authority + n - hosts));
 }
 
 /* The value of a parameter whose name speaks of a password; also if the name is percent-encoded. */

@@ -10,8 +10,8 @@
 #include "base/err.h"
 
 /*
- * False: an '@' or '/' of a password that is not percent-encoded, so that what follows the first
- * '@' or '/' would be taken for host or database.
+ * False: an '@', '/' or '?' of a password that is not percent-encoded, or no '@' after it at all,
+ * so that a part of it would be taken for host, port or database.
  */
 bool url_is_clear(const char *url);
 

@@ -143,14 +143,25 @@ static int local_get(struct storage *st, const char *path, struct buf *ret, stru
     return 0;
 }
 
+/* Writes the bytes to a new file in the stage; an error names what they were meant for. */
+static int write_staged(struct local *lo, const char *path, const void *data, size_t len,
+                        char **ret_temp, struct err *e) {
+    _cleanup_(freep) char *temp = NULL;
+    int r = local_stage_path(&lo->stage, &temp, e);
+    if (r == 0)
+        r = fs_write_new(temp, data, len, e);
+    if (r)
+        return err_wrap(e, "cannot put %s into %s", path, lo->base.url);
+    *ret_temp = TAKE_PTR(temp);
+    return 0;
+}
+
 static int local_put_new(struct storage *st, const char *path, const void *data, size_t len,
                          struct err *e) {
     struct local *lo = local_of(st);
     _cleanup_(freep) char *full = full_path(lo, path);
     _cleanup_(freep) char *temp = NULL;
-    int r = local_stage_path(&lo->stage, &temp, e);
-    if (r == 0)
-        r = fs_write_new(temp, data, len, e);
+    int r = write_staged(lo, path, data, len, &temp, e);
     if (r)
         return r;
     r = place_new(lo, temp, full, e);
@@ -167,9 +178,7 @@ static int local_put(struct storage *st, const char *path, const void *data, siz
     _cleanup_(freep) char *temp = NULL;
     int r = ensure_dir(lo, dir, e);
     if (r == 0)
-        r = local_stage_path(&lo->stage, &temp, e);
-    if (r == 0)
-        r = fs_write_new(temp, data, len, e);
+        r = write_staged(lo, path, data, len, &temp, e);
     if (r)
         return r;
     drop_hadoop_crc(full); /* first: a checksum of the old bytes must not meet the new ones */

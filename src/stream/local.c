@@ -35,7 +35,8 @@ int local_error(struct local *l, struct err *e, int errnum, const char *fmt, ...
     va_end(ap);
     err_sys(e, ERR_STREAM, errnum, "%s", msg);
     if (errnum == ENOSPC || errnum == EDQUOT)
-        return err_hint(e, "free some space below %s; nothing that was acknowledged is lost", l->root);
+        return err_hint(e, "free some space below %s; nothing that was acknowledged is lost",
+                        l->root);
     if (errnum == EACCES || errnum == EPERM)
         return err_hint(e, "check who owns %s and its permissions", l->root);
     if (errnum == EROFS)
@@ -159,7 +160,8 @@ int local_load_topic(struct local *l, struct err *e) {
     int64_t format = json_int(json_get(root, "format"), 0);
     int64_t n = json_int(json_get(root, "partitions"), 0);
     if (format != 1 || n < 1 || n > INT32_MAX) {
-        err_set(e, ERR_STREAM, "%s is not the description of a topic that this program knows", path);
+        err_set(e, ERR_STREAM, "%s is not the description of a topic that this program knows",
+                path);
         return err_hint(e, "it may come from a newer clickmill; otherwise it is damaged");
     }
     l->partitions = (int32_t)n;

@@ -152,9 +152,8 @@ static int open_segment(struct local *l, int32_t partition, struct lane *lane, s
 /* Nobody has appended, or replaced the files, since lane->end was true. */
 static bool still_ours(const struct lane *lane, const struct point *mark, bool marked) {
     struct stat st;
-    return lane->fd >= 0 && marked && mark->base == lane->end.base &&
-           mark->pos == lane->end.pos && fstat(lane->fd, &st) == 0 && st.st_nlink > 0 &&
-           st.st_size == lane->end.pos;
+    return lane->fd >= 0 && marked && mark->base == lane->end.base && mark->pos == lane->end.pos &&
+           fstat(lane->fd, &st) == 0 && st.st_nlink > 0 && st.st_size == lane->end.pos;
 }
 
 /* Under the lock: brings lane->fd and lane->end to the end of the partition. */

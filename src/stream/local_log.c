@@ -110,8 +110,9 @@ int log_damaged(struct local *l, int32_t partition, const struct point *at, cons
                 struct err *e) {
     char path[LIMIT_PATH];
     log_segment_path(l, partition, at->base, path);
-    err_set(e, ERR_STREAM, "%s is damaged at byte %" PRId64 " (partition %" PRId32
-            ", offset %" PRId64 "): %s", path, at->pos, partition, at->offset, why);
+    err_set(e, ERR_STREAM,
+            "%s is damaged at byte %" PRId64 " (partition %" PRId32 ", offset %" PRId64 "): %s",
+            path, at->pos, partition, at->offset, why);
     return err_hint(e, "records that were acknowledged cannot be read back; bring the file back "
                        "from a backup, and look for other signs of a failing disk");
 }
@@ -131,7 +132,7 @@ bool log_mark_read(struct local *l, int32_t partition, struct point *ret) {
     if (fd < 0)
         return false;
     bool ok = false;
-    /* A producer may be writing it at this moment: then the sum is wrong, and right a moment later. */
+    /* A producer may be writing it right now: then the sum is wrong, and right a moment later. */
     for (int try = 0; try < 100 && !ok; try++)
         ok = pread(fd, b, sizeof b, 0) == MARK_SIZE && crc32c(0, b, 32) == get32(b + 32);
     close(fd);
@@ -203,7 +204,7 @@ int log_segments(struct local *l, int32_t partition, int64_t **ret, size_t *ret_
     return 0;
 }
 
-/* Moves `at` over the whole frames in b[0..n); *ret_need: the size the next one asks for, 0: stop. */
+/* Moves `at` over the whole frames in b[0..n); *ret_need: what the next one asks for, 0: stop. */
 static size_t walk_chunk(const char *b, size_t n, struct point *at, int64_t until,
                          size_t *ret_need) {
     size_t used = 0;
@@ -254,7 +255,8 @@ int log_walk(struct local *l, int32_t partition, int fd, struct point *at, int64
 static struct point walk_from(bool marked, const struct point *mark, int64_t last) {
     if (marked && mark->base == last)
         return *mark;
-    return (struct point){.base = last, .offset = last, .timestamp_ms = marked ? mark->timestamp_ms : 0};
+    return (struct point){
+        .base = last, .offset = last, .timestamp_ms = marked ? mark->timestamp_ms : 0};
 }
 
 int log_range(struct local *l, int32_t partition, int64_t *ret_begin, struct point *ret_end,

@@ -9,11 +9,12 @@
 #include "base/limits.h"
 #include "stream/stream.h"
 
-#define SEGMENT_BYTES (128 * (int64_t)MIB) /* a new segment is begun once the last has reached this */
-#define BATCH_BYTES (4 * (size_t)MIB)      /* group commit: as soon as one of these is reached … */
-#define BATCH_RECORDS 20000
-#define BATCH_LINGER_MS 20                 /* … or the oldest record has waited this long */
-#define STICKY_BYTES (64 * (size_t)KIB)    /* records without key: then the next partition's turn */
+#define SEGMENT_BYTES                                                                              \
+    (128 * (int64_t)MIB)              /* a new segment is begun once the last has reached this */
+#define BATCH_BYTES (8 * (size_t)MIB) /* group commit: as soon as one of these is reached … */
+#define BATCH_RECORDS 50000
+#define BATCH_LINGER_MS 50              /* … or the oldest record has waited this long */
+#define STICKY_BYTES (64 * (size_t)KIB) /* records without key: then the next partition's turn */
 #define LOCK_WAIT_MS 30000
 #define READ_CHUNK (256 * (size_t)KIB)
 
@@ -65,7 +66,7 @@ struct local {
     char *dir;          /* root/topic */
     int32_t partitions; /* 0: the topic does not exist yet, as far as we know */
     int32_t create_partitions;
-    int64_t segment_bytes; /* SEGMENT_BYTES; tests make it small */
+    int64_t segment_bytes;     /* SEGMENT_BYTES; tests make it small */
     struct appender *appender; /* NULL until the first send */
     struct consumer *consumer; /* NULL until subscribe or assign */
 };

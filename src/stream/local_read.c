@@ -26,7 +26,7 @@ struct reader {
 };
 
 struct consumer {
-    bool subscribed; /* and the partitions not offered yet */
+    bool subscribed;     /* and the partitions not offered yet */
     int32_t *partitions; /* POLL_ASSIGN points here */
     struct reader *v;
     size_t n, turn;
@@ -121,7 +121,8 @@ static int seek_reader(struct local *l, struct reader *rd, int64_t offset, struc
     if (r > 0)
         r = log_walk(l, rd->partition, rd->fd, &rd->at, offset, e);
     if (r == 0 && rd->at.offset < offset)
-        r = log_damaged(l, rd->partition, &rd->at, "a later offset exists, this one is unreadable", e);
+        r = log_damaged(l, rd->partition, &rd->at, "a later offset exists, this one is unreadable",
+                        e);
     return r;
 }
 
@@ -138,7 +139,8 @@ static int assign_one(struct local *l, struct reader *rd, const struct position 
         return r;
     int64_t offset = p->offset == -1 ? begin : p->offset;
     if (offset < begin || offset > end.offset) {
-        err_set(e, ERR_STREAM, "position %" PRId64 " of topic %s, partition %" PRId32
+        err_set(e, ERR_STREAM,
+                "position %" PRId64 " of topic %s, partition %" PRId32
                 " in %s is outside of what the stream holds: offsets %" PRId64 " to %" PRId64,
                 offset, l->s.topic, p->partition, l->root, begin, end.offset);
         return err_hint(e, offset < begin ? "older segments were removed before they were read"
@@ -273,7 +275,8 @@ static int at_the_end(struct local *l, struct reader *rd, struct err *e) {
     }
     return log_damaged(l, rd->partition, &rd->at,
                        mark.base > rd->at.base ? "no whole record here, though later segments exist"
-                                               : "the checksum is wrong or the end is missing", e);
+                                               : "the checksum is wrong or the end is missing",
+                       e);
 }
 
 /* Reads one partition until the span is full (1) or there is no more for now (0). */
@@ -303,8 +306,8 @@ static int read_partition(struct local *l, struct reader *rd, struct span *sp,
 }
 
 /* One round over the partitions, each poll beginning with another one. */
-static int read_round(struct local *l, struct consumer *c, struct span *sp,
-                      const struct room *room, struct err *e) {
+static int read_round(struct local *l, struct consumer *c, struct span *sp, const struct room *room,
+                      struct err *e) {
     size_t first = c->turn, before = sp->n;
     for (size_t i = 0; i < c->n; i++) {
         size_t at = (first + i) % c->n, records = sp->n;

@@ -14,7 +14,7 @@ static const struct {
     {"local", local_open},
 };
 
-/* Kafka's rule (org.apache.kafka.common.internals.Topic), so that a topic can move between drivers. */
+/* Kafka's rule (org.apache.kafka.common.internals.Topic): a topic can move between drivers. */
 static int check_topic(const char *topic, struct err *e) {
     size_t n = topic ? strlen(topic) : 0;
     bool ok = n > 0 && n <= 249 && strcmp(topic, ".") != 0 && strcmp(topic, "..") != 0;

@@ -5,8 +5,8 @@
  *
  * Consuming. The table is the truth for positions: after POLL_ASSIGN the caller looks up where
  * each partition stands and calls stream_assign; there is no seek. After POLL_REVOKE the caller
- * has committed or dropped what it holds of those partitions. Records come in offset order per partition.
- * A record that was handed out is durable in the stream: it will be there after a crash.
+ * has committed or dropped what it holds of those partitions. Records come in offset order per
+ * partition. A record that was handed out is durable in the stream: it is there after a crash.
  *
  * Producing. stream_send queues; the ack function is called from within send and flush, once for
  * each record, in order of offset per partition, after the record is durable. It must not call the
@@ -74,8 +74,8 @@ struct stream;
 
 struct stream_options {
     const char *topic;
-    const char *app;      /* consumer group */
-    int32_t partitions;   /* when the topic is created; >= 1 */
+    const char *app;                                /* consumer group */
+    int32_t partitions;                             /* when the topic is created; >= 1 */
     void (*on_ack)(void *arg, const struct ack *a); /* or later, by stream_on_ack */
     void *ack_arg;
 };
@@ -84,14 +84,14 @@ struct stream_ops {
     const char *scheme; /* "local" */
     /* Consumer */
     int (*subscribe)(struct stream *s, struct err *e);
-    int (*poll)(struct stream *s, int timeout_ms, struct span *sp, size_t max_records, size_t max_bytes,
-                struct poll_result *ret, struct err *e);
+    int (*poll)(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
+                size_t max_bytes, struct poll_result *ret, struct err *e);
     int (*assign)(struct stream *s, const struct position *p, size_t n, struct err *e);
     int (*ends)(struct stream *s, struct position **ret, size_t *ret_n, struct err *e);
     void (*committed)(struct stream *s, const struct position *p, size_t n);
     /* Producer */
-    int (*send)(struct stream *s, const void *key, size_t key_len, const void *value, size_t value_len, void *opaque,
-                struct err *e);
+    int (*send)(struct stream *s, const void *key, size_t key_len, const void *value,
+                size_t value_len, void *opaque, struct err *e);
     int (*flush)(struct stream *s, struct err *e);
     void (*free)(struct stream *s);
 };
@@ -99,15 +99,19 @@ struct stream_ops {
 /* Drivers embed this first. */
 struct stream {
     const struct stream_ops *ops;
-    char *url;        /* for messages, secrets masked */
+    char *url; /* for messages, secrets masked */
     char *topic;
     char *cluster_id; /* part of the txn appId: another cluster's offsets are other offsets */
     void (*on_ack)(void *arg, const struct ack *a); /* NULL: nobody listens */
     void *ack_arg;
 };
 
-/* Opens by URL: local:PATH. A topic that does not exist is created by the first send; reading it finds nothing. */
-int stream_open(const char *url, const struct stream_options *o, struct stream **ret, struct err *e);
+/*
+ * Opens by URL: local:PATH. A topic that does not exist is created by the first send; reading it
+ * finds nothing.
+ */
+int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
+                struct err *e);
 
 /* Starts consuming: the next polls give POLL_ASSIGN, then records. */
 static inline int stream_subscribe(struct stream *s, struct err *e) {
@@ -118,19 +122,21 @@ static inline int stream_subscribe(struct stream *s, struct err *e) {
  * least one record, however large, if sp was empty), waiting at most timeout_ms for the first. What
  * is there already is handed out at once, however little.
  */
-static inline int stream_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records, size_t max_bytes,
-                              struct poll_result *ret, struct err *e) {
+static inline int stream_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
+                              size_t max_bytes, struct poll_result *ret, struct err *e) {
     return s->ops->poll(s, timeout_ms, sp, max_records, max_bytes, ret, e);
 }
 /*
  * Reads these partitions, and no others, from these offsets. An offset beyond the stream's end or
  * before its beginning is an error that names the partition, the offset and the range.
  */
-static inline int stream_assign(struct stream *s, const struct position *p, size_t n, struct err *e) {
+static inline int stream_assign(struct stream *s, const struct position *p, size_t n,
+                                struct err *e) {
     return s->ops->assign(s, p, n, e);
 }
 /* For each partition of the topic the offset the next record will get. The caller frees *ret. */
-static inline int stream_ends(struct stream *s, struct position **ret, size_t *ret_n, struct err *e) {
+static inline int stream_ends(struct stream *s, struct position **ret, size_t *ret_n,
+                              struct err *e) {
     return s->ops->ends(s, ret, ret_n, e);
 }
 /* Tells the stream what stands in the table now; advisory, never fails. */
@@ -144,8 +150,8 @@ static inline void stream_on_ack(struct stream *s, void (*on_ack)(void *arg, con
     s->ack_arg = arg;
 }
 /* The bytes are copied. Blocks while too much is in flight. key NULL: no key. */
-static inline int stream_send(struct stream *s, const void *key, size_t key_len, const void *value, size_t value_len,
-                              void *opaque, struct err *e) {
+static inline int stream_send(struct stream *s, const void *key, size_t key_len, const void *value,
+                              size_t value_len, void *opaque, struct err *e) {
     return s->ops->send(s, key, key_len, value, value_len, opaque, e);
 }
 /*

@@ -13,9 +13,9 @@
 #include "table/snapshot.h"
 
 enum {
-    MAX_LOST = 100,   /* races lost before we give up */
+    MAX_LOST = 60,    /* races lost before we give up */
     MAX_FAILURES = 5, /* errors that may pass */
-    BACKOFF_MS = 200, /* the longest wait before the next attempt */
+    BACKOFF_MS = 100, /* the longest wait before the next attempt */
 };
 
 /* The commit, fixed before the first attempt: the caller's files may be our own snapshot's. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 
-#include "version.h"
 #include "table/log.h"
+#include "version.h"
 
 /* Opens {"<action>":{ and closes it with the line's end. */
 static struct json_out action_begin(struct buf *b, const char *action) {

@@ -32,7 +32,8 @@ static void print_event(const struct event *ev) {
         puts("}");
         return;
     }
-    printf("{\"event_ts\":%lld,\"event_us\":%lld", (long long)ev->event_ts, (long long)ev->event_us);
+    printf("{\"event_ts\":%lld,\"event_us\":%lld", (long long)ev->event_ts,
+           (long long)ev->event_us);
     if (ev->has_product_id)
         printf(",\"product_id\":%d", ev->product_id);
     if (ev->has_price)

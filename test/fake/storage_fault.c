@@ -102,7 +102,8 @@ static int faulty_put(struct storage *st, const char *path, const void *data, si
     return end(&f, path, storage_put(inner, path, data, len, e), e);
 }
 
-static int faulty_stat(struct storage *st, const char *path, struct storage_entry *ret, struct err *e) {
+static int faulty_stat(struct storage *st, const char *path, struct storage_entry *ret,
+                       struct err *e) {
     struct fault f = begin(faulty_of(st), CALL_STAT, path);
     if (spoils_before(&f) || f.effect == FAULT_LOST_ANSWER)
         return fault_error(&f, path, e);
@@ -207,8 +208,8 @@ unsigned storage_fault_calls(struct storage *st) {
     return n;
 }
 
-void storage_fault_hook(struct storage *st, void (*fn)(void *arg, enum fault_call call, const char *path),
-                        void *arg) {
+void storage_fault_hook(struct storage *st,
+                        void (*fn)(void *arg, enum fault_call call, const char *path), void *arg) {
     faulty_of(st)->hook = fn;
     faulty_of(st)->hook_arg = arg;
 }

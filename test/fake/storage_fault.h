@@ -10,8 +10,8 @@
 
 enum fault_effect {
     FAULT_NONE,
-    FAULT_FAIL,        /* an error, nothing is done */
-    FAULT_CUT,         /* a write half done as a client leaves it that crashed: litter in the stage, the
+    FAULT_FAIL, /* an error, nothing is done */
+    FAULT_CUT,  /* a write half done as a client leaves it that crashed: litter in the stage, the
                           object is not there; then an error. Other calls: as FAIL */
     FAULT_LOST_ANSWER, /* all is done, and an error reported */
     FAULT_DELAY,       /* done, later */
@@ -46,7 +46,7 @@ struct storage *storage_fault_new(struct storage *inner, bool frees_inner);
 void storage_fault_arm(struct storage *st, const struct fault *f); /* NULL: none */
 unsigned storage_fault_calls(struct storage *st);                  /* counted since it was armed */
 /* fn runs before each call that counts: a test looks on, or lets something happen in between. */
-void storage_fault_hook(struct storage *st, void (*fn)(void *arg, enum fault_call call, const char *path),
-                        void *arg);
+void storage_fault_hook(struct storage *st,
+                        void (*fn)(void *arg, enum fault_call call, const char *path), void *arg);
 
 #endif

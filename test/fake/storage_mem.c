@@ -117,7 +117,8 @@ static bool is_folder(const struct mem *m, const char *path) {
     return i < m->n && strncmp(m->v[i].path, prefix, strlen(prefix)) == 0;
 }
 
-static int mem_stat(struct storage *st, const char *path, struct storage_entry *ret, struct err *e) {
+static int mem_stat(struct storage *st, const char *path, struct storage_entry *ret,
+                    struct err *e) {
     assert(storage_path_ok(path));
     struct mem *m = mem_of(st);
     int r = 0;
@@ -225,14 +226,14 @@ static int mem_publish(struct storage *st, const char *local, const char *path, 
     return r;
 }
 
-static int mem_localize(struct storage *st, const char *path, int64_t size, char ret_local[LIMIT_PATH],
-                        struct err *e) {
+static int mem_localize(struct storage *st, const char *path, int64_t size,
+                        char ret_local[LIMIT_PATH], struct err *e) {
     struct mem *m = mem_of(st);
     struct buf b = BUF_INIT(1024 * MIB);
     int r = mem_get(st, path, &b, e);
     if (r == 0 && size >= 0 && (size_t)size != b.len)
-        r = err_set(e, ERR_STORAGE, "%s has %zu bytes, not the %lld it was written with", path, b.len,
-                    (long long)size);
+        r = err_set(e, ERR_STORAGE, "%s has %zu bytes, not the %lld it was written with", path,
+                    b.len, (long long)size);
     _cleanup_(freep) char *local = xasprintf("%s/local-%u.parquet", m->dir, next_number(m));
     if (r == 0)
         r = fs_write_new(local, buf_str(&b), b.len, e);

@@ -192,7 +192,8 @@ static int mem_assign(struct stream *s, const struct position *p, size_t n, stru
                            p[i].partition);
         int64_t end = (int64_t)t->partitions[p[i].partition].n;
         if (p[i].offset < -1 || p[i].offset > end) {
-            err_set(e, ERR_STREAM, "position %" PRId64 " of topic %s, partition %" PRId32
+            err_set(e, ERR_STREAM,
+                    "position %" PRId64 " of topic %s, partition %" PRId32
                     " is outside of what the stream holds: offsets 0 to %" PRId64,
                     p[i].offset, s->topic, p[i].partition, end);
             return err_hint(e, "the stream was cut or replaced after it was read");

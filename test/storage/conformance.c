@@ -96,6 +96,7 @@ static void get_is_bounded(void **state) {
     assert_ok(storage_get(b.st, "ten", &exact, &e), &e);
     assert_string_equal(buf_str(&exact), "0123456789");
     assert_int_equal(storage_get(b.st, "ten", &less, &e), ERR_STORAGE);
+    assert_non_null(strstr(e.msg, "larger than 9 bytes"));
     assert_false(e.retry);
     assert_int_equal(less.len, 0);
     buf_release(&exact);
@@ -144,7 +145,8 @@ static void stat_tells_size_age_and_kind(void **state) {
 
 static void list_is_sorted_and_complete(void **state) {
     struct bench b = begin(state);
-    const char *paths[] = {"t/b", "t/a", "t/a.json", "t/sub/x", "t/sub/y", "t/Z", "t/sub-1", "u", "t/~", "t/_log/0"};
+    const char *paths[] = {"t/b", "t/a",     "t/a.json", "t/sub/x", "t/sub/y",
+                           "t/Z", "t/sub-1", "u",        "t/~",     "t/_log/0"};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         put_text(b.st, paths[i], paths[i]);
     assert_names(b.st, "t", NULL, "Z _log/ a a.json b sub/ sub-1 ~");
@@ -162,9 +164,11 @@ static void list_starts_after_a_name(void **state) {
         _cleanup_(freep) char *path = xasprintf("log/%020d.json", i);
         put_text(b.st, path, "{}");
     }
-    assert_names(b.st, "log", "00000000000000000009.json", "00000000000000000010.json 00000000000000000011.json");
+    assert_names(b.st, "log", "00000000000000000009.json",
+                 "00000000000000000010.json 00000000000000000011.json");
     assert_names(b.st, "log", "00000000000000000011.json", "");
-    assert_names(b.st, "log", "0000000000000000001", "00000000000000000010.json 00000000000000000011.json");
+    assert_names(b.st, "log", "0000000000000000001",
+                 "00000000000000000010.json 00000000000000000011.json");
     end(&b);
 }
 
@@ -303,9 +307,33 @@ static void read_hostile(void *arg) {
 
 static void hostile_names_are_bugs(void **state) {
     struct bench b = begin(state);
-    const char *paths[] = {"",      "/",       "/etc/passwd", "..",     "../x",     "a/../b", "a/..", ".",    "./a",
-                           "a/./b", "a//b",    "a/",          ".hid",   "a/.stage", "a b",    "a\nb", "a:b",  "a*",
-                           "a\\b",  "a\x80""b", "é",           "a?b",    "a#b",      "a'b",    "a\"b", "a+b"};
+    const char *paths[] = {"",
+                           "/",
+                           "/etc/passwd",
+                           "..",
+                           "../x",
+                           "a/../b",
+                           "a/..",
+                           ".",
+                           "./a",
+                           "a/./b",
+                           "a//b",
+                           "a/",
+                           ".hid",
+                           "a/.stage",
+                           "a b",
+                           "a\nb",
+                           "a:b",
+                           "a*",
+                           "a\\b",
+                           "a\x80"
+                           "b",
+                           "é",
+                           "a?b",
+                           "a#b",
+                           "a'b",
+                           "a\"b",
+                           "a+b"};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         struct hostile h = {.st = b.st, .path = paths[i]};
         assert_false(storage_path_ok(paths[i]));
@@ -417,7 +445,8 @@ static int race_publish(struct storage *st, int who, struct err *e) {
     return r;
 }
 
-static void race_of(struct bench *b, int (*act)(struct storage *, int, struct err *), bool one_wins) {
+static void race_of(struct bench *b, int (*act)(struct storage *, int, struct err *),
+                    bool one_wins) {
     for (int round = 0; round < 20; round++) {
         _cleanup_(freep) char *path = xasprintf("r%d/log/0.json", round);
         struct race rc = {.b = b, .act = act, .own = round % 2, .path = path};

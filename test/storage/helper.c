@@ -67,7 +67,8 @@ static int by_fts_name(const FTSENT **a, const FTSENT **b) {
 
 char *files_below(const char *folder) {
     struct buf b = BUF_INIT(MIB);
-    FTS *fts = fts_open((char *[]){(char *)(uintptr_t)folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_fts_name);
+    FTS *fts = fts_open((char *[]){(char *)(uintptr_t)folder, NULL}, FTS_PHYSICAL | FTS_NOCHDIR,
+                        by_fts_name);
     for (FTSENT *en; (en = fts_read(fts));)
         if (en->fts_info != FTS_D && en->fts_info != FTS_DP)
             buf_addf(&b, "%s%s", b.len ? " " : "", en->fts_path + strlen(folder) + 1);

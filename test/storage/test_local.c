@@ -153,7 +153,8 @@ static void assert_calls(const struct bench *b, const char *const *want, size_t 
     }
 }
 #define assert_order(b, ...)                                                                       \
-    assert_calls(b, (const char *const[]){__VA_ARGS__}, ARRAY_LEN(((const char *const[]){__VA_ARGS__})))
+    assert_calls(b, (const char *const[]){__VA_ARGS__},                                            \
+                 ARRAY_LEN(((const char *const[]){__VA_ARGS__})))
 
 /* Nothing is left in the lake but these files, and our own lock. */
 static void assert_files(const struct bench *b, const char *want) {
@@ -173,11 +174,13 @@ static void assert_files(const struct bench *b, const char *want) {
 static void a_new_object_is_synced_before_and_after_it_has_its_name(void **state ATTR_UNUSED) {
     struct bench b = begin();
     put_text(b.st, "t/_delta_log/0.json", "{}");
-    assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/_delta_log/0.json\n", "fsync @/t/_delta_log\n");
+    assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/_delta_log/0.json\n",
+                 "fsync @/t/_delta_log\n");
     assert_order(&b, "mkdir @/t\n", "fsync @\n", "mkdir @/t/_delta_log\n", "fsync @/t\n", "link ");
     forget_calls();
     put_text(b.st, "t/_delta_log/1.json", "{}");
-    assert_order(&b, "fsync @/.stage/", "link ", " @/t/_delta_log/1.json\n", "fsync @/t/_delta_log\n");
+    assert_order(&b, "fsync @/.stage/", "link ", " @/t/_delta_log/1.json\n",
+                 "fsync @/t/_delta_log\n");
     assert_null(strstr(buf_str(&calls), "mkdir")); /* known to be there, and durable */
     end(&b);
 }
@@ -203,7 +206,8 @@ static void published_files_are_synced(void **state ATTR_UNUSED) {
     fclose(f);
     forget_calls();
     assert_ok(storage_publish(b.st, local, "t/day=1/part", &e), &e);
-    assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/day=1/part\n", "unlink @/.stage/", "fsync @/t/day=1\n");
+    assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/day=1/part\n", "unlink @/.stage/",
+                 "fsync @/t/day=1\n");
     storage_unstage(b.st, dir);
     assert_files(&b, "t/day=1/part");
     end(&b);
@@ -260,8 +264,9 @@ static void a_failing_disk_leaves_nothing_behind(void **state ATTR_UNUSED) {
         put_text(b.st, "old/object", "x"); /* so that the stage is there */
         longest_write = 7;
         fail_call(cases[i].call, cases[i].errnum, cases[i].skip);
-        assert_int_equal(storage_put_new(b.st, "new/object", "a text of more than four writes", 31, &e),
-                         ERR_STORAGE);
+        assert_int_equal(
+            storage_put_new(b.st, "new/object", "a text of more than four writes", 31, &e),
+            ERR_STORAGE);
         assert_null(spoil.name);
         if (!strcasestr(e.msg, cases[i].message) || !strstr(e.hint, cases[i].hint))
             fail_msg("%s: %s\nHINT: %s", cases[i].call, e.msg, e.hint);
@@ -394,22 +399,32 @@ static void the_stage_of_a_dead_process_is_removed_a_living_ones_kept(void **sta
     end(&b);
 }
 
-static void write_once(void *arg) {
-    struct bench *b = arg;
-    put_text(b->st, "child/0", "x");
-    storage_free(b->st);
-    raise(SIGKILL); /* what dies_by asks for; the tests' leak check is of no use here */
+struct family {
+    struct storage *st;
+    char stage[LIMIT_PATH]; /* the parent's */
+};
+
+static void write_as_child(void *arg) {
+    struct family *fam = arg;
+    char dir[LIMIT_PATH];
+    struct err e;
+    put_text(fam->st, "child/0", "x");
+    assert_ok(storage_stage(fam->st, dir, &e), &e);
+    size_t session = (size_t)(strrchr(fam->stage, '/') - fam->stage);
+    bool apart = strncmp(dir, fam->stage, session) != 0;
+    storage_free(fam->st);
+    raise(apart ? SIGKILL : SIGTERM);
 }
 
 static void a_forked_child_has_a_stage_of_its_own(void **state ATTR_UNUSED) {
     struct bench b = begin();
-    char dir[LIMIT_PATH];
+    struct family fam = {.st = b.st};
     struct err e;
-    assert_ok(storage_stage(b.st, dir, &e), &e);
-    assert_true(dies_by(SIGKILL, write_once, &b));
-    assert_int_equal(access(dir, F_OK), 0);
+    assert_ok(storage_stage(b.st, fam.stage, &e), &e);
+    assert_true(dies_by(SIGKILL, write_as_child, &fam));
+    assert_int_equal(access(fam.stage, F_OK), 0);
     put_text(b.st, "parent/0", "x");
-    storage_unstage(b.st, dir);
+    storage_unstage(b.st, fam.stage);
     assert_files(&b, "child/0 parent/0");
     end(&b);
 }
@@ -447,7 +462,8 @@ static void hidden_files_are_not_listed(void **state ATTR_UNUSED) {
 static void a_folder_removed_behind_our_back_is_made_again(void **state ATTR_UNUSED) {
     struct bench b = begin();
     put_text(b.st, "t/day=1/0", "x");
-    _cleanup_(freep) char *file = xasprintf("%s/t/day=1/0", b.folder), *day = xasprintf("%s/t/day=1", b.folder);
+    _cleanup_(freep) char *file = xasprintf("%s/t/day=1/0", b.folder),
+                          *day = xasprintf("%s/t/day=1", b.folder);
     assert_int_equal(unlink(file), 0);
     assert_int_equal(rmdir(day), 0);
     put_text(b.st, "t/day=1/1", "y");
@@ -482,7 +498,8 @@ static void read_only(void *folder) {
         return;
     char *text = get_text(st, "t/0");
     bool right = text && strcmp(text, "x") == 0;
-    right = right && storage_put_new(st, "t/1", "y", 1, &e) == ERR_STORAGE && strstr(e.hint, "user id");
+    right =
+        right && storage_put_new(st, "t/1", "y", 1, &e) == ERR_STORAGE && strstr(e.hint, "user id");
     raise(right ? SIGKILL : SIGTERM);
 }
 
@@ -490,7 +507,8 @@ static void a_lake_one_may_not_write_can_be_read(void **state ATTR_UNUSED) {
     struct bench b = begin();
     put_text(b.st, "t/0", "x");
     storage_free(b.st);
-    _cleanup_(freep) char *stage = xasprintf("%s/.stage", b.folder), *table = xasprintf("%s/t", b.folder);
+    _cleanup_(freep) char *stage = xasprintf("%s/.stage", b.folder),
+                          *table = xasprintf("%s/t", b.folder);
     chmod(b.folder, 0555);
     chmod(stage, 0555);
     chmod(table, 0555);

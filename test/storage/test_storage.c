@@ -78,7 +78,8 @@ static void faults_do_what_they_say(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct fault f = {.effect = cases[i].effect, .at = 2, .retry = true, .delay_ms = 5};
         struct err e;
-        _cleanup_(freep) char *first = xasprintf("%zu/first", i), *second = xasprintf("%zu/second", i),
+        _cleanup_(freep) char *first = xasprintf("%zu/first", i),
+                              *second = xasprintf("%zu/second", i),
                               *third = xasprintf("%zu/third", i);
         storage_fault_arm(st, &f);
         put_text(st, first, "x");

@@ -64,7 +64,8 @@ static void a_missing_topic_reads_as_nothing_until_it_appears(void **state) {
     flush_all(b.out);
     assert_ok(stream_poll(in, 5000, sp, 10, MIB, &polled, &e), &e);
     assert_int_equal(polled.kind, POLL_ASSIGN);
-    assert_int_equal(polled.n_partitions, 3); /* as the topic was created, not as this reader says */
+    assert_int_equal(polled.n_partitions,
+                     3); /* as the topic was created, not as this reader says */
     struct position at[3];
     for (int32_t i = 0; i < 3; i++) {
         assert_int_equal(polled.partitions[i], i);
@@ -88,13 +89,14 @@ static void bytes_come_back_as_they_were_sent(void **state) {
     static const struct {
         const char *key, *value;
         size_t key_len, value_len;
-    } cases[] = {{"k", "v", 1, 1}, {NULL, "v", 0, 1}, {"", "v", 0, 1}, {"k", NULL, 1, 0},
+    } cases[] = {{"k", "v", 1, 1}, {NULL, "v", 0, 1},  {"", "v", 0, 1}, {"k", NULL, 1, 0},
                  {"k", "", 1, 0},  {NULL, NULL, 0, 0}, {"", "", 0, 0},  {NULL, "", 0, 0}};
     struct err e;
     int64_t before = clock_now_us() / 1000 * 1000;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_ok(stream_send(b.out, cases[i].key, cases[i].key_len, cases[i].value,
-                              cases[i].value_len, NULL, &e), &e);
+                              cases[i].value_len, NULL, &e),
+                  &e);
     assert_ok(stream_send(b.out, nul, sizeof nul, nul, sizeof nul, NULL, &e), &e);
     flush_all(b.out);
     struct span *sp = span_new(MIB);
@@ -120,14 +122,16 @@ static void bytes_come_back_as_they_were_sent(void **state) {
 
 static void records_of_any_size_fit(void **state) {
     BENCH(b, 1);
-    static const size_t sizes[] = {0, 1, 23, 24, 1000, 262119, 262144, 300000, 600000, 2 * MIB, 17, 6 * MIB, 3};
+    static const size_t sizes[] = {0,      1,      23,      24, 1000,    262119, 262144,
+                                   300000, 600000, 2 * MIB, 17, 6 * MIB, 3};
     char *big = xmalloc(6 * MIB);
     for (size_t i = 0; i < 6 * MIB; i++)
         big[i] = (char)(i * 31 >> 3);
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         assert_ok(stream_send(b.out, NULL, 0, big + i, sizes[i] ? sizes[i] - MIN(i, sizes[i]) : 0,
-                              NULL, &e), &e);
+                              NULL, &e),
+                  &e);
     flush_all(b.out);
     struct span *sp = span_new(MIB);
     read_topic(b.out, sp);
@@ -189,13 +193,16 @@ static void keys_go_where_kafka_would_put_them(void **state) {
     static const struct {
         const char *key;
         int32_t hash;
-    } known[] = {{"21", -973932308}, {"foobar", -790332482}, {"a-little-bit-long-string", -985981536},
+    } known[] = {{"21", -973932308},
+                 {"foobar", -790332482},
+                 {"a-little-bit-long-string", -985981536},
                  {"a-little-bit-longer-string", -1486304829},
                  {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
                  {"abc", 479470107}};
     BENCH(b, 7);
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-        assert_int_equal((int32_t)stream_murmur2(known[i].key, strlen(known[i].key)), known[i].hash);
+        assert_int_equal((int32_t)stream_murmur2(known[i].key, strlen(known[i].key)),
+                         known[i].hash);
         send_text(b.out, known[i].key, known[i].key);
         flush_all(b.out);
         assert_int_equal(b.acks.v[i].partition, (known[i].hash & 0x7fffffff) % 7);
@@ -257,8 +264,11 @@ static void positions_outside_of_the_stream_are_errors(void **state) {
         int32_t partition;
         int64_t offset;
         const char *names;
-    } cases[] = {{0, 6, "position 6"}, {0, INT64_MAX, "position 9223372036854775807"},
-                 {0, -2, "position -2"}, {7, 0, "partition 7"}, {-1, 0, "partition -1"}};
+    } cases[] = {{0, 6, "position 6"},
+                 {0, INT64_MAX, "position 9223372036854775807"},
+                 {0, -2, "position -2"},
+                 {7, 0, "partition 7"},
+                 {-1, 0, "partition -1"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err e;
         struct position at = {cases[i].partition == 0 ? p : cases[i].partition, cases[i].offset};

@@ -59,10 +59,16 @@ void read_topic(struct stream *s, struct span *sp) {
     read_to_end(s, sp);
 }
 
+/* A topic read by read_topic has its records in runs: the guess is mostly right. */
 const struct record *find_record(const struct span *sp, int32_t partition, int64_t offset) {
-    for (size_t i = 0; i < sp->n; i++)
-        if (sp->v[i].partition == partition && sp->v[i].offset == offset)
-            return &sp->v[i];
+    static size_t guess;
+    for (size_t i = 0; i < sp->n; i++, guess++) {
+        const struct record *rec = &sp->v[guess % sp->n];
+        if (rec->partition == partition && rec->offset == offset) {
+            guess = (guess + 1) % sp->n;
+            return rec;
+        }
+    }
     return NULL;
 }
 

@@ -93,6 +93,16 @@ static void free_torn(struct torn *t) {
     free(t->mark);
 }
 
+/* Nothing of the torn record is left behind the last whole one. */
+static void check_only_frames(const char *log) {
+    char data[8192];
+    size_t n = read_file(log, data, sizeof data), at = 0;
+    struct frame f;
+    for (; at < n; at += f.size)
+        assert_int_equal(frame_parse(data + at, n - at, &f), FRAME_OK);
+    assert_int_equal(at, n);
+}
+
 /* The reader stops before the torn record; the next producer cuts it and goes on there. */
 static void check_torn(const struct torn *t, size_t records, struct span *sp) {
     struct stream *reader = open_at(t->folder, 1, NULL);
@@ -112,6 +122,7 @@ static void check_torn(const struct torn *t, size_t records, struct span *sp) {
     assert_int_equal(sp->n, records + 1);
     assert_true(record_is(&sp->v[0], "one"));
     assert_true(record_is(&sp->v[records - 1], records == 4 ? "four, the torn one" : "three"));
+    check_only_frames(t->log);
     ack_log_release(&acks);
     stream_free(producer);
     stream_free(reader);
@@ -297,9 +308,8 @@ struct told {
 };
 
 static void tell_ack(void *arg, const struct ack *a) {
-    struct told told = {.partition = a->partition,
-                        .offset = a->offset,
-                        .number = (int64_t)(intptr_t)a->opaque};
+    struct told told = {
+        .partition = a->partition, .offset = a->offset, .number = (int64_t)(intptr_t)a->opaque};
     if (a->error || write(*(int *)arg, &told, sizeof told) != sizeof told)
         _exit(1);
 }
@@ -314,11 +324,8 @@ static size_t make_value(char *out, int child, int64_t number) {
 
 static ATTR_NORETURN void produce_until_killed(const char *folder, int child, int pipe_fd,
                                                const char *crash) {
-    struct stream_options o = {.topic = "clicks",
-                               .app = "test",
-                               .partitions = 2,
-                               .on_ack = tell_ack,
-                               .ack_arg = &pipe_fd};
+    struct stream_options o = {
+        .topic = "clicks", .app = "test", .partitions = 2, .on_ack = tell_ack, .ack_arg = &pipe_fd};
     _cleanup_(freep) char *url = xasprintf("local:%s", folder);
     struct stream *s;
     struct err e;
@@ -541,7 +548,10 @@ static void a_place_that_is_no_folder_is_a_clear_error(void **state ATTR_UNUSED)
 }
 
 static void a_foreign_meta_file_is_refused(void **state ATTR_UNUSED) {
-    static const char *texts[] = {"", "{", "[]", "{\"format\":2,\"partitions\":3}",
+    static const char *texts[] = {"",
+                                  "{",
+                                  "[]",
+                                  "{\"format\":2,\"partitions\":3}",
                                   "{\"format\":1,\"partitions\":0}",
                                   "{\"format\":1,\"partitions\":4294967297}"};
     char *folder = temp_folder();

@@ -35,8 +35,8 @@ static void local_free(void *cluster) {
 static void wrong_urls_and_topics_are_config_errors(void **state ATTR_UNUSED) {
     static const struct {
         const char *url, *topic;
-    } cases[] = {{"nothing:x", "t"}, {"", "t"},        {"local", "t"},    {"local:", "t"},
-                 {"/tmp/x", "t"},    {"local:x", ""},  {"local:x", ".."}, {"local:x", "a/b"},
+    } cases[] = {{"nothing:x", "t"}, {"", "t"},       {"local", "t"},    {"local:", "t"},
+                 {"/tmp/x", "t"},    {"local:x", ""}, {"local:x", ".."}, {"local:x", "a/b"},
                  {"local:x", "."},   {"local:x", "ä"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct stream_options o = {.topic = cases[i].topic};
@@ -50,7 +50,8 @@ static void wrong_urls_and_topics_are_config_errors(void **state ATTR_UNUSED) {
 static void a_fake_that_is_told_to_fail_fails(void **state ATTR_UNUSED) {
     struct mem_cluster *mc = mem_cluster_new();
     struct ack_log acks = {0};
-    struct stream_options o = {.topic = "t", .partitions = 1, .on_ack = ack_log_add, .ack_arg = &acks};
+    struct stream_options o = {
+        .topic = "t", .partitions = 1, .on_ack = ack_log_add, .ack_arg = &acks};
     struct stream *s;
     struct err e;
     assert_ok(stream_mem_open(mc, &o, &s, &e), &e);

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""make bench: speed and memory against DuckDB's own statements, all in one run on this machine.
+
+    bench/run.py [--events 5000000] [--keep DIR]
+
+Each figure is a whole process (start included) unless it says otherwise; the rival is the duckdb
+package of the same version as the one built in, with the same number of threads, reading the same
+events from an NDJSON file.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MILL = ROOT / "build" / "clickmill"
+THREADS = 2
+
+COLUMNS12 = ("event_id:'VARCHAR', event_type:'VARCHAR', user_id:'VARCHAR', session_id:'VARCHAR', product_id:'INTEGER', "
+             "category:'VARCHAR', price:'DOUBLE', quantity:'INTEGER', event_ts:'BIGINT', page_url:'VARCHAR', "
+             "referrer:'VARCHAR', user_agent:'VARCHAR'")
+COLUMNS4 = "product_id:'INTEGER', category:'VARCHAR', price:'DOUBLE', event_ts:'BIGINT'"
+KEY = {12: "event_id", 4: "product_id, category, price, event_ts"}
+REVENUE = {12: "sum(price * quantity) FILTER (WHERE event_type = 'purchase')", 4: "sum(price)"}
+
+
+class Measure:
+    """A finished process: seconds of wall clock and peak resident memory in MiB."""
+
+    def __init__(self, argv, cwd, stdin=None, stdout=None):
+        start = time.perf_counter()
+        with open(os.devnull, "wb") as null:
+            process = subprocess.Popen(argv, cwd=cwd, stdin=stdin, stdout=stdout or null)
+            _, status, usage = os.wait4(process.pid, 0)
+        self.seconds = time.perf_counter() - start
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.mib = usage.ru_maxrss / 1024
+        if status:
+            sys.exit(f"bench: {' '.join(map(str, argv))} failed ({status})")
+
+
+def duckdb_statement(sql, cwd):
+    program = f"import duckdb; c = duckdb.connect(config={{'threads': {THREADS}}}); c.execute({sql!r})"
+    return Measure([sys.executable, "-c", program], cwd)
+
+
+def rivals(fields, ndjson, cwd):
+    columns = COLUMNS12 if fields == 12 else COLUMNS4
+    bronze = duckdb_statement(
+        f"COPY (SELECT * FROM read_json('{ndjson}', format='newline_delimited', columns={{{columns}}})) "
+        f"TO 'duck_bronze.parquet' (FORMAT parquet)", cwd)
+    silver = duckdb_statement(
+        f"COPY (SELECT DISTINCT ON ({KEY[fields]}) *, make_timestamp(event_ts * 1000000) AS event_time, "
+        f"CAST(make_timestamp(event_ts * 1000000) AS DATE) AS event_date FROM 'duck_bronze.parquet') "
+        f"TO 'duck_silver' (FORMAT parquet, PARTITION_BY event_date)", cwd)
+    gold = duckdb_statement(
+        f"COPY (SELECT category, event_date, count(*) AS total_events, {REVENUE[fields]} AS total_revenue "
+        f"FROM read_parquet('duck_silver/*/*.parquet', hive_partitioning=true) GROUP BY ALL) "
+        f"TO 'duck_gold.parquet' (FORMAT parquet)", cwd)
+    return bronze, silver, gold
+
+
+def mill(cwd, *args, stdin=None, stdout=None):
+    return Measure([MILL, "-c", f"engine.threads={THREADS}", "-c", f"ingest.threads={THREADS}", *args], cwd, stdin, stdout)
+
+
+class Table:
+    def __init__(self):
+        self.rows = [("what", "clickmill", "rival", "ratio", "target", "")]
+
+    def add(self, what, ours, rival="", ratio="", target="", met=None):
+        self.rows.append((what, ours, rival, ratio, target, "" if met is None else "reached" if met else "NOT reached"))
+
+    def versus(self, what, ours, rival, events):
+        self.add(what, f"{ours.seconds:.2f} s {events / ours.seconds / 1e6:.2f} M/s {ours.mib:.0f} MiB",
+                 f"{rival.seconds:.2f} s {events / rival.seconds / 1e6:.2f} M/s {rival.mib:.0f} MiB",
+                 f"{rival.seconds / ours.seconds:.2f}x", "1x", ours.seconds <= rival.seconds)
+
+    def show(self):
+        widths = [max(len(row[i]) for row in self.rows) for i in range(6)]
+        for row in self.rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def pipeline(table, fields, events, generator, folder):
+    name = f"{fields} fields"
+    cwd = folder / str(fields)
+    cwd.mkdir()
+    ndjson = cwd / "events.ndjson"
+    with open(ndjson, "wb") as out:
+        Measure([generator, str(events), str(fields), "1"], cwd, stdout=out)
+    mill(cwd, "produce", "--from", ndjson)
+    steps = [mill(cwd, "ingest", "--once"), mill(cwd, "silver"), mill(cwd, "gold")]
+    theirs = rivals(fields, ndjson, cwd)
+    for step, ours, rival in zip(("ingest", "silver", "gold, all days"), steps, theirs):
+        table.versus(f"{name}: {step}", ours, rival, events)
+    whole, whole_rival = sum(s.seconds for s in steps), sum(s.seconds for s in theirs)
+    table.add(f"{name}: the three", f"{whole:.2f} s", f"{whole_rival:.2f} s", f"{whole_rival / whole:.2f}x", "1x", whole <= whole_rival)
+    peak = max(s.mib for s in steps)
+    table.add(f"{name}: peak memory", f"{peak:.0f} MiB", f"{max(s.mib for s in theirs):.0f} MiB", "", "1024 MiB", peak <= 1024)
+    mill(cwd, "load")
+    subprocess.run([MILL, "reconcile"], cwd=cwd, check=True, stdout=subprocess.DEVNULL)
+    return cwd
+
+
+def median_ms(run, times=5):
+    return sorted(run() for _ in range(times))[times // 2] * 1000
+
+
+def one_day(table, cwd):
+    """One more event of one day that has hundreds of thousands: gold computes that day anew."""
+    def run():
+        event = b'{"product_id":1,"category":"electronics","price":1.5,"event_ts":%d}\n' % (1780876799 - int(time.time()) % 3600)
+        subprocess.run([MILL, "produce", "--from", "-"], cwd=cwd, input=event, check=True, stdout=subprocess.DEVNULL)
+        mill(cwd, "ingest", "--once")
+        mill(cwd, "silver")
+        return mill(cwd, "gold").seconds
+    ms = median_ms(run)
+    table.add("gold of one changed day", f"{ms:.0f} ms", "", "", "50 ms", ms <= 50)
+
+
+def load_rows(table, folder):
+    """1,000 rows of one day: a load of all of them."""
+    cwd = folder / "load"
+    cwd.mkdir()
+    lines = "".join('{"product_id":%d,"category":"c%d","price":1,"event_ts":1780876799}\n' % (i, i) for i in range(1000))
+    subprocess.run([MILL, "produce", "--from", "-"], cwd=cwd, input=lines.encode(), check=True, stdout=subprocess.DEVNULL)
+    for step in (("ingest", "--once"), ("silver",), ("gold",)):
+        mill(cwd, *step)
+
+    def run():
+        (cwd / "data" / "analytics.db").unlink(missing_ok=True)
+        return mill(cwd, "load").seconds
+    ms = median_ms(run)
+    table.add("load of 1,000 rows (SQLite)", f"{ms:.0f} ms", "", "", "20 ms", ms <= 20)
+
+
+def nothing_new(table, cwd):
+    ms = median_ms(lambda: mill(cwd, "run").seconds)
+    table.add("run with nothing new", f"{ms:.0f} ms")
+
+
+def trickle(table, folder, seconds=15, rate=10000):
+    """10,000 events a second through ingest in batches of a second: its peak memory."""
+    cwd = folder / "trickle"
+    cwd.mkdir()
+    with open(os.devnull, "wb") as null:
+        ingest = subprocess.Popen([MILL, "ingest"], cwd=cwd, stdout=null, stderr=null)
+        subprocess.run([MILL, "produce", "--events", str(seconds * rate), "--rate", str(rate)], cwd=cwd, check=True,
+                       stdout=null, stderr=null)
+        time.sleep(2)
+        ingest.terminate()
+        _, status, usage = os.wait4(ingest.pid, 0)
+    if status:
+        sys.exit(f"bench: ingest failed ({status})")
+    mib = usage.ru_maxrss / 1024
+    table.add("ingest at 10 k events/s: peak memory", f"{mib:.0f} MiB", "", "", "150 MiB", mib <= 150)
+
+
+def micro(table):
+    """The programs that measure one part inside a process print their own lines."""
+    for program in sorted((ROOT / "build" / "bench").glob("*")):
+        if program.is_file() and os.access(program, os.X_OK) and program.name != "events":
+            out = subprocess.run([program], check=True, stdout=subprocess.PIPE, text=True).stdout
+            print(f"--- {program.name}\n{out}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=5_000_000)
+    parser.add_argument("--keep", type=pathlib.Path, help="a new folder for the data, kept; default: a temporary one")
+    args = parser.parse_args()
+    folder = args.keep or pathlib.Path(tempfile.mkdtemp(prefix="clickmill-bench-"))
+    folder.mkdir(exist_ok=True)
+    table = Table()
+    try:
+        generator = ROOT / "build" / "bench" / "events"
+        cwd = {fields: pipeline(table, fields, args.events, generator, folder) for fields in (12, 4)}
+        one_day(table, cwd[12])
+        nothing_new(table, cwd[12])
+        load_rows(table, folder)
+        trickle(table, folder)
+        micro(table)
+    finally:
+        if not args.keep:
+            shutil.rmtree(folder)
+    print(f"{args.events:,} events, {THREADS} threads, {os.cpu_count()} processors")
+    table.show()
+
+
+main()

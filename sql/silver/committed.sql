@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- silver/committed: what a later event with the same key is compared with
+--
+-- Inputs: met, silver_events, bronze_old
+-- Grain:  one row per silver row that was met.
+--
+-- The price is compared as it was sent, and silver has it rounded: so the double is fetched from
+-- the bronze row at the same source position. Where that row is gone (somebody shortened bronze),
+-- silver's price stands in. min(): the same position may stand in bronze twice, after a topic was
+-- copied to another cluster; the rows are the same then.
+SELECT
+    s.event_key,
+    s.product_id,
+    s.category,
+    CASE WHEN count(o.event_key) = 0 THEN CAST(min(s.price) AS DOUBLE) ELSE min(o.price) END AS price,
+    s.event_time,
+    s.event_type,
+    s.quantity,
+    s.received_at,
+    s.source_topic,
+    s.source_partition,
+    s.source_offset,
+    s.source_index
+FROM (
+    SELECT
+        xxhash64(event_key) AS key_hash, event_key, product_id, category, price, event_time,
+        event_type, quantity, received_at, source_topic, source_partition, source_offset,
+        source_index
+    FROM silver_events
+) s
+JOIN (SELECT DISTINCT key_hash, received_at FROM met) m
+    ON m.key_hash = s.key_hash AND m.received_at = s.received_at
+LEFT JOIN bronze_old o
+    ON o.received_at = s.received_at
+    AND o.source_offset = s.source_offset
+    AND o.source_partition = s.source_partition
+    AND o.source_index = s.source_index
+    AND o.source_topic = s.source_topic
+    AND o.event_key = s.event_key
+GROUP BY
+    s.event_key, s.product_id, s.category, s.event_time, s.event_type, s.quantity, s.received_at,
+    s.source_topic, s.source_partition, s.source_offset, s.source_index

@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- silver/events: one row per real event, clean and typed
+--
+-- Inputs: bronze_new, repeats, twins; ${bots} is a pattern made of conf/bots.txt
+-- Grain:  one row per event_key that silver does not hold yet.
+--
+-- bronze_new streams through; what is no first of its key was found before (silver/repeats), so
+-- that no wide row is ever sorted or kept.
+--
+-- event_ts comes in seconds, milli-, micro- or nanoseconds, told apart by size. The division of
+-- nanoseconds goes by whole seconds first: neither dialect's `/` is exact beyond 2^53.
+-- price is rounded half away from zero from the shortest decimal of the double: 1.00005 gives
+-- 1.0001 although the double lies below. Only near a tie does that differ from the double's own
+-- rounding, so only there the slower way by text is taken.
+-- revenue: an event without a type is a sale. An amount that rounding lifts over the type's
+-- largest value is held there.
+SELECT
+    event_key,
+    event_id,
+    event_type,
+    timestamp_micros(event_us) AS event_time,
+    date_add(DATE '1970-01-01', CAST((event_us - event_us % 86400000000) / 86400000000 AS INT))
+        AS event_date,
+    product_id,
+    category,
+    price,
+    quantity,
+    currency,
+    CAST(
+        CASE
+            WHEN price IS NULL OR sold = 0 THEN 0
+            WHEN sold = 1 THEN price
+            ELSE greatest(least(price * sold, 99999999999999.9999), -99999999999999.9999)
+        END AS DECIMAL(18,4)
+    ) AS revenue,
+    user_id,
+    session_id,
+    order_id,
+    page_url,
+    referrer,
+    is_bot,
+    received_at,
+    source_topic,
+    source_partition,
+    source_offset,
+    source_index
+FROM (
+    SELECT
+        event_key,
+        event_id,
+        event_type,
+        CASE
+            WHEN event_ts < 100000000000 THEN event_ts * 1000000
+            WHEN event_ts < 100000000000000 THEN event_ts * 1000
+            WHEN event_ts < 100000000000000000 THEN event_ts
+            ELSE CAST(round((event_ts - event_ts % 1000000000) / 1000000000) AS BIGINT) * 1000000
+                + CAST(floor(event_ts % 1000000000 / 1000) AS BIGINT)
+        END AS event_us,
+        coalesce(sku, CAST(product_id AS STRING)) AS product_id,
+        category,
+        CASE
+            WHEN abs(price * 10000 - floor(price * 10000) - 0.5) < 0.01
+                THEN CAST(CAST(price AS STRING) AS DECIMAL(18,4))
+            ELSE CAST(price AS DECIMAL(18,4))
+        END AS price,
+        coalesce(quantity, 1) AS quantity,
+        CASE
+            WHEN event_type IS NULL OR event_type = 'purchase' THEN coalesce(quantity, 1)
+            WHEN event_type = 'refund' THEN -coalesce(quantity, 1)
+            ELSE 0
+        END AS sold,
+        currency,
+        user_id,
+        session_id,
+        order_id,
+        page_url,
+        referrer,
+        coalesce(regexp_like(user_agent, '${bots}'), false) AS is_bot,
+        received_at,
+        source_topic,
+        source_partition,
+        source_offset,
+        source_index
+    FROM (
+        SELECT
+            b.event_key, b.event_id, b.event_type, b.event_ts, b.product_id, b.sku, b.category,
+            b.price, b.quantity, b.currency, b.user_id, b.session_id, b.order_id, b.page_url,
+            b.referrer, b.user_agent, b.received_at, b.source_topic, b.source_partition,
+            b.source_offset, b.source_index
+        FROM bronze_new b
+        LEFT JOIN repeats r
+            ON r.source_offset = b.source_offset
+            AND r.source_partition = b.source_partition
+            AND r.source_index = b.source_index
+            AND r.source_topic = b.source_topic
+            AND r.received_at = b.received_at
+            AND r.event_key = b.event_key
+        WHERE b.reject_reason IS NULL AND r.event_key IS NULL
+        UNION ALL
+        SELECT
+            event_key, event_id, event_type, event_ts, product_id, sku, category, price, quantity,
+            currency, user_id, session_id, order_id, page_url, referrer, user_agent, received_at,
+            source_topic, source_partition, source_offset, source_index
+        FROM twins
+    ) staying
+) typed

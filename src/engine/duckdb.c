@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DuckDB inside the program: the engine for one machine. It holds no data of its own between two
+ * calls; what does not fit in memory is spilled to the temp folder while a call runs.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "version.h"
+#include "engine/drivers.h"
+#include "engine/duckdb_priv.h"
+
+/* Half of what is free: the lake, which lies on the same disk mostly, needs the rest. */
+static int64_t temp_bytes(const char *dir) {
+    struct statvfs vfs;
+    if (statvfs(dir, &vfs) != 0)
+        return 1LL << 34;
+    return MAX((int64_t)vfs.f_bavail * (int64_t)vfs.f_frsize / 2, 1LL << 26);
+}
+
+static int make_folders(const char *dir, struct err *e) {
+    _cleanup_(freep) char *path = xstrdup(dir);
+    for (char *at = path + 1;; at++) {
+        if (*at != '/' && *at != '\0')
+            continue;
+        char was = *at;
+        *at = '\0';
+        if (mkdir(path, 0777) != 0 && errno != EEXIST)
+            return err_sys(e, ERR_CONFIG, errno, "engine.temp_dir: cannot make '%s'", path);
+        *at = was;
+        if (!was)
+            return 0;
+    }
+}
+
+int duck_open_db(const struct duck *du, duckdb_database *ret, struct err *e) {
+    char threads[16], memory[32], temp[32];
+    snprintf(threads, sizeof threads, "%d", du->o.threads);
+    snprintf(memory, sizeof memory, "%lldB", (long long)du->o.memory_bytes);
+    snprintf(temp, sizeof temp, "%lldB", (long long)temp_bytes(du->temp_dir));
+    const char *const settings[][2] = {
+        {"threads", threads},
+        {"memory_limit", memory},
+        {"temp_directory", du->temp_dir},
+        {"max_temp_directory_size", temp},
+        {"preserve_insertion_order", "false"},
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"allow_community_extensions", "false"},
+    };
+    duckdb_config config;
+    if (duckdb_create_config(&config) != DuckDBSuccess)
+        return err_set(e, ERR_ENGINE, "DuckDB: no memory for its settings");
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(settings) && rc == 0; i++)
+        if (duckdb_set_config(config, settings[i][0], settings[i][1]) != DuckDBSuccess)
+            rc = err_set(e, ERR_ENGINE, "DuckDB does not take %s = %s", settings[i][0],
+                         settings[i][1]);
+    char *why = NULL;
+    if (rc == 0 && duckdb_open_ext(NULL, ret, config, &why) != DuckDBSuccess)
+        rc = err_set(e, ERR_ENGINE, "cannot open DuckDB: %s", why ? why : "no reason given");
+    duckdb_free(why);
+    duckdb_destroy_config(&config);
+    return rc;
+}
+
+/* Sleeps until the session ends; every 50 ms it looks whether the process shall stop. */
+static void *watch(void *arg) {
+    struct session *s = arg;
+    pthread_mutex_lock(&s->lock);
+    while (!s->done) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 50 * 1000 * 1000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&s->ended, &s->lock, &until);
+        if (!s->done && stop_requested())
+            duckdb_interrupt(s->con);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/*
+ * What the models' dialect has and DuckDB has not (sql/README.md). Temporary, so that they are
+ * found from whatever database is in use.
+ */
+static const char *const session_setup[] = {
+    "SET TimeZone = 'UTC'",
+    "CREATE TEMP MACRO xxhash64(x) AS hash(x)",
+    "CREATE TEMP MACRO timestamp_micros(x) AS make_timestamptz(x)",
+    "CREATE TEMP MACRO unix_micros(x) AS epoch_us(x)",
+    "CREATE TEMP MACRO regexp_like(x, pattern) AS regexp_matches(x, pattern)",
+};
+
+int session_open(struct session *s, struct duck *du, duckdb_database db, struct storage *st,
+                 const char *what, struct err *e) {
+    *s = (struct session){.du = du, .what = what, .st = st};
+    if (stop_requested())
+        return err_set(e, ERR_STOPPED, "%s: stopped", what);
+    if (duckdb_connect(db, &s->con) != DuckDBSuccess)
+        return err_set(e, ERR_ENGINE, "%s: cannot connect to DuckDB", what);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->ended, NULL);
+    int failed = pthread_create(&s->watcher, NULL, watch, s);
+    if (failed) {
+        duckdb_disconnect(&s->con);
+        return err_sys(e, ERR_ENGINE, failed, "%s: cannot start a thread", what);
+    }
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(session_setup) && rc == 0; i++)
+        rc = session_exec(s, NULL, session_setup[i], e);
+    unsigned long id = atomic_fetch_add(&du->sessions, 1);
+    if (rc == 0)
+        rc = session_execf(s, e, "ATTACH ':memory:' AS job_%lu", id);
+    if (rc == 0)
+        rc = session_execf(s, e, "USE job_%lu", id);
+    if (rc < 0) {
+        session_close(s);
+        return rc;
+    }
+    snprintf(s->db, sizeof s->db, "job_%lu", id);
+    return 0;
+}
+
+void session_close(struct session *s) {
+    pthread_mutex_lock(&s->lock);
+    s->done = true;
+    pthread_cond_signal(&s->ended);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->watcher, NULL);
+    if (s->db[0]) {
+        duckdb_result r;
+        char sql[64];
+        duckdb_query(s->con, "USE memory", &r);
+        duckdb_destroy_result(&r);
+        snprintf(sql, sizeof sql, "DETACH %s", s->db);
+        duckdb_query(s->con, sql, &r);
+        duckdb_destroy_result(&r);
+    }
+    duckdb_disconnect(&s->con);
+    pthread_cond_destroy(&s->ended);
+    pthread_mutex_destroy(&s->lock);
+    for (size_t i = 0; i < s->n_pinned; i++) {
+        storage_unlocalize(s->st, s->pinned[i]);
+        free(s->pinned[i]);
+    }
+    free(s->pinned);
+}
+
+/* What to do about a failed statement, where that can be known. */
+static void add_hint(const struct duck *du, duckdb_error_type type, const char *msg,
+                     struct err *e) {
+    if (strstr(msg, "max_temp_directory_size") || strstr(msg, "No space left"))
+        err_hint(e, "free disk space for '%s', or put engine.temp_dir on a larger disk",
+                 du->temp_dir);
+    else if (type == DUCKDB_ERROR_OUT_OF_MEMORY)
+        err_hint(e, "raise engine.memory (now %lld MiB) or lower engine.threads (now %d)",
+                 (long long)(du->o.memory_bytes / MIB), du->o.threads);
+    else if (strstr(msg, "out of range for the destination type INT32"))
+        err_hint(e, "a number outgrew its INT column: make the column long (BIGINT) in "
+                    "src/base/schema.c, in the model and in the sink (sql/README.md)");
+}
+
+int session_fail(struct session *s, const char *part, duckdb_error_type type, const char *msg,
+                 struct err *e) {
+    if (!msg)
+        msg = "DuckDB gives no reason";
+    if (stop_requested())
+        return err_set(e, ERR_STOPPED, "%s: stopped", s->what);
+    /* DuckDB's own advice and the echo of the statement follow in further lines. */
+    int len = (int)strcspn(msg, "\n");
+    if (part)
+        err_set(e, ERR_ENGINE, "%s: %s: %.*s", s->what, part, len, msg);
+    else
+        err_set(e, ERR_ENGINE, "%s: %.*s", s->what, len, msg);
+    add_hint(s->du, type, msg, e);
+    return e->code;
+}
+
+int session_result(struct session *s, const char *part, const char *sql, duckdb_result *ret,
+                   struct err *e) {
+    if (duckdb_query(s->con, sql, ret) == DuckDBSuccess)
+        return 0;
+    session_fail(s, part, duckdb_result_error_type(ret), duckdb_result_error(ret), e);
+    duckdb_destroy_result(ret);
+    return e->code;
+}
+
+int session_exec(struct session *s, const char *part, const char *sql, struct err *e) {
+    duckdb_result r;
+    if (session_result(s, part, sql, &r, e) < 0)
+        return e->code;
+    duckdb_destroy_result(&r);
+    return 0;
+}
+
+int session_execf(struct session *s, struct err *e, const char *fmt, ...) {
+    struct buf sql = BUF_INIT(LIMIT_SQL);
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vaddf(&sql, fmt, ap);
+    va_end(ap);
+    int rc = session_exec(s, NULL, buf_str(&sql), e);
+    buf_release(&sql);
+    return rc;
+}
+
+static void quoted(struct buf *b, const char *text, char quote) {
+    buf_add_char(b, quote);
+    for (; *text; text++) {
+        if (*text == quote)
+            buf_add_char(b, quote);
+        buf_add_char(b, *text);
+    }
+    buf_add_char(b, quote);
+}
+
+void sql_name(struct buf *b, const char *name) {
+    quoted(b, name, '"');
+}
+
+void sql_text(struct buf *b, const char *text) {
+    quoted(b, text, '\'');
+}
+
+static void duck_free(struct engine *en) {
+    struct duck *du = (struct duck *)en;
+    duckdb_close(&du->db);
+    free(du->temp_dir);
+    free(du);
+}
+
+static const struct engine_ops duck_ops = {
+    .scheme = "duckdb",
+    .run = duck_run,
+    .query = duck_query,
+    .free = duck_free,
+};
+
+int engine_duckdb_open(const struct engine_options *o, struct engine **ret, struct err *e) {
+    if (strcmp(duckdb_library_version(), CM_DUCKDB_VERSION) != 0)
+        return err_set(e, ERR_BUG, "built for DuckDB %s, but %s is linked", CM_DUCKDB_VERSION,
+                       duckdb_library_version());
+    if (make_folders(o->temp_dir, e) < 0)
+        return e->code;
+    struct duck *du = xcalloc(1, sizeof *du);
+    *du = (struct duck){.base.ops = &duck_ops, .o = *o, .temp_dir = xstrdup(o->temp_dir)};
+    du->o.temp_dir = du->temp_dir;
+    if (duck_open_db(du, &du->db, e) < 0) {
+        free(du->temp_dir);
+        free(du);
+        return e->code;
+    }
+    *ret = &du->base;
+    return 0;
+}

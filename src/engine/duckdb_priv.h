@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The DuckDB driver's own parts. One call of run or query is one session: a connection with an
+ * in-memory database of its own (ATTACH), in which the inputs are views and the stages tables.
+ * Sessions share the engine's buffers and threads and see nothing of each other.
+ *
+ *     duckdb.c        the engine, sessions, messages
+ *     duckdb_view.c   a table's files -> a view with the table's columns
+ *     duckdb_run.c    a job: stages, counters, COPY, publishing
+ *     duckdb_stats.c  what COPY says of the files it wrote -> struct table_file
+ *     duckdb_query.c  rows as text
+ *     duckdb_text.c   a value as text
+ *     duckdb_guard.c  what the user's own SQL may do
+ */
+#ifndef CM_ENGINE_DUCKDB_PRIV_H
+#define CM_ENGINE_DUCKDB_PRIV_H
+
+#include <duckdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/engine.h"
+
+struct duck {
+    struct engine base;
+    duckdb_database db;
+    struct engine_options o;
+    char *temp_dir;
+    atomic_ulong sessions; /* opened so far: names their databases */
+};
+
+/* The driver's functions that engine.h describes. */
+int duck_run(struct engine *en, struct storage *st, const struct engine_job *job,
+             struct engine_result *ret, struct err *e);
+int duck_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
+               size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
+               struct err *e);
+
+/* A database in memory with the engine's settings. */
+int duck_open_db(const struct duck *du, duckdb_database *ret, struct err *e);
+
+struct session {
+    struct duck *du;
+    const char *what; /* the job, for messages */
+    duckdb_connection con;
+    char db[32]; /* its database; empty: none attached */
+    struct storage *st;
+    char **pinned; /* objects that were made local */
+    size_t n_pinned, cap_pinned;
+    /* The watcher interrupts the connection when the process is told to stop. */
+    pthread_t watcher;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool done;
+};
+
+/* db: the engine's own, or one opened for this session. Fill nothing before; close in any case after success. */
+int session_open(struct session *s, struct duck *du, duckdb_database db, struct storage *st,
+                 const char *what, struct err *e);
+void session_close(struct session *s);
+
+/* Runs one statement. part names it in messages ("stage repeats"); may be NULL. */
+int session_exec(struct session *s, const char *part, const char *sql, struct err *e);
+int session_execf(struct session *s, struct err *e, const char *fmt, ...) ATTR_PRINTF(3, 4);
+/* The caller destroys *ret after success. */
+int session_result(struct session *s, const char *part, const char *sql, duckdb_result *ret,
+                   struct err *e);
+/* Says why a statement failed. */
+int session_fail(struct session *s, const char *part, duckdb_error_type type, const char *msg,
+                 struct err *e);
+
+/* Texts within SQL: "name" and 'text'. */
+void sql_name(struct buf *b, const char *name);
+void sql_text(struct buf *b, const char *text);
+
+/* Makes the view. paths (may be NULL) collects the local files as a SQL list without brackets. */
+int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
+                 struct err *e);
+
+/* Reads the rows of a COPY … RETURN_STATS: files relative to dir (no slash at its end). */
+int stats_files(struct session *s, duckdb_result *r, const char *dir, const struct table_def *def,
+                struct table_files *ret, struct err *e);
+
+/* Can text_value write this type? Others are cast to VARCHAR by DuckDB first. */
+bool text_can(duckdb_logical_type type);
+/* Appends the value and a NUL. */
+void text_value(struct buf *b, duckdb_vector v, duckdb_logical_type type, idx_t row);
+/* A VARCHAR's bytes; not NUL-terminated. */
+const char *text_bytes(const duckdb_string_t *s, size_t *ret_len);
+
+/*
+ * Prepares the one statement of sql; untrusted: only one that reads. The caller destroys *ret.
+ */
+int guard_prepare(struct session *s, const char *sql, bool untrusted,
+                  duckdb_prepared_statement *ret, struct err *e);
+/* From here on this database reads the listed files and nothing else; for good. */
+int guard_lock(struct session *s, const char *paths, struct err *e);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A table's files as a view. The columns and their types are those the table declares, whatever a
+ * file holds: one that a file lacks is NULL. So no file is opened before a query needs it, and a
+ * list of 100,000 files costs little. The partition column stands in no file but in its folder's
+ * name; it is taken from there, after a check that the table's log says the same.
+ */
+#include "engine/duckdb_priv.h"
+
+static int hex(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+/* Is the percent-encoded text of n bytes this value? */
+static bool decodes_to(const char *text, size_t n, const char *value) {
+    for (size_t i = 0; i < n; value++) {
+        char c = text[i++];
+        if (c == '%' && i + 2 <= n && hex(text[i]) >= 0 && hex(text[i + 1]) >= 0) {
+            c = (char)(hex(text[i]) << 4 | hex(text[i + 1]));
+            i += 2;
+        }
+        if (!*value || *value != c)
+            return false;
+    }
+    return *value == '\0';
+}
+
+/* The file must lie in <column>=<value>/, right below the table's folder. */
+static int check_folder(const struct session *s, const struct table_def *def,
+                        const struct table_file *f, struct err *e) {
+    if (!def->partition_by)
+        return 0;
+    const char *value = f->partition ? f->partition : "__HIVE_DEFAULT_PARTITION__";
+    size_t name = strlen(def->partition_by);
+    const char *slash = strchr(f->path, '/');
+    if (slash && !strchr(slash + 1, '/') && strncmp(f->path, def->partition_by, name) == 0 &&
+        f->path[name] == '=' &&
+        decodes_to(f->path + name + 1, (size_t)(slash - f->path) - name - 1, value))
+        return 0;
+    return err_set(e, ERR_STORAGE,
+                   "%s: %s/%s: its folder does not say %s=%s, as the table's log does", s->what,
+                   def->name, f->path, def->partition_by, value);
+}
+
+static void pin(struct session *s, char *path) {
+    if (s->n_pinned == s->cap_pinned) {
+        s->cap_pinned = s->cap_pinned ? s->cap_pinned * 2 : 64;
+        s->pinned = xrealloc(s->pinned, s->cap_pinned * sizeof *s->pinned);
+    }
+    s->pinned[s->n_pinned++] = path;
+}
+
+/* Appends the local name of one file to the list. */
+static int add_file(struct session *s, const struct table_def *def, const struct table_file *f,
+                    struct buf *list, struct err *e) {
+    if (check_folder(s, def, f, e) < 0)
+        return e->code;
+    _cleanup_(freep) char *path = xasprintf("%s/%s", def->name, f->path);
+    char local[LIMIT_PATH];
+    int rc = storage_localize(s->st, path, f->size, local, e);
+    if (rc < 0) {
+        err_wrap(e, "%s: %s", s->what, path);
+        return rc == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : rc;
+    }
+    pin(s, TAKE_PTR(path));
+    size_t n = strlen(local), tail = strlen(f->path);
+    if (n <= tail || strcmp(local + n - tail, f->path) != 0)
+        return err_set(e, ERR_BUG, "%s: '%s' was made local as '%s'", s->what, f->path, local);
+    if (strpbrk(local, "*?["))
+        return err_set(e, ERR_CONFIG, "%s: DuckDB cannot read '%s': a * ? or [ in a path is a "
+                                      "pattern to it", s->what, local);
+    if (list->len)
+        buf_add_char(list, ',');
+    sql_text(list, local);
+    return 0;
+}
+
+static void add_columns(struct buf *sql, const struct table_def *def) {
+    for (size_t i = 0; i < def->n_columns; i++) {
+        const struct column *c = &def->columns[i];
+        if (i)
+            buf_add_str(sql, ", ");
+        if (def->partition_by && strcmp(c->name, def->partition_by) == 0)
+            buf_addf(sql,
+                     "CAST(nullif(url_decode(regexp_extract(filename, '/%s=([^/]*)/[^/]*$', 1)), "
+                     "'__HIVE_DEFAULT_PARTITION__') AS %s) AS ",
+                     c->name, column_type_sql(c->type));
+        sql_name(sql, c->name);
+    }
+}
+
+static void add_schema(struct buf *sql, const struct table_def *def) {
+    buf_add_str(sql, "schema = MAP {");
+    const char *comma = "";
+    for (size_t i = 0; i < def->n_columns; i++) {
+        const struct column *c = &def->columns[i];
+        if (def->partition_by && strcmp(c->name, def->partition_by) == 0)
+            continue;
+        buf_addf(sql, "%s'%s': {name: '%s', type: '%s', default_value: NULL}", comma, c->name,
+                 c->name, column_type_sql(c->type));
+        comma = ", ";
+    }
+    buf_add_char(sql, '}');
+}
+
+static void add_empty(struct buf *sql, const struct table_def *def) {
+    for (size_t i = 0; i < def->n_columns; i++) {
+        buf_addf(sql, "%sCAST(NULL AS %s) AS ", i ? ", " : "",
+                 column_type_sql(def->columns[i].type));
+        sql_name(sql, def->columns[i].name);
+    }
+    buf_add_str(sql, " WHERE false");
+}
+
+/* An unknown count is taken for 50 bytes a row. */
+static int64_t rows_of(const struct table_files *files) {
+    int64_t rows = 0;
+    for (size_t i = 0; i < files->n; i++)
+        rows += files->v[i].rows >= 0 ? files->v[i].rows : files->v[i].size / 50;
+    return rows;
+}
+
+/* CREATE VIEW name, or schema.name with the schema made first. */
+static int begin_view(struct session *s, const char *view, struct buf *sql, struct err *e) {
+    const char *dot = strchr(view, '.');
+    if (dot) {
+        _cleanup_(freep) char *schema = xstrndup(view, (size_t)(dot - view));
+        buf_add_str(sql, "CREATE SCHEMA IF NOT EXISTS ");
+        sql_name(sql, schema);
+        if (session_exec(s, view, buf_str(sql), e) < 0)
+            return e->code;
+        buf_reset(sql);
+        buf_add_str(sql, "CREATE VIEW ");
+        sql_name(sql, schema);
+        buf_add_char(sql, '.');
+        sql_name(sql, dot + 1);
+    } else {
+        buf_add_str(sql, "CREATE VIEW ");
+        sql_name(sql, view);
+    }
+    buf_add_str(sql, " AS SELECT ");
+    return 0;
+}
+
+int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
+                 struct err *e) {
+    struct buf sql = BUF_INIT(LIMIT_SQL), list = BUF_INIT(LIMIT_SQL);
+    int rc = begin_view(s, in->view, &sql, e);
+    for (size_t i = 0; i < in->files->n && rc == 0; i++)
+        rc = add_file(s, in->def, &in->files->v[i], &list, e);
+    if (rc == 0 && in->files->n) {
+        add_columns(&sql, in->def);
+        buf_add_str(&sql, " FROM read_parquet([");
+        buf_add(&sql, list.data, list.len);
+        buf_add_str(&sql, "], ");
+        add_schema(&sql, in->def);
+        buf_addf(&sql, ", explicit_cardinality = %lld)", (long long)MAX(rows_of(in->files), 1));
+    } else if (rc == 0) {
+        add_empty(&sql, in->def);
+    }
+    if (rc == 0 && (sql.overflow || list.overflow))
+        rc = err_set(e, ERR_ENGINE, "%s: the list of %zu files of %s is too long", s->what,
+                     in->files->n, in->view);
+    if (rc == 0)
+        rc = session_exec(s, in->view, buf_str(&sql), e);
+    if (rc == 0 && paths && list.len) {
+        if (paths->len)
+            buf_add_char(paths, ',');
+        buf_add(paths, list.data, list.len);
+    }
+    buf_release(&sql);
+    buf_release(&list);
+    return rc;
+}

@@ -1,0 +1,540 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad days: full and read-only disks, damaged files, foreign hands in the tables, two of everything at once.
+
+Each day goes the same way: something breaks, the program says what with the right exit code, the
+damage is mended, the work goes on, and in the end nothing is missing and nothing is there twice.
+"""
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import books
+from mill import TABLES, wait_for
+from sinks import Postgres, Sqlite
+
+NOON = 1771329600
+SHIRT = {"product_id": 1, "category": "men's clothing", "price": 109.95, "event_ts": NOON}
+HAT = {"product_id": 2, "category": "hats", "price": 20, "event_ts": NOON + 86400}
+STEPS = [("ingest", "--once"), ("silver",), ("gold",), ("load",)]
+
+
+def some_shoppers(mill, seed=1, events=1000):
+    mill.ok("produce", "--events", events, "--seed", seed, "--duplicates", "0.1", "--bad", "0.05", "--late", "0.1")
+
+
+def all_is_well(mill, sink=None):
+    """The work is finished and everything agrees, also with the books."""
+    mill.steps()
+    mill.reconciled()
+    kept = books.Books(books.stream_records(mill.home))
+    assert (sink or Sqlite(mill.home)).metrics() == kept.gold()
+    assert mill.counts() == {"lag": 0, "events": kept.events, "rejected": kept.rejected, "duplicates": kept.duplicates,
+                             "conflicts": kept.conflicts}
+
+
+# ---- disks ----
+
+class Disk:
+    """A small disk of its own, mounted on a folder."""
+
+    def __init__(self, folder, size):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.run("mount", "-t", "tmpfs", "-o", f"size={size}", "clickmill-test", folder)
+
+    def run(self, *command):
+        subprocess.run(command, check=True, timeout=30)
+
+    def remount(self, option):
+        self.run("mount", "-o", f"remount,{option}", self.folder)
+
+    def fill(self, leave=0):
+        """Leaves so many bytes free; in whole pages."""
+        filler = self.folder / "filler"
+        with open(filler, "wb", buffering=0) as f:
+            try:
+                while f.write(b"x" * 65536):
+                    pass
+            except OSError:
+                pass
+            f.truncate(max(f.tell() - leave, 0))
+
+    def make_room(self):
+        (self.folder / "filler").unlink()
+
+    def unmount(self):
+        self.run("umount", "-l", self.folder)
+
+
+@pytest.fixture
+def disk(request):
+    def make(folder, size="64m"):
+        made = Disk(folder, size)
+        request.addfinalizer(made.unmount)
+        return made
+    return make
+
+
+def test_the_stream_s_disk_is_full(mill, disk):
+    small = disk(mill.home / "data/stream", "1m")
+    told = mill.fails(4, "produce", "--events", "100000", "--seed", "1", "--ledger", "ledger", says="No space left", hint="free")
+    assert "data/stream" in told
+    acknowledged = {(line["partition"], line["offset"]) for line in books.read_ledger(mill.home / "ledger")}
+    assert acknowledged <= {(r.partition, r.offset) for r in books.stream_records(mill.home)}
+    mill.ok("ingest", "--once")  # what is there can be read
+
+    small.remount("size=64m")
+    some_shoppers(mill, seed=2)
+    assert acknowledged <= {(r.partition, r.offset) for r in books.stream_records(mill.home)}
+    all_is_well(mill)
+
+
+@pytest.mark.parametrize("leave", [0, 4096, 12288, 20480, 40960])
+@pytest.mark.parametrize("step", STEPS[:3], ids=lambda s: s[0])
+def test_the_lake_s_disk_is_full(mill, disk, step, leave):
+    lake = disk(mill.home / "data/lake")
+    some_shoppers(mill, seed=1)
+    mill.steps()
+    some_shoppers(mill, seed=2)
+    for before in STEPS[:STEPS.index(step)]:
+        mill.ok(*before)
+    versions = mill.versions()
+    lake.fill(leave)
+    done = mill(*step)
+    if leave < 40960 or done.code:
+        assert done.code in (5, 6) and "No space left" in done.err and "HINT: " in done.err, done
+        assert mill.versions() == versions, "nothing was committed"
+        mill.ok("sql", "SELECT count(*) FROM silver.events")
+    lake.make_room()
+    all_is_well(mill)
+
+
+@pytest.mark.parametrize("leave", [0, 8192])
+def test_the_database_s_disk_is_full(mill, disk, leave):
+    small = disk(mill.home / "db")
+    mill.env["CLICKMILL_SINK_URL"] = "sqlite:db/analytics.db"
+    sink = Sqlite(mill.home)
+    sink.path = mill.home / "db/analytics.db"
+    mill.feed(SHIRT)
+    rows = sink.everything()
+    mill.produce(*[{**SHIRT, "category": f"category {i} {'x' * 200}", "price": i} for i in range(500)])
+    for step in STEPS[:3]:
+        mill.ok(*step)
+    small.fill(leave)
+    mill.fails(7, "load", says="full")
+    assert sink.everything() == rows, "not half a load"
+    small.make_room()
+    all_is_well(mill, sink)
+
+
+def test_a_first_load_onto_a_full_disk(mill, disk):
+    small = disk(mill.home / "db", "1m")
+    mill.env["CLICKMILL_SINK_URL"] = "sqlite:db/analytics.db"
+    mill.produce(SHIRT)
+    for step in STEPS[:3]:
+        mill.ok(*step)
+    small.fill()
+    mill.fails(7, "load")
+    small.make_room()
+    mill.ok("load")
+    mill.reconciled()
+
+
+READ_ONLY = {"produce": ("stream", 4, ("produce", "--events", "5")), "ingest": ("lake", 5, ("ingest", "--once")),
+             "silver": ("lake", 5, ("silver",)), "gold": ("lake", 5, ("gold",)), "load": (".", 7, ("load",))}
+
+
+@pytest.mark.parametrize("verb", READ_ONLY)
+def test_a_read_only_folder(mill, disk, verb):
+    folder, code, command = READ_ONLY[verb]
+    own = disk(mill.home / "data" / folder)
+    mill.feed(SHIRT)
+    mill.produce(HAT)
+    names = [s[0] for s in STEPS]
+    for before in STEPS[:names.index(verb) if verb in names else 0]:
+        mill.ok(*before)
+    own.remount("ro")
+    told = mill.fails(code, *command)
+    assert "ead-only" in told or "readonly" in told, told
+    for reading in (("sql", "SELECT * FROM silver.events"), ("table", "list"), ("status",), ("reconcile",)):
+        mill.ok(*reading)
+    own.remount("rw")
+    all_is_well(mill)
+
+
+def test_a_read_only_home_can_still_be_looked_at(mill, disk):
+    own = disk(mill.home / "data")
+    mill.feed(SHIRT)
+    own.remount("ro")
+    assert mill.sql("SELECT count(*) AS n FROM bronze.events") == [{"n": 1}]
+    mill.reconciled()
+    assert mill.counts()["events"] == 1
+    own.remount("rw")
+
+
+# ---- foreign hands in the log ----
+
+def append_entry(mill, name, *actions):
+    """A commit that is not ours; gives its file."""
+    log = mill.table_path(name) / "_delta_log"
+    version = len(list(log.glob("*.json")))
+    entry = log / f"{version:020}.json"
+    entry.write_text("".join(json.dumps(a) + "\n" for a in actions))
+    return entry
+
+
+def protocol(reader, writer, **features):
+    return {"protocol": {"minReaderVersion": reader, "minWriterVersion": writer, **features}}
+
+
+def changed_metadata(mill, name, change):
+    meta = dict(mill.log(name)[0])["metaData"]
+    return {"metaData": change(json.loads(json.dumps(meta)))}
+
+
+def with_setting(key, value):
+    return lambda meta: {**meta, "configuration": {key: value}}
+
+
+def with_type(column, kind):
+    def change(meta):
+        schema = json.loads(meta["schemaString"])
+        for field in schema["fields"]:
+            if field["name"] == column:
+                field["type"] = kind
+        return {**meta, "schemaString": json.dumps(schema)}
+    return change
+
+
+STEP_OF = {"bronze.events": ("ingest", "--once"), "silver.events": ("silver",), "gold.clickstream_metrics": ("gold",)}
+UPGRADES = {
+    "readers and writers": (lambda m, n: [protocol(3, 7, readerFeatures=["deletionVectors"], writerFeatures=["deletionVectors"])],
+                            False, ["reader version 3", "deletionVectors"]),
+    "column mapping": (lambda m, n: [protocol(2, 5), changed_metadata(m, n, with_setting("delta.columnMapping.mode", "name"))],
+                       False, ["reader version 2"]),
+    "writers only": (lambda m, n: [protocol(1, 7, writerFeatures=["rowTracking"])], True, ["writer version 7", "rowTracking"]),
+    "forgetful positions": (lambda m, n: [changed_metadata(m, n, with_setting("delta.setTransactionRetentionDuration", "interval 1 day"))],
+                            True, ["setTransactionRetentionDuration"]),
+    "another type": (lambda m, n: [changed_metadata(m, n, with_type("category", "integer"))], False, ["category"]),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("upgrade", UPGRADES)
+def test_a_table_that_somebody_upgraded(mill, name, upgrade):
+    actions, readable, says = UPGRADES[upgrade]
+    mill.feed(SHIRT)
+    mill.produce(HAT)
+    for step in STEPS[:list(STEP_OF).index(name)]:
+        mill.ok(*step)
+    entry = append_entry(mill, name, *actions(mill, name))
+    files = set(mill.data_files(name))
+
+    told = mill.fails(5, *STEP_OF[name], says=says)
+    assert name.replace(".", "/") in told and "HINT: " in told
+    mill(*STEP_OF[name])
+    reading = mill("sql", f"SELECT count(*) AS n FROM {name}")
+    assert reading.code == (0 if readable else 5), reading
+    assert mill("status").code == mill("table", "list").code == reading.code
+    assert entry == sorted((mill.table_path(name) / "_delta_log").glob("*.json"))[-1], "nothing was written behind it"
+    assert set(mill.data_files(name)) == files, "and no file left over"
+
+    entry.unlink()
+    all_is_well(mill)
+
+
+def test_an_append_only_table_is_not_overwritten(mill):
+    mill.feed(SHIRT)
+    entry = append_entry(mill, "gold.clickstream_metrics",
+                         changed_metadata(mill, "gold.clickstream_metrics", with_setting("delta.appendOnly", "true")))
+    mill.produce({**SHIRT, "price": 1})
+    for step in STEPS[:2]:
+        mill.ok(*step)
+    mill.fails(5, "gold", says="append-only")
+    entry.unlink()
+    all_is_well(mill)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_log_entry_cut_short(mill, name):
+    mill.feed(SHIRT)
+    mill.feed(HAT)
+    entry = mill.table_path(name) / "_delta_log/00000000000000000001.json"
+    whole = entry.read_bytes()
+    for size in (0, 1, len(whole) // 2, len(whole) - 2):
+        entry.write_bytes(whole[:size])
+        mill.produce(SHIRT)
+        told = mill.fails(5, *STEP_OF[name])
+        assert entry.name in told or "00000000000000000001" in told, told
+        mill.fails(5, "status")
+    entry.write_bytes(whole)
+    all_is_well(mill)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_log_entry_missing_in_the_middle(mill, name):
+    for event in (SHIRT, HAT, {**SHIRT, "price": 1}):
+        mill.feed(event)
+    mill.produce({**SHIRT, "price": 2})
+    for step in STEPS[:list(STEP_OF).index(name)]:
+        mill.ok(*step)
+    for version in (0, 1):
+        entry = mill.table_path(name) / f"_delta_log/{version:020}.json"
+        aside = entry.rename(mill.home / "aside")
+        mill.fails(5, *STEP_OF[name], says=name.replace(".", "/"))
+        aside.rename(entry)
+    all_is_well(mill)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_last_log_entry_lost_is_made_again(mill, name):
+    """As after a power cut with a disk that lied: what was in the entry is done once more."""
+    mill.feed(SHIRT)
+    mill.produce(HAT)
+    for step in STEPS[:list(STEP_OF).index(name) + 1]:
+        mill.ok(*step)
+    (mill.table_path(name) / "_delta_log/00000000000000000001.json").unlink()
+    all_is_well(mill)
+
+
+# ---- damaged data ----
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x20
+    path.write_bytes(data)
+
+
+def test_a_damaged_stream_segment(mill):
+    some_shoppers(mill)
+    [segment] = (mill.home / "data/stream/clickstream/0").glob("*.log")
+    whole = segment.read_bytes()
+    flip(segment, len(whole) // 2)
+    told = mill.fails(4, "ingest", "--once", says=segment.name)
+    assert "HINT: " in told
+    rows = mill.rows("bronze.events") if mill.table_path("bronze.events").exists() else []
+    assert len(rows) < 1000, "nothing from behind the damage"
+    segment.write_bytes(whole)
+    all_is_well(mill)
+
+
+def test_a_stream_segment_cut_short(mill):
+    some_shoppers(mill)
+    [segment] = (mill.home / "data/stream/clickstream/0").glob("*.log")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:len(whole) // 2])
+    mill.fails(4, "ingest", "--once", says=segment.name)
+    mill.fails(4, "produce", "--events", "1", says=segment.name)
+    segment.write_bytes(whole)
+    all_is_well(mill)
+
+
+def test_a_stream_that_was_replaced_by_another_is_not_mixed_up(mill):
+    """Another cluster id: it is read from its own beginning, and the old positions stay."""
+    mill.feed(SHIRT, HAT)
+    shutil.rmtree(mill.home / "data/stream")
+    mill.feed({**SHIRT, "price": 1})
+    assert mill.counts() == {"lag": 0, "events": 3, "rejected": 0, "duplicates": 0, "conflicts": 0}
+    mill.reconciled()
+
+
+DAMAGES = {"bytes changed": lambda p, whole: p.write_bytes(whole[:4] + b"\xff" * (len(whole) - 8) + whole[-4:]),
+           "cut short": lambda p, whole: p.write_bytes(whole[:len(whole) // 2]),
+           "empty": lambda p, whole: p.write_bytes(b""),
+           "gone": lambda p, whole: p.unlink()}
+
+
+@pytest.mark.parametrize("name,step", [("bronze.events", "silver"), ("silver.events", "gold"), ("gold.clickstream_metrics", "load")])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_data_file(mill, name, step, damage):
+    some_shoppers(mill)
+    names = [s[0] for s in STEPS]
+    for before in STEPS[:names.index(step)]:
+        mill.ok(*before)
+    file = mill.data_files(name)[0]
+    whole = file.read_bytes()
+    DAMAGES[damage](file, whole)
+    versions = {n: len(mill.log(n)) for n in TABLES if mill.table_path(n).exists()}
+    done = mill(step)
+    assert done.code in (5, 6) and file.name in done.err, done
+    assert versions == {n: len(mill.log(n)) for n in TABLES if mill.table_path(n).exists()}
+    file.write_bytes(whole)
+    all_is_well(mill)
+
+
+# ---- reconcile finds it: exit 8 ----
+
+def differs(mill, *says):
+    told = mill.fails(8, "reconcile", says=says)
+    done = mill("reconcile", "--json")
+    assert done.code == 8 and json.loads(done.out)["ok"] is False
+    return told
+
+
+EDITS = {"UPDATE clickstream_metrics SET total_events = total_events + 1 WHERE category = 'hats'": "hats",
+         "UPDATE clickstream_metrics SET total_revenue = 20.01 WHERE category = 'hats'": "hats",
+         "DELETE FROM clickstream_metrics WHERE category = 'hats'": "hats",
+         "UPDATE clickstream_metrics SET category = 'caps' WHERE category = 'hats'": "2026-02-18",
+         "INSERT INTO clickstream_metrics VALUES ('ghosts', 1, 1.0, '2026-02-17')": "ghosts",
+         "INSERT INTO clickstream_metrics VALUES ('ghosts', 1, 1.0, '1999-12-31')": "ghosts"}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_reconcile_names_a_row_edited_in_the_database(mill, sink, edit):
+    mill.feed(SHIRT, HAT)
+    mill.reconciled()
+    sink.query(edit)
+    differs(mill, "sink.rows", EDITS[edit])
+
+
+def test_reconcile_finds_a_bronze_file_that_is_gone(mill):
+    mill.feed(SHIRT, HAT)
+    [file] = mill.data_files("bronze.events")
+    whole = file.read_bytes()
+    file.unlink()
+    done = mill("reconcile")
+    assert done.code in (5, 6, 8) and file.name in done.err, done
+    file.write_bytes(whole)
+    mill.reconciled()
+
+
+def add_of(mill, name, version=0):
+    return next(action for kind, action in mill.log(name)[version] if kind == "add")
+
+
+@pytest.mark.parametrize("name,check", [("bronze.events", "bronze."), ("silver.events", "silver."), ("gold.clickstream_metrics", "gold.")])
+def test_reconcile_finds_rows_taken_out(mill, name, check):
+    mill.feed(SHIRT, HAT)
+    add = add_of(mill, name)
+    append_entry(mill, name, {"remove": {"path": add["path"], "deletionTimestamp": 1, "dataChange": True,
+                                         "partitionValues": add["partitionValues"], "size": add["size"]}})
+    differs(mill, check)
+
+
+@pytest.mark.parametrize("name,check", [("bronze.events", "bronze."), ("silver.events", "silver."), ("gold.clickstream_metrics", "gold.")])
+def test_reconcile_finds_rows_put_in_twice(mill, name, check):
+    mill.feed(SHIRT, HAT)
+    add = add_of(mill, name)
+    path = add["path"].replace(".parquet", "-again.parquet")
+    shutil.copy(mill.table_path(name) / add["path"], mill.table_path(name) / path)
+    append_entry(mill, name, {"add": {**add, "path": path}})
+    differs(mill, check)
+
+
+# ---- two at once ----
+
+def all_end_well(*running):
+    for r in running:
+        assert r.wait() == 0, r.err()
+
+
+def test_two_ingests_at_once(mill):
+    mill.env["CLICKMILL_STREAM_PARTITIONS"] = "2"
+    mill.ok("produce", "--events", "20000", "--seed", "1")
+    all_end_well(*[mill.start("-c", "ingest.batch_rows=1500", "ingest", "--once", "--json") for _ in range(3)])
+    committed = sum(int(dict(entry)["commitInfo"]["operationMetrics"]["records"]) for entry in mill.log("bronze.events"))
+    assert committed == 20000
+    told = [json.loads(r.out()) for r in mill.running]
+    assert sum(t["records"] for t in told) == 20000, "each record is claimed by one of them"
+    all_is_well(mill)
+
+
+def test_ingests_that_come_and_go_while_others_produce(mill):
+    mill.env |= {"CLICKMILL_INGEST_BATCH_AGE": "20ms", "CLICKMILL_STREAM_PARTITIONS": "2"}
+    following = [mill.start("ingest") for _ in range(3)]
+    producing = [mill.start("produce", "--events", "3000", "--rate", "3000", "--seed", i, "--ledger", f"ledger{i}") for i in range(2)]
+    time.sleep(.3)
+    assert following[0].kill() == -signal.SIGKILL
+    all_end_well(*producing)
+    following.append(mill.start("ingest"))
+    wait_for(lambda: mill.counts()["lag"] == 0, "everything is taken in")
+    for ingest in following[1:]:
+        assert ingest.stop() == 0, ingest.err()
+    ledgers = [{(line["partition"], line["offset"]) for line in books.read_ledger(mill.home / f"ledger{i}")} for i in range(2)]
+    assert len(ledgers[0] | ledgers[1]) == sum(map(len, ledgers)) == len(books.stream_records(mill.home))
+    all_is_well(mill)
+
+
+def test_two_of_each_step_at_once(mill, sink):
+    for seed in range(4):
+        some_shoppers(mill, seed=seed, events=2000)
+        mill.ok("ingest", "--once")
+        for step in ("silver", "gold", "load", "run"):
+            all_end_well(*[mill.start(step) for _ in range(3)])
+    assert mill.versions() == {"bronze.events": 3, "silver.events": 3, "gold.clickstream_metrics": 3}
+    all_is_well(mill, sink)
+
+
+def test_readers_while_everything_is_written(mill):
+    """Readers see whole commits: silver's rows are always those its counters tell."""
+    up = mill.start("-c", "up.every=50ms", "-c", "ingest.batch_age=20ms", "up", "--demo", "--rate", "2000")
+    wait_for(lambda: mill.json("status")["sink_version"] >= 0, "a first load")
+    for _ in range(15):
+        assert mill.json("reconcile")["ok"]
+        [row] = mill.sql("SELECT count(*) AS n, count(DISTINCT event_key) AS keys FROM silver.events")
+        assert row["n"] == row["keys"] > 0
+    assert up.stop() == 0, up.err()
+    all_is_well(mill)
+
+
+# ---- the database goes away ----
+
+def test_the_database_crashes_in_the_middle(mill, own_postgres):
+    sink = Postgres(own_postgres.url)
+    mill.env |= {"CLICKMILL_SINK_URL": own_postgres.url, "CLICKMILL_SINK_TIMEOUT": "300ms", "CLICKMILL_RUN_RETRIES": "0"}
+    mill.feed(SHIRT)
+    run = mill.start("run", "--every", "50ms")
+    stop = threading.Event()
+
+    def keep_producing():
+        for seed in range(1000):
+            if stop.is_set():
+                return
+            some_shoppers(mill, seed=seed, events=200)
+            mill.ok("ingest", "--once")
+    feeding = threading.Thread(target=keep_producing)
+    feeding.start()
+    try:
+        for _ in range(3):
+            before = sink.watermark()
+            wait_for(lambda: sink.watermark() != before, "loads go on")
+            told = run.err().count("run failed")
+            own_postgres.run("crash")
+            wait_for(lambda: run.err().count("run failed") > told, "the crash is noticed")
+            own_postgres.start()
+    finally:
+        stop.set()
+        feeding.join()
+    assert run.alive() and run.stop() == 0, run.err()
+    all_is_well(mill, sink)
+
+
+def test_a_database_that_holds_a_table_that_does_not_fit(mill, sink):
+    if isinstance(sink, Sqlite):
+        sink.path.parent.mkdir()
+    sink.query("CREATE TABLE clickstream_metrics (category TEXT, total_events TEXT, event_date DATE)")
+    mill.produce(SHIRT)
+    for step in STEPS[:3]:
+        mill.ok(*step)
+    told = mill.fails(7, "load", says="clickstream_metrics")
+    assert "HINT: " in told
+    assert sink.query("SELECT * FROM clickstream_metrics") == []
+    sink.query("DROP TABLE clickstream_metrics")
+    all_is_well(mill, sink)
+
+
+def test_a_table_of_the_user_s_own_that_fits_is_used(mill, sink):
+    if isinstance(sink, Sqlite):
+        sink.path.parent.mkdir()
+    sink.query("CREATE TABLE clickstream_metrics (event_date DATE, remark TEXT, category TEXT, total_revenue DOUBLE PRECISION,"
+               " total_events BIGINT, PRIMARY KEY (event_date, category))")
+    mill.feed(SHIRT)
+    sink.query("UPDATE clickstream_metrics SET remark = 'mine'")
+    mill.feed({**SHIRT, "price": 1})
+    assert sink.query("SELECT total_events, total_revenue, remark FROM clickstream_metrics") == [(2, 110.95, "mine")]
+    mill.reconciled()

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9, everywhere and at any time: nothing that was acknowledged is lost, nothing is there twice.
+
+Two kinds of drill. At each named point of the program (debug.crash_at) it kills itself; and at
+random moments we do, over the whole flow with simulated shoppers, repeats, late and bad ones. Then
+the work is finished, and held against the ledger of acknowledgements, the bytes in the stream and
+the metrics computed from them a second time (books.py).
+"""
+import random
+import re
+import signal
+import time
+
+import pytest
+
+import books
+from mill import ROOT
+from sinks import Sqlite
+
+SEEDS = range(1, 9)
+KILLS_A_SEED = 26  # of processes that were alive: more than 200 in all
+SHOPPERS = ("produce", "--events", "400", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
+TRICKLE = SHOPPERS + ("--rate", "4000")
+SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150")
+VERBS = [SHOPPERS, TRICKLE, (*SMALL, "ingest", "--once"), ("ingest", "--once"), (*SMALL, "silver"), ("silver",), ("gold",), ("load",),
+         ("run",), (*SMALL, "run"), (*SMALL, "-c", "ingest.batch_age=20ms", "-c", "up.every=50ms", "up", "--demo", "--rate", "500")]
+
+killed_alive = []  # over the whole file
+
+
+def check_everything(mill, sink):
+    """After the last kill: finish the work, then look at every layer."""
+    mill.ok("ingest", "--once")
+    mill.ok("run")
+    records = books.stream_records(mill.home)
+    check_ledger(mill, records)
+    rows = mill.rows("bronze.events")
+    at = sorted((r["source_partition"], r["source_offset"], r["source_index"]) for r in rows)
+    assert at == [(r.partition, r.offset, 0) for r in records], "bronze holds each position once, without a gap"
+    kept = books.Books(records)
+    assert sorted(r["event_key"] for r in mill.rows("silver.events")) == sorted(kept.silver)
+    gold = {(r["category"], str(r["event_date"])): (r["total_events"], r["total_revenue"])
+            for r in mill.rows("gold.clickstream_metrics")}
+    assert gold == kept.gold() == sink.metrics()
+    assert mill.counts() == {"lag": 0, "events": kept.events, "rejected": kept.rejected, "duplicates": kept.duplicates,
+                             "conflicts": kept.conflicts}
+    mill.reconciled()
+    return kept
+
+
+def check_ledger(mill, records):
+    """Every acknowledged record is where it was acknowledged, and in silver if it is an event."""
+    ledger = books.read_ledger(mill.home / "ledger")
+    there = {(r.partition, r.offset): r for r in records}
+    acknowledged = set()
+    for line in ledger:
+        record = there[line["partition"], line["offset"]]
+        event = books.oracle.decode(record.value, record.received_us)
+        assert line["event_id"] == event.get("event_id"), line
+        acknowledged.add(line["event_id"])
+    assert len({(line["partition"], line["offset"]) for line in ledger}) == len(ledger)
+    silver = {r["event_id"] for r in mill.rows("silver.events")}
+    assert acknowledged - {None} <= silver, "acknowledged, and lost"
+
+
+# ---- at named points ----
+
+def crash_points():
+    """Every point there is in the sources, so that a new one is drilled from its first day."""
+    text = "".join(path.read_text() for path in sorted(ROOT.glob("src/**/*.c")))
+    calls = re.findall(r"crash_point\(((?:[^()]|\([^()]*\))*)\)", text)
+    names = {name for call in calls for name in re.findall(r'"([^"]+)"', call)}
+    assert len(names) >= 8
+    return sorted(names)
+
+
+WAYS = {  # the verbs that come to a point, by the first word of its name
+    "ingest": [("ingest", "--once")], "silver": [("silver",)], "gold": [("gold",)], "load": [("load",)],
+    "run": [("run",)], "commit": [("ingest", "--once"), ("silver",), ("gold",)], "local": [SHOPPERS],
+    "produce": [SHOPPERS], "storage": [("ingest", "--once"), ("silver",), ("gold",)], "table": [("ingest", "--once"), ("silver",), ("gold",)],
+}
+STEPS = [SHOPPERS, ("ingest", "--once"), ("silver",), ("gold",), ("load",)]
+
+
+@pytest.mark.parametrize("point", crash_points())
+def test_kill_at_a_named_point(mill, sink, point):
+    for verb in WAYS[re.split(r"[._]", point)[0]]:
+        for count in (1, 2) if point.startswith("local") else (1,):
+            for before in STEPS[:STEPS.index(verb)] if verb in STEPS else STEPS[:2]:
+                mill.ok(*before, *(["--seed", "1"] if before is SHOPPERS else []))
+            events = ("--events", "90000") if verb is SHOPPERS else ()  # more than one batch of the stream
+            done = mill("-c", f"debug.crash_at={point}:{count}", *verb, *events)
+            assert done.code == -signal.SIGKILL, f"{verb[0]} never came to {point}"
+            killed_alive.append(point)
+            assert mill.json("reconcile")["ok"], "also in the middle: what is pending is no difference"
+    check_everything(mill, sink)
+
+
+# ---- at random moments ----
+
+def one_kill(mill, draw, verb):
+    """Starts a verb, or two at once, and kills at a random moment. How many were alive?"""
+    seeded = [*verb, "--seed", draw.randrange(10**9)] if verb[0] == "produce" else verb
+    started = [mill.start(*seeded)]
+    if verb[0] != "produce" and draw.random() < 0.3:
+        started.append(mill.start(*draw.choice([v for v in VERBS if v[0] != "produce"])))
+    time.sleep(draw.random() ** 2 * (1.0 if "up" in verb else 0.25))
+    codes = [process.kill() for process in started]
+    for process, code in zip(started, codes):
+        # One that ended by itself in time has done its work, or found another faster.
+        assert code in (0, -signal.SIGKILL), f"seed drill: exit {code}: {process.err()}"
+    return codes.count(-signal.SIGKILL)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_kill_at_random_moments(mill, request, seed):
+    draw = random.Random(seed)
+    sink = Sqlite(mill.home)
+    if seed % 2 == 0:
+        sink = request.getfixturevalue("postgres")
+        mill.env["CLICKMILL_SINK_URL"] = sink.url
+    mill.env["CLICKMILL_STREAM_PARTITIONS"] = str(1 + seed % 3)
+    alive = tries = 0
+    while alive < KILLS_A_SEED:
+        tries += 1
+        assert tries < 20 * KILLS_A_SEED, "the kills come too late"
+        alive += one_kill(mill, draw, draw.choice(VERBS))
+    killed_alive.extend([seed] * alive)
+    mill.ok(*SHOPPERS, "--seed", seed)
+    kept = check_everything(mill, sink)
+    print(f"seed {seed}: {alive} processes killed alive in {tries} tries; {kept.events} records, {len(kept.silver)} in silver,"
+          f" {len(books.read_ledger(mill.home / 'ledger'))} acknowledged in the ledger")
+
+
+def test_there_were_enough_kills(request):
+    """Runs last in this file."""
+    ran = [item for item in request.session.items if item.fspath == request.node.fspath]
+    print(f"{len(killed_alive)} processes were killed alive")
+    if len(ran) == len(crash_points()) * 2 + len(SEEDS) + 1:
+        assert len(killed_alive) >= 200
+    else:
+        assert len(killed_alive) > 0 or len(ran) == 1, "only a part of the file was asked for"
