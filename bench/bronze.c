@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <sys/resource.h>
 
-enum { GROUP = 64 * 1024, BATCH = 64, USERS = 10000, SESSIONS = 3000, PRODUCTS = 200 };
+enum { GROUP = 64 * 1024, BATCH = 256, USERS = 10000, SESSIONS = 3000, PRODUCTS = 200 };
 
 /* What a case sends. */
 struct shape {

@@ -30,7 +30,9 @@ SELECT
         CASE
             WHEN price IS NULL OR sold = 0 THEN 0
             WHEN sold = 1 THEN price
-            ELSE greatest(least(price * sold, 99999999999999.9999), -99999999999999.9999)
+            ELSE greatest(
+                least(CAST(price AS DECIMAL(28,4)) * sold, 99999999999999.9999),
+                -99999999999999.9999)
         END AS DECIMAL(18,4)
     ) AS revenue,
     user_id,

@@ -78,12 +78,12 @@ bool day_parse(const char *s, size_t n, int32_t *ret) {
 static void format(int64_t us, int fraction_digits, char out[TIME_TEXT]) {
     char date[DATE_TEXT];
     day_format(day_of_us(us), date);
-    int64_t in_day = us - (int64_t)day_of_us(us) * US_PER_DAY;
+    int64_t in_day = us % US_PER_DAY + (us % US_PER_DAY < 0 ? US_PER_DAY : 0);
     int64_t seconds = in_day / US_PER_SECOND, fraction = in_day % US_PER_SECOND;
     if (fraction_digits == 3)
         fraction /= 1000;
-    snprintf(out, TIME_TEXT, "%sT%02d:%02d:%02d.%0*dZ", date, (int)(seconds / 3600), (int)(seconds / 60 % 60),
-             (int)(seconds % 60), fraction_digits, (int)fraction);
+    snprintf(out, TIME_TEXT, "%sT%02d:%02d:%02d.%0*dZ", date, (int)(seconds / 3600),
+             (int)(seconds / 60 % 60), (int)(seconds % 60), fraction_digits, (int)fraction);
 }
 
 void time_format(int64_t us, char out[TIME_TEXT]) {

@@ -15,22 +15,32 @@
 static const int64_t day_ms = 86400000;
 
 const struct config_key config_keys[CFG_N] = {
-    [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream", .help = "Where events come from: local:PATH."},
-    [CFG_STREAM_TOPIC] = {"stream.topic", VALUE_TEXT, "clickstream", .help = "The topic that is written and read."},
-    [CFG_STREAM_APP] = {"stream.app", VALUE_TEXT, "clickmill",
-                        .help = "Names this pipeline; positions in the bronze table are kept under it."},
+    [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream",
+                        .help = "Where events come from: local:PATH."},
+    [CFG_STREAM_TOPIC] = {"stream.topic", VALUE_TEXT, "clickstream",
+                          .help = "The topic that is written and read."},
+    [CFG_STREAM_APP] =
+        {"stream.app", VALUE_TEXT, "clickmill",
+         .help = "Names this pipeline; positions in the bronze table are kept under it."},
     [CFG_STREAM_PARTITIONS] = {"stream.partitions", VALUE_INT, "1", 1, 1024,
                                .help = "Partitions of a topic that produce creates."},
     [CFG_STREAM_TIMEOUT] = {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
-                            .help = "How long ingest --once waits for a stream that does not answer."},
-    [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake", .help = "Where the tables lie: file:PATH."},
-    [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb", .help = "What runs the models: duckdb, inside the program."},
-    [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256, .help = "Threads of the engine."},
-    [CFG_ENGINE_MEMORY] = {"engine.memory", VALUE_SIZE, "512MiB", 64LL * MIB, 1LL << 44,
-                           .help = "Memory for the engine's buffers; beyond it, data is spilled to engine.temp_dir."},
-    [CFG_ENGINE_TEMP_DIR] = {"engine.temp_dir", VALUE_TEXT, "data/tmp", .help = "Folder for spilled data."},
+                            .help =
+                                "How long ingest --once waits for a stream that does not answer."},
+    [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
+                      .help = "Where the tables lie: file:PATH."},
+    [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
+                        .help = "What runs the models: duckdb, inside the program."},
+    [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,
+                            .help = "Threads of the engine."},
+    [CFG_ENGINE_MEMORY] =
+        {"engine.memory", VALUE_SIZE, "512MiB", 64LL * MIB, 1LL << 44,
+         .help = "Memory for the engine's buffers; beyond it, data is spilled to engine.temp_dir."},
+    [CFG_ENGINE_TEMP_DIR] = {"engine.temp_dir", VALUE_TEXT, "data/tmp",
+                             .help = "Folder for spilled data."},
     [CFG_SINK_URL] = {"sink.url", VALUE_URL, "sqlite:data/analytics.db",
-                      .help = "The database people look at: sqlite:PATH or postgresql://… (all of libpq's parameters)."},
+                      .help = "The database people look at: sqlite:PATH or postgresql://… (all of "
+                              "libpq's parameters)."},
     [CFG_SINK_TIMEOUT] = {"sink.timeout", VALUE_DURATION, "10s", 1, day_ms,
                           .help = "How long a database that does not answer is tried again."},
     [CFG_INGEST_BATCH_ROWS] = {"ingest.batch_rows", VALUE_INT, "1000000", 1, 100000000,
@@ -39,24 +49,32 @@ const struct config_key config_keys[CFG_N] = {
                                 .help = "Bytes of records after which a batch is committed."},
     [CFG_INGEST_BATCH_AGE] = {"ingest.batch_age", VALUE_DURATION, "1s", 1, day_ms,
                               .help = "Age of its first record after which a batch is committed."},
-    [CFG_INGEST_THREADS] = {"ingest.threads", VALUE_INT, "2", 1, 64, .help = "Threads that decode and encode."},
-    [CFG_INGEST_KEEP_RAW] = {"ingest.keep_raw", VALUE_BOOL, "false",
-                             .help = "Keep the bytes of every record in bronze, not only of rejected ones."},
-    [CFG_INGEST_ZSTD_LEVEL] = {"ingest.zstd_level", VALUE_INT, "1", 1, 19, .help = "Compression of bronze files."},
-    [CFG_SILVER_BATCH_ROWS] = {"silver.batch_rows", VALUE_INT, "10000000", 1, 1000000000,
-                               .help = "Bronze rows after which one silver commit ends and the next begins."},
+    [CFG_INGEST_THREADS] = {"ingest.threads", VALUE_INT, "2", 1, 64,
+                            .help = "Threads that decode and encode."},
+    [CFG_INGEST_KEEP_RAW] =
+        {"ingest.keep_raw", VALUE_BOOL, "false",
+         .help = "Keep the bytes of every record in bronze, not only of rejected ones."},
+    [CFG_INGEST_ZSTD_LEVEL] = {"ingest.zstd_level", VALUE_INT, "1", 1, 19,
+                               .help = "Compression of bronze files."},
+    [CFG_SILVER_BATCH_ROWS] =
+        {"silver.batch_rows", VALUE_INT, "10000000", 1, 1000000000,
+         .help = "Bronze rows after which one silver commit ends and the next begins."},
     [CFG_RUN_RETRIES] = {"run.retries", VALUE_INT, "3", 0, 1000,
-                         .help = "How often run tries a failed step again when the failure can pass."},
+                         .help =
+                             "How often run tries a failed step again when the failure can pass."},
     [CFG_RUN_RETRY_DELAY] = {"run.retry_delay", VALUE_DURATION, "1s", 0, day_ms,
                              .help = "Pause before the first further try; doubled each time."},
     [CFG_RUN_HISTORY] = {"run.history", VALUE_TEXT, "data/runs.ndjson",
                          .help = "File to which every run appends a line of JSON; empty: none."},
     [CFG_UP_EVERY] = {"up.every", VALUE_DURATION, "2s", 10, day_ms,
                       .help = "Pause between two rounds of silver, gold and load in up."},
-    [CFG_LOG_LEVEL] = {"log.level", VALUE_TEXT, "info", .choices = "debug|info|warn|error", .help = "Lowest level logged."},
-    [CFG_LOG_FORMAT] = {"log.format", VALUE_TEXT, "text", .choices = "text|json", .help = "Log lines as key=value or JSON."},
-    [CFG_DEBUG_CRASH_AT] = {"debug.crash_at", VALUE_TEXT, "",
-                            .help = "For drills: kill the program (SIGKILL) at this named point, NAME or NAME:COUNT."},
+    [CFG_LOG_LEVEL] = {"log.level", VALUE_TEXT, "info", .choices = "debug|info|warn|error",
+                       .help = "Lowest level logged."},
+    [CFG_LOG_FORMAT] = {"log.format", VALUE_TEXT, "text", .choices = "text|json",
+                        .help = "Log lines as key=value or JSON."},
+    [CFG_DEBUG_CRASH_AT] =
+        {"debug.crash_at", VALUE_TEXT, "",
+         .help = "For drills: kill the program (SIGKILL) at this named point, NAME or NAME:COUNT."},
 };
 
 struct config {
@@ -94,7 +112,8 @@ static bool is_choice(const char *choices, const char *text) {
     return false;
 }
 
-static int check_value(const struct config_key *k, const char *what, const char *text, int64_t *ret, struct err *e) {
+static int check_value(const struct config_key *k, const char *what, const char *text, int64_t *ret,
+                       struct err *e) {
     *ret = 0;
     if (k->choices && !is_choice(k->choices, text))
         return err_set(e, ERR_CONFIG, "%s: '%s' is none of %s", what, text, k->choices);
@@ -106,7 +125,8 @@ static int check_value(const struct config_key *k, const char *what, const char 
     return value_parse(k->type, what, text, k->min, k->max, ret, e);
 }
 
-static int set_key(struct config *cfg, enum config_id id, const char *text, const char *origin, struct err *e) {
+static int set_key(struct config *cfg, enum config_id id, const char *text, const char *origin,
+                   struct err *e) {
     char *what = xasprintf("%s: %s", origin, config_keys[id].name);
     int64_t number;
     int r = check_value(&config_keys[id], what, text, &number, e);
@@ -121,7 +141,8 @@ static int set_key(struct config *cfg, enum config_id id, const char *text, cons
     return 0;
 }
 
-static int set_by_name(struct config *cfg, const char *name, const char *text, const char *origin, struct err *e) {
+static int set_by_name(struct config *cfg, const char *name, const char *text, const char *origin,
+                       struct err *e) {
     enum config_id id = find_key(name);
     return id == CFG_N ? unknown_key(origin, name, e) : set_key(cfg, id, text, origin, e);
 }
@@ -145,7 +166,8 @@ static bool has_comment(const char *s) {
 }
 
 /* One line of the INI file; `section` (its own memory) changes with [section] lines. */
-static int ini_line(struct config *cfg, char *line, const char *origin, char **section, struct err *e) {
+static int ini_line(struct config *cfg, char *line, const char *origin, char **section,
+                    struct err *e) {
     line = trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
@@ -164,7 +186,9 @@ static int ini_line(struct config *cfg, char *line, const char *origin, char **s
     *eq = '\0';
     if (has_comment(eq + 1)) {
         err_set(e, ERR_CONFIG, "%s: a comment behind the value", origin);
-        return err_hint(e, "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
+        return err_hint(
+            e,
+            "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
     }
     char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
     int r = set_by_name(cfg, name, trim(eq + 1), origin, e);
@@ -175,11 +199,13 @@ static int ini_line(struct config *cfg, char *line, const char *origin, char **s
 static int read_file(const char *path, struct buf *ret, struct err *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno, "cannot open config file '%s'", path);
+        return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_CONFIG, errno,
+                       "cannot open config file '%s'", path);
     int r = 0;
     for (;;) {
         if (!buf_reserve(ret, 4096)) {
-            r = err_set(e, ERR_CONFIG, "config file '%s' is larger than %d bytes", path, LIMIT_CONFIG);
+            r = err_set(e, ERR_CONFIG, "config file '%s' is larger than %d bytes", path,
+                        LIMIT_CONFIG);
             break;
         }
         ssize_t n = read(fd, ret->data + ret->len, 4096);
@@ -240,7 +266,8 @@ static int load_postgres_env(struct config *cfg, char *const *env, struct err *e
     int64_t number;
     if (!host || !*host)
         return 0;
-    if (port && *port && value_parse(VALUE_INT, "environment POSTGRES_PORT", port, 1, 65535, &number, e) < 0)
+    if (port && *port &&
+        value_parse(VALUE_INT, "environment POSTGRES_PORT", port, 1, 65535, &number, e) < 0)
         return e->code;
     _cleanup_(buf_release) struct buf url = BUF_INIT(LIMIT_CONFIG);
     buf_add_str(&url, "postgresql://");

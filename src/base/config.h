@@ -67,7 +67,8 @@ static inline void config_freep(struct config **cfg) {
 }
 
 const char *config_text(const struct config *cfg, enum config_id id);
-int64_t config_int(const struct config *cfg, enum config_id id); /* INT, SIZE, DURATION (ms), BOOL */
+int64_t config_int(const struct config *cfg,
+                   enum config_id id); /* INT, SIZE, DURATION (ms), BOOL */
 /* Where the value came from: "default", "clickmill.ini:3", "environment CLICKMILL_…", "-c". */
 const char *config_origin(const struct config *cfg, enum config_id id);
 

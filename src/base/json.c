@@ -8,7 +8,8 @@
 
 struct json_doc *json_parse(const char *text, size_t len, int code, struct err *e) {
     yyjson_read_err why;
-    yyjson_doc *d = yyjson_read_opts((char *)(uintptr_t)text, len, YYJSON_READ_BIGNUM_AS_RAW, NULL, &why);
+    yyjson_doc *d =
+        yyjson_read_opts((char *)(uintptr_t)text, len, YYJSON_READ_BIGNUM_AS_RAW, NULL, &why);
     if (!d)
         err_set(e, code, "malformed JSON at byte %zu: %s", why.pos, why.msg);
     return (struct json_doc *)d;

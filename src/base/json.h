@@ -9,8 +9,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-struct json_doc;                /* owns everything below it */
-typedef struct yyjson_val json; /* one value; NULL stands for "absent" and is legal input everywhere */
+struct json_doc; /* owns everything below it */
+typedef struct yyjson_val
+    json; /* one value; NULL stands for "absent" and is legal input everywhere */
 
 /* NULL on malformed text; `e` (code: given) then says where. Depth is bounded by the library. */
 struct json_doc *json_parse(const char *text, size_t len, int code, struct err *e);
@@ -22,10 +23,11 @@ const json *json_root(const struct json_doc *d);
 
 bool json_is_object(const json *v);
 bool json_is_array(const json *v);
-bool json_is_null(const json *v); /* false for absent */
+bool json_is_null(const json *v);                           /* false for absent */
 const json *json_get(const json *object, const char *name); /* NULL: absent or no object */
-const char *json_str(const json *v);                        /* NULL: absent, no string, or one with a NUL */
-int64_t json_int(const json *v, int64_t otherwise);         /* otherwise: absent, no integer or beyond int64 */
+const char *json_str(const json *v); /* NULL: absent, no string, or one with a NUL */
+int64_t json_int(const json *v,
+                 int64_t otherwise); /* otherwise: absent, no integer or beyond int64 */
 double json_num(const json *v, double otherwise);
 bool json_bool(const json *v, bool otherwise);
 
@@ -51,14 +53,16 @@ struct json_out {
     bool comma;
 };
 void json_put_str(struct buf *b, const char *s, size_t n); /* "…" with quotes */
-void json_obj(struct json_out *o, const char *name);   /* opens {; name NULL in arrays and at the top */
+void json_obj(struct json_out *o,
+              const char *name); /* opens {; name NULL in arrays and at the top */
 void json_obj_end(struct json_out *o);
 void json_arr(struct json_out *o, const char *name);
 void json_arr_end(struct json_out *o);
 void json_put(struct json_out *o, const char *name, const char *s); /* s NULL: null */
 void json_put_n(struct json_out *o, const char *name, const char *s, size_t n);
 void json_put_int(struct json_out *o, const char *name, int64_t v);
-void json_put_double(struct json_out *o, const char *name, double v); /* shortest that reads back; NaN and inf: null */
+void json_put_double(struct json_out *o, const char *name,
+                     double v); /* shortest that reads back; NaN and inf: null */
 void json_put_bool(struct json_out *o, const char *name, bool v);
 void json_put_raw(struct json_out *o, const char *name, const char *text); /* JSON text as it is */
 

@@ -9,13 +9,13 @@
 #define MIB (1024 * 1024)
 
 /* The data contract (DESIGN section 4). */
-#define LIMIT_RECORD (1 * MIB)      /* a record's value */
-#define LIMIT_DEPTH 128             /* JSON nesting; the record's own object is level 1 */
-#define LIMIT_TEXT 4096             /* page_url, referrer, user_agent */
-#define LIMIT_ID 256                /* category, event_type, currency and every id */
+#define LIMIT_RECORD (1 * MIB) /* a record's value */
+#define LIMIT_DEPTH 128        /* JSON nesting; the record's own object is level 1 */
+#define LIMIT_TEXT 4096        /* page_url, referrer, user_agent */
+#define LIMIT_ID 256           /* category, event_type, currency and every id */
 #define LIMIT_PRICE 1e9
 #define LIMIT_QUANTITY 1000000
-#define LIMIT_AMOUNT 1e14           /* price x quantity stays below */
+#define LIMIT_AMOUNT 1e14                       /* price x quantity stays below */
 #define LIMIT_FUTURE_US (24LL * 3600 * 1000000) /* event_ts beyond the record's time */
 
 /* The program. */
@@ -24,8 +24,8 @@
 #define LIMIT_LOG_ENTRY (256 * MIB) /* one Delta log entry, parsed as a whole */
 #define LIMIT_SQL (64 * MIB)        /* one statement; file lists make them long */
 #define LIMIT_PATH 4096
-#define LIMIT_CONFIG (1 * MIB)      /* clickmill.ini */
-#define LIMIT_CATALOG (16 * MIB)    /* a product catalog, fetched or read */
-#define LIMIT_LINE (64 * MIB)       /* a line of an NDJSON file given to produce */
+#define LIMIT_CONFIG (1 * MIB)   /* clickmill.ini */
+#define LIMIT_CATALOG (16 * MIB) /* a product catalog, fetched or read */
+#define LIMIT_LINE (64 * MIB)    /* a line of an NDJSON file given to produce */
 
 #endif

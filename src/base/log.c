@@ -26,7 +26,8 @@ static size_t text_len(const char *s) {
     return n;
 }
 
-static void put_json(struct buf *b, enum log_level level, const char *ts, const char *msg, const struct log_field *f) {
+static void put_json(struct buf *b, enum log_level level, const char *ts, const char *msg,
+                     const struct log_field *f) {
     struct json_out o = {.b = b};
     json_obj(&o, NULL);
     json_put(&o, "ts", ts);
@@ -55,7 +56,8 @@ static void put_text(struct buf *b, const char *s) {
         json_put_str(b, s, n);
 }
 
-static void put_plain(struct buf *b, enum log_level level, const char *ts, const char *msg, const struct log_field *f) {
+static void put_plain(struct buf *b, enum log_level level, const char *ts, const char *msg,
+                      const struct log_field *f) {
     buf_addf(b, "ts=%s level=%s msg=", ts, level_names[level]);
     put_text(b, msg);
     for (; f->key; f++) {

@@ -29,9 +29,9 @@ struct buf {
 /* For a declaration: struct buf b = BUF_INIT(LIMIT_…); */
 #define BUF_INIT(maximum) ((struct buf){.max = (maximum)})
 
-void buf_release(struct buf *b);                 /* frees; b can be used again */
-void buf_reset(struct buf *b);                   /* empties, keeps the memory */
-bool buf_reserve(struct buf *b, size_t more);    /* false = would pass max */
+void buf_release(struct buf *b);              /* frees; b can be used again */
+void buf_reset(struct buf *b);                /* empties, keeps the memory */
+bool buf_reserve(struct buf *b, size_t more); /* false = would pass max */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);

@@ -8,7 +8,8 @@ struct found {
     void *into;
 };
 
-static struct found find(const struct opt_table *tables, size_t n_tables, const char *name, size_t n) {
+static struct found find(const struct opt_table *tables, size_t n_tables, const char *name,
+                         size_t n) {
     for (size_t t = 0; t < n_tables; t++)
         for (const struct opt *o = tables[t].options; o->name; o++)
             if (strlen(o->name) == n && strncmp(o->name, name, n) == 0)
@@ -20,7 +21,8 @@ static const char *dashes(const struct opt *o) {
     return o->name[1] ? "--" : "-";
 }
 
-static int unknown(const struct opt_table *tables, size_t n_tables, const char *arg, struct err *e) {
+static int unknown(const struct opt_table *tables, size_t n_tables, const char *arg,
+                   struct err *e) {
     const struct opt *nearest = NULL;
     _cleanup_(freep) char *name = xstrdup(arg + strspn(arg, "-"));
     name[strcspn(name, "=")] = '\0';
@@ -67,8 +69,8 @@ static int store(const struct found *f, const char *text, struct err *e) {
 }
 
 /* Handles args[*at], which begins with '-'; moves *at past what it used. */
-static int one_option(const struct opt_table *tables, size_t n_tables, char **args, int n_args, int *at,
-                      struct err *e) {
+static int one_option(const struct opt_table *tables, size_t n_tables, char **args, int n_args,
+                      int *at, struct err *e) {
     const char *arg = args[*at];
     bool is_long = arg[1] == '-';
     const char *name = arg + (is_long ? 2 : 1);
@@ -81,15 +83,16 @@ static int one_option(const struct opt_table *tables, size_t n_tables, char **ar
         return err_set(e, ERR_USAGE, "%s%s takes no value", dashes(f.opt), f.opt->name);
     if (f.opt->type != OPT_FLAG && !value) {
         if (*at + 1 >= n_args)
-            return err_set(e, ERR_USAGE, "%s%s needs a value: %s", dashes(f.opt), f.opt->name, f.opt->arg);
+            return err_set(e, ERR_USAGE, "%s%s needs a value: %s", dashes(f.opt), f.opt->name,
+                           f.opt->arg);
         value = args[++*at];
     }
     ++*at;
     return store(&f, value, e);
 }
 
-int opt_parse(const struct opt_table *tables, size_t n_tables, bool stop_at_word, char **args, int n_args,
-              int *ret_operands, struct err *e) {
+int opt_parse(const struct opt_table *tables, size_t n_tables, bool stop_at_word, char **args,
+              int n_args, int *ret_operands, struct err *e) {
     int operands = 0;
     int at = 0;
     while (at < n_args) {
@@ -116,7 +119,8 @@ int opt_parse(const struct opt_table *tables, size_t n_tables, bool stop_at_word
 void opt_help(const struct opt *options, struct buf *out) {
     for (const struct opt *o = options; o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%s%s%s", dashes(o), o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        snprintf(left, sizeof left, "%s%s%s%s", dashes(o), o->name, o->arg ? " " : "",
+                 o->arg ? o->arg : "");
         buf_addf(out, "  %-22s %s\n", left, o->help);
     }
 }

@@ -46,8 +46,8 @@ struct opt_table {
     const struct opt *options;
     void *into;
 };
-int opt_parse(const struct opt_table *tables, size_t n_tables, bool stop_at_word, char **args, int n_args,
-              int *ret_operands, struct err *e);
+int opt_parse(const struct opt_table *tables, size_t n_tables, bool stop_at_word, char **args,
+              int n_args, int *ret_operands, struct err *e);
 
 /* The lines of --help for a table: "  --events N   How many." */
 void opt_help(const struct opt *options, struct buf *out);

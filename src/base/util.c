@@ -24,8 +24,8 @@ void uuid_make(char out[UUID_TEXT]) {
     r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
     size_t at = 0;
     for (size_t i = 0; i < sizeof r; i++)
-        at += (size_t)snprintf(out + at, UUID_TEXT - at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
-                               r[i]);
+        at += (size_t)snprintf(out + at, UUID_TEXT - at,
+                               i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", r[i]);
 }
 
 static uint32_t crc_table[256];
@@ -49,7 +49,8 @@ uint32_t crc32c_soft(uint32_t crc, const void *p, size_t n) {
 }
 
 #ifdef __x86_64__
-__attribute__((target("sse4.2"))) static uint32_t crc_hard(uint32_t c, const unsigned char *p, size_t n) {
+__attribute__((target("sse4.2"))) static uint32_t crc_hard(uint32_t c, const unsigned char *p,
+                                                           size_t n) {
     uint64_t wide = c;
     for (; n >= 8; n -= 8, p += 8) {
         uint64_t v;

@@ -25,8 +25,8 @@ const char *value_type_name(enum value_type t);
  * Parses `text` as a number of type t (all but TEXT, URL and RATIO) and checks min <= v <= max
  * (both 0: no limits). On error ERR_CONFIG with "<what>: …"; the caller recodes.
  */
-int value_parse(enum value_type t, const char *what, const char *text, int64_t min, int64_t max, int64_t *ret,
-                struct err *e);
+int value_parse(enum value_type t, const char *what, const char *text, int64_t min, int64_t max,
+                int64_t *ret, struct err *e);
 int value_parse_ratio(const char *what, const char *text, double *ret, struct err *e);
 
 /* The URL with its password, and parameters that sound secret (password=, token=, …), as ****. The caller frees. */

@@ -2,26 +2,46 @@
 /* doctor: tries every part as it will be used, and says what is wrong and what to do. */
 #include <sys/statvfs.h>
 
+#include "base/json.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
 #include "flow/lake.h"
 
+struct doctor_opts {
+    bool as_json;
+};
+
+static const struct opt options[] = {
+    {"json", NULL, OPT_FLAG, offsetof(struct doctor_opts, as_json), "Print the result as JSON.", 0, 0},
+    {0},
+};
+
 struct doctor {
     const struct config *cfg;
+    struct json_out *json; /* NULL: as text */
     int first_code; /* of the first part that failed */
     struct err first;
 };
 
-static void report(struct doctor *d, const char *what, int r, const struct err *e, const char *good) {
-    if (r == 0) {
-        printf("ok    %-10s %s\n", what, good);
+static void print(struct doctor *d, const char *state, const char *what, const char *detail, const char *hint) {
+    if (d->json) {
+        json_obj(d->json, NULL);
+        json_put(d->json, "part", what);
+        json_put(d->json, "state", state);
+        json_put(d->json, "detail", detail);
+        json_put(d->json, "hint", *hint ? hint : NULL);
+        json_obj_end(d->json);
         return;
     }
-    printf("WRONG %-10s %s\n", what, e->msg);
-    if (e->hint[0])
-        printf("                 HINT: %s\n", e->hint);
-    if (!d->first_code) {
+    printf("%-5s %-10s %s\n", state, what, detail);
+    if (*hint)
+        printf("                 HINT: %s\n", hint);
+}
+
+static void report(struct doctor *d, const char *what, int r, const struct err *e, const char *good) {
+    print(d, r == 0 ? "ok" : "WRONG", what, r == 0 ? good : e->msg, r == 0 ? "" : e->hint);
+    if (r < 0 && !d->first_code) {
         d->first_code = r;
         d->first = *e;
     }
@@ -117,21 +137,31 @@ static void try_sink(struct doctor *d) {
     parts_close(&p);
 }
 
-static void try_disk(void) {
+static void try_disk(struct doctor *d) {
     struct statvfs v;
     if (statvfs(".", &v) != 0)
         return;
     double gib = (double)v.f_bavail * (double)v.f_frsize / (1024.0 * MIB);
-    printf("%s  %-10s %.1f GiB free in the working folder\n", gib < 1 ? "low " : "ok  ", "disk", gib);
+    char *detail = xasprintf("%.1f GiB free in the working folder", gib);
+    print(d, gib < 1 ? "low" : "ok", "disk", detail, "");
+    free(detail);
 }
 
 static int run(struct cmd *c, struct err *e) {
-    struct doctor d = {.cfg = c->cfg};
+    struct buf b = BUF_INIT(MIB);
+    struct json_out o = {.b = &b};
+    bool as_json = ((const struct doctor_opts *)c->opts)->as_json;
+    struct doctor d = {.cfg = c->cfg, .json = as_json ? &o : NULL};
+    json_arr(&o, NULL);
     try_stream(&d);
     try_lake(&d);
     try_engine(&d);
     try_sink(&d);
-    try_disk();
+    try_disk(&d);
+    json_arr_end(&o);
+    if (as_json)
+        puts(buf_str(&b));
+    buf_release(&b);
     if (!d.first_code)
         return 0;
     *e = d.first;
@@ -142,5 +172,7 @@ const struct command cmd_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "Try every part as it will be used; say what is wrong.",
+    .options = options,
+    .opts_size = sizeof(struct doctor_opts),
     .run = run,
 };

@@ -76,9 +76,9 @@ static void print_text(const struct out_table *t) {
 }
 
 /* Not every number of a database is one in JSON: NaN and Infinity are put as texts. */
-static bool is_json_number(const char *s) {
+static bool is_bare_json(const char *s) {
     size_t n = strlen(s);
-    return n > 0 && number_span(s, s + n) == n;
+    return (n > 0 && number_span(s, s + n) == n) || strcmp(s, "true") == 0 || strcmp(s, "false") == 0;
 }
 
 static void print_json(const struct out_table *t) {
@@ -90,7 +90,7 @@ static void print_json(const struct out_table *t) {
         json_obj(&o, NULL);
         for (size_t k = 0; k < t->n_columns; k++) {
             const char *cell = t->cells[i + k];
-            if (cell && t->number[k] && is_json_number(cell))
+            if (cell && t->number[k] && is_bare_json(cell))
                 json_put_raw(&o, t->names[k], cell);
             else
                 json_put(&o, t->names[k], cell);

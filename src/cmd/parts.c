@@ -17,9 +17,9 @@ static int open_engine(const struct config *cfg, struct engine **ret, struct err
     return engine_open(config_text(cfg, CFG_ENGINE_URL), &o, ret, e);
 }
 
-static int open_sink(const struct config *cfg, struct sink **ret, struct err *e) {
+static int open_sink(const struct config *cfg, bool read_only, struct sink **ret, struct err *e) {
     int64_t timeout = config_int(cfg, CFG_SINK_TIMEOUT);
-    struct sink_options o = {.timeout_ms = (int)timeout};
+    struct sink_options o = {.timeout_ms = (int)timeout, .read_only = read_only};
     struct retry again = retry_start(timeout);
     int r;
     do
@@ -37,8 +37,8 @@ int parts_open(const struct config *cfg, int flags, struct parts *ret, struct er
         r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
     if (r == 0 && (flags & PART_ENGINE))
         r = open_engine(cfg, &p.en, e);
-    if (r == 0 && (flags & PART_SINK))
-        r = open_sink(cfg, &p.sk, e);
+    if (r == 0 && (flags & (PART_SINK | PART_SINK_READ)))
+        r = open_sink(cfg, flags & PART_SINK_READ, &p.sk, e);
     if (r < 0)
         parts_close(&p);
     else

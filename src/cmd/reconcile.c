@@ -46,7 +46,7 @@ static void print_text(const struct reconcile_result *r) {
 
 static int run(struct cmd *c, struct err *e) {
     struct parts p;
-    int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
+    int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE | PART_SINK_READ, &p, e);
     if (r < 0)
         return r;
     struct reconcile_result res = {0};

@@ -13,11 +13,12 @@ static const struct opt options[] = {
     {0},
 };
 
-static bool is_number(const char *type) {
-    static const char *const numbers[] = {"INTEGER", "BIGINT", "DOUBLE", "FLOAT", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL",
-                                          "UBIGINT", "UINTEGER"};
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        if (strncmp(type, numbers[i], strlen(numbers[i])) == 0)
+/* Bare in JSON: numbers, true and false. */
+static bool is_bare(const char *type) {
+    static const char *const bare[] = {"INTEGER", "BIGINT", "DOUBLE", "FLOAT", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL",
+                                          "UBIGINT", "UINTEGER", "BOOLEAN"};
+    for (size_t i = 0; i < ARRAY_LEN(bare); i++)
+        if (strncmp(type, bare[i], strlen(bare[i])) == 0)
             return !strchr(type, '['); /* a list of numbers is none */
     return false;
 }
@@ -26,7 +27,7 @@ static int take_header(void *arg, const char *const *names, const char *const *t
     (void)e;
     bool *number = xcalloc(n, sizeof *number);
     for (size_t i = 0; i < n; i++)
-        number[i] = is_number(types[i]);
+        number[i] = is_bare(types[i]);
     out_columns(arg, names, number, n);
     free(number);
     return 0;

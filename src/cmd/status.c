@@ -102,7 +102,7 @@ static void print_json(const struct status *s) {
 
 static int run(struct cmd *c, struct err *e) {
     struct parts p;
-    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_SINK, &p, e);
+    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_SINK_READ, &p, e);
     if (r < 0)
         return r;
     struct status s = {0};

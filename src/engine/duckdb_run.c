@@ -4,9 +4,9 @@
  * there, file by file, into the lake. What was published is removed again if a later file fails.
  *
  * COPY … PARTITION_BY keeps a row group in memory for each partition it writes to. So the dates of
- * a large batch are counted first and written in as many passes as memory asks for, each a range
- * of dates: one file for each date, also where a batch holds 400 of them in any order. A batch of
- * a few dates, the common case, is written in one pass.
+ * a batch are counted first and written in as many passes as memory asks for, each a range of
+ * dates: one file for each date, also where a batch holds 400 of them in any order. A batch of a
+ * few dates, the common case, is written in one pass.
  */
 #include <assert.h>
 
@@ -17,6 +17,7 @@
 
 enum {
     ROW_BYTES = 400,           /* a row as COPY holds it, about */
+    PARTITION_BYTES = 2500000, /* an open partition's buffers, however few its rows: measured */
     ROW_GROUP = 122880,        /* rows: DuckDB's own default */
     ROW_GROUP_MANY = 61440,    /* where many partitions are open at once */
     FEW_PARTITIONS = 4,
@@ -167,10 +168,6 @@ static int count_partitions(struct writer *w, struct partitions *ret, struct err
     return 0;
 }
 
-static int64_t rows_at_once(const struct writer *w) {
-    return w->s->du->o.memory_bytes / 2 / ROW_BYTES;
-}
-
 /* Writes the partitions [from, to), which stand next to each other and are not NULL but for a single one. */
 static int write_range(struct writer *w, const struct partitions *p, size_t from, size_t to,
                        struct err *e) {
@@ -197,10 +194,10 @@ static int write_range(struct writer *w, const struct partitions *p, size_t from
 /* Splits the partitions into ranges whose row groups fit in memory together. */
 static int write_ranges(struct writer *w, const struct partitions *p, struct err *e) {
     w->row_group = p->n > FEW_PARTITIONS ? ROW_GROUP_MANY : ROW_GROUP;
-    int64_t budget = rows_at_once(w), held = 0;
+    int64_t budget = w->s->du->o.memory_bytes / 2, held = 0;
     size_t from = 0;
     for (size_t i = 0; i < p->n; i++) {
-        int64_t more = MIN(p->v[i].rows, w->row_group);
+        int64_t more = MAX(MIN(p->v[i].rows, w->row_group) * ROW_BYTES, PARTITION_BYTES);
         bool alone = i > from && !p->v[from].value;
         if (i > from && (held + more > budget || alone)) {
             if (write_range(w, p, from, i, e) < 0)
@@ -211,18 +208,6 @@ static int write_ranges(struct writer *w, const struct partitions *p, struct err
         held += more;
     }
     return from < p->n ? write_range(w, p, from, p->n, e) : 0;
-}
-
-static int64_t input_rows(const struct engine_job *job) {
-    int64_t rows = 0;
-    for (size_t i = 0; i < job->n_inputs; i++)
-        for (size_t f = 0; f < job->inputs[i].files->n; f++) {
-            int64_t n = job->inputs[i].files->v[f].rows;
-            if (n < 0)
-                return INT64_MAX;
-            rows += n;
-        }
-    return rows;
 }
 
 static int write_files(struct writer *w, struct err *e) {
@@ -241,7 +226,7 @@ static int write_files(struct writer *w, struct err *e) {
     } else {
         buf_addf(&w->from, "(\n%s\n)", job->select);
     }
-    if (job->small || !job->output->partition_by || input_rows(job) <= rows_at_once(w))
+    if (!job->output->partition_by)
         return write_pass(w, NULL, e);
     struct partitions p = {0};
     int rc = count_partitions(w, &p, e);

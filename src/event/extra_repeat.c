@@ -30,7 +30,7 @@ static void mark_among_few(struct extra *x, uint32_t first) {
     const struct extra_member *m = x->members;
     for (uint32_t j = m[first].after; j < x->n; j = m[j].after)
         for (uint32_t i = first; i < j; i = m[i].after)
-            if (m[i].use != MEMBER_DROP && same_name(x, &m[i], &m[j])) {
+            if (same_name(x, &m[i], &m[j])) { /* the first of that name: they come in order */
                 mark(x, i, j);
                 break;
             }

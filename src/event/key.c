@@ -9,8 +9,8 @@
 /* Collects `name=value\n` lines; those of most events fit and are hashed in one go. */
 struct key_text {
     struct sha256 hash;
-    size_t len;
     char buf[1024];
+    size_t len;
 };
 
 /* Texts up to here go through the buffer. */

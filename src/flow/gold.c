@@ -78,6 +78,8 @@ int flow_gold(struct storage *st, struct engine *en, struct gold_result *ret, st
     int r = table_open(st, &silver_events, &g.silver, e);
     if (r == 0)
         r = table_open(st, &gold_clickstream_metrics, &g.gold, e);
+    if (r == 0)
+        r = table_check_writable(g.gold, e);
     if (r == 0 && table_version(g.silver) >= 0 && !(r = step_stopped("gold", e))) {
         sum.silver_version = table_version(g.silver);
         g.app_id = xasprintf("gold/%s", table_id(g.silver));

@@ -351,7 +351,9 @@ int flow_ingest(struct stream *s, struct storage *st, const struct ingest_option
     int r = table_open(st, &bronze_events, &w.tb, e);
     if (r < 0)
         return r;
-    r = storage_stage(st, w.stage, e);
+    r = table_check_writable(w.tb, e);
+    if (r == 0)
+        r = storage_stage(st, w.stage, e);
     if (r < 0) {
         table_close(w.tb);
         return r;

@@ -238,7 +238,9 @@ static int poll_loop(struct poller *p, struct err *e) {
     struct ingest *in = p->in;
     int r = 0;
     while (r == 0 && !give_up(p)) {
-        if (in->o->once && ends_reached(p))
+        /* After a dropped batch the ends were read, but not committed: the positions come first. */
+        bool current = p->generation == atomic_load(&in->generation);
+        if (in->o->once && current && ends_reached(p))
             break;
         if (stop_requested()) {
             in->stopped_early = in->o->once;
@@ -246,7 +248,7 @@ static int poll_loop(struct poller *p, struct err *e) {
         }
         if (!need_unit(p))
             return ERR_STOPPED;
-        if (p->generation != atomic_load(&in->generation))
+        if (!current)
             r = reassign(p, e);
         else
             r = poll_once(p, e);

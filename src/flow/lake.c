@@ -3,11 +3,12 @@
 
 int lake_open(struct lake *l, struct storage *st, struct engine *en, struct err *e) {
     *l = (struct lake){.st = st, .en = en};
-    int r = table_open(st, &bronze_events, &l->bronze, e);
+    /* From the top down: what a layer has consumed is then in our picture of the one below it. */
+    int r = table_open(st, &gold_clickstream_metrics, &l->gold, e);
     if (r == 0)
         r = table_open(st, &silver_events, &l->silver, e);
     if (r == 0)
-        r = table_open(st, &gold_clickstream_metrics, &l->gold, e);
+        r = table_open(st, &bronze_events, &l->bronze, e);
     if (r < 0)
         lake_close(l);
     return r;

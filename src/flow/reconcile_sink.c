@@ -13,12 +13,14 @@ struct metric_row {
 struct metric_rows {
     struct metric_row *v;
     size_t n, cap;
-    const struct dates *pending;
+};
+
+struct sink_picture {
+    struct sink_watermark mark;
+    struct metric_rows rows;
 };
 
 static int keep(struct metric_rows *rows, const char *const *values) {
-    if (values[DATE] && dates_has(rows->pending, values[DATE]))
-        return 0;
     if (rows->n == rows->cap) {
         rows->cap = rows->cap ? 2 * rows->cap : 256;
         rows->v = xrealloc(rows->v, rows->cap * sizeof *rows->v);
@@ -62,11 +64,19 @@ static void note(struct sink_comparison *cmp, const struct metric_row *gold, con
                            sink ? sink->v[EVENTS] : "no row", sink ? sink->v[REVENUE] : "none");
 }
 
-static void merge(const struct metric_rows *gold, const struct metric_rows *sink, struct sink_comparison *cmp) {
+static void sort_rows(struct metric_rows *rows) {
+    if (rows->n)
+        qsort(rows->v, rows->n, sizeof rows->v[0], compare_keys);
+}
+
+static void merge(const struct metric_rows *gold, const struct metric_rows *sink, const struct dates *pending,
+                  struct sink_comparison *cmp) {
     size_t g = 0, s = 0;
     while (g < gold->n || s < sink->n) {
         int c = g == gold->n ? 1 : s == sink->n ? -1 : compare_keys(&gold->v[g], &sink->v[s]);
-        note(cmp, c <= 0 ? &gold->v[g] : NULL, c >= 0 ? &sink->v[s] : NULL);
+        const struct metric_row *any = c <= 0 ? &gold->v[g] : &sink->v[s];
+        if (!dates_has(pending, any->v[DATE]))
+            note(cmp, c <= 0 ? any : NULL, c >= 0 ? &sink->v[s] : NULL);
         g += c <= 0;
         s += c >= 0;
     }
@@ -77,32 +87,57 @@ static void rows_release(struct metric_rows *rows) {
         for (int k = 0; k < COLUMNS; k++)
             free(rows->v[i].v[k]);
     free(rows->v);
+    *rows = (struct metric_rows){0};
 }
 
-int reconcile_sink(struct lake *l, struct sink *sk, struct sink_comparison *ret, struct err *e) {
-    struct sink_watermark mark;
+void sink_picture_free(struct sink_picture *p) {
+    if (p)
+        rows_release(&p->rows);
+    free(p);
+}
+
+static bool same_mark(const struct sink_watermark *a, const struct sink_watermark *b) {
+    return a->version == b->version && (a->version < 0 || strcmp(a->table_id, b->table_id) == 0);
+}
+
+/* Read again when a load came between the watermark and the rows. */
+int sink_picture_take(struct sink *sk, struct sink_picture **ret, struct err *e) {
+    struct sink_picture *p = xcalloc(1, sizeof *p);
+    struct sink_watermark after = {.version = -1};
+    int r = sink_peek(sk, &sink_clickstream_metrics, &after, e);
+    do {
+        p->mark = after;
+        rows_release(&p->rows);
+        if (r == 0)
+            r = sink_read(sk, &sink_clickstream_metrics, keep_sink, &p->rows, e);
+        if (r == 0)
+            r = sink_peek(sk, &sink_clickstream_metrics, &after, e);
+    } while (r == 0 && !same_mark(&p->mark, &after));
+    if (r < 0)
+        sink_picture_free(p);
+    else
+        *ret = p;
+    return r;
+}
+
+int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_comparison *ret, struct err *e) {
     struct dates pending = {0};
-    struct metric_rows gold = {.pending = &pending}, sink = {.pending = &pending};
-    int r = sink_prepare(sk, &sink_clickstream_metrics, &mark, e);
-    if (r == 0 && table_version(l->gold) >= 0) {
-        bool same = mark.version >= 0 && strcmp(mark.table_id, table_id(l->gold)) == 0;
-        r = dates_changed(l->gold, same ? mark.version : -1, table_version(l->gold), &pending, e);
+    struct metric_rows gold = {0};
+    int r = 0;
+    if (table_version(l->gold) >= 0) {
+        bool same = p->mark.version >= 0 && strcmp(p->mark.table_id, table_id(l->gold)) == 0;
+        r = dates_changed(l->gold, same ? p->mark.version : -1, table_version(l->gold), &pending, e);
     }
     const struct engine_rows rows = {.row = keep_gold, .arg = &gold};
     if (r == 0)
         r = lake_query(l, "SELECT category, total_events, total_revenue, event_date FROM gold.clickstream_metrics", false,
                        &rows, e);
-    if (r == 0)
-        r = sink_read(sk, &sink_clickstream_metrics, keep_sink, &sink, e);
     if (r == 0) {
-        if (gold.n)
-            qsort(gold.v, gold.n, sizeof gold.v[0], compare_keys);
-        if (sink.n)
-            qsort(sink.v, sink.n, sizeof sink.v[0], compare_keys);
-        merge(&gold, &sink, ret);
+        sort_rows(&gold);
+        sort_rows(&p->rows);
+        merge(&gold, &p->rows, &pending, ret);
     }
     rows_release(&gold);
-    rows_release(&sink);
     dates_release(&pending);
     return r;
 }

@@ -159,6 +159,8 @@ int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows, struc
     int r = table_open(st, &bronze_events, &s.bronze, e);
     if (r == 0)
         r = table_open(st, &silver_events, &s.silver, e);
+    if (r == 0)
+        r = table_check_writable(s.silver, e);
     if (r == 0 && table_version(s.bronze) >= 0) {
         s.app_id = xasprintf("silver/%s", table_id(s.bronze));
         sum.bronze_version = table_version(s.bronze);

@@ -64,7 +64,7 @@ static int totals(struct lake *l, struct status *ret, struct err *e) {
 
 static int sink_status(struct sink *sk, struct table *gold, struct status *ret, struct err *e) {
     struct sink_watermark mark;
-    int r = sink_prepare(sk, &sink_clickstream_metrics, &mark, e);
+    int r = sink_peek(sk, &sink_clickstream_metrics, &mark, e);
     if (r < 0)
         return r;
     ret->sink_version = mark.version;

@@ -63,7 +63,7 @@ static inline void copy_text(char *to, const char *from, size_t n) {
 }
 
 static inline bool same_text(const char *a, const char *b, size_t n) {
-    if (n > 256)
+    if (n > 40)
         return memcmp(a, b, n) == 0;
     if (n >= 8) {
         uint64_t differ = load64(a + n - 8) ^ load64(b + n - 8);

@@ -109,61 +109,79 @@ static void add_numbers(struct bronze_group *g, const struct slice *s) {
     }
 }
 
-/* The texts of one column that are there. */
-static size_t gather(const struct slice *s, size_t field, struct text_value *ret) {
-    size_t n = 0;
+/* The texts of an event: column, member. */
+#define EACH_TEXT(X)                                                                               \
+    X(COL_CATEGORY, category)                                                                      \
+    X(COL_EVENT_KEY, event_key)                                                                    \
+    X(COL_EVENT_ID, event_id)                                                                      \
+    X(COL_EVENT_TYPE, event_type)                                                                  \
+    X(COL_USER_ID, user_id)                                                                        \
+    X(COL_SESSION_ID, session_id)                                                                  \
+    X(COL_SKU, sku)                                                                                \
+    X(COL_CURRENCY, currency)                                                                      \
+    X(COL_ORDER_ID, order_id)                                                                      \
+    X(COL_PAGE_URL, page_url)                                                                      \
+    X(COL_REFERRER, referrer)                                                                      \
+    X(COL_USER_AGENT, user_agent)                                                                  \
+    X(COL_EXTRA, extra)
+
+#define ONE_MORE(column, member) +1
+enum { EVENT_TEXTS = 0 EACH_TEXT(ONE_MORE) };
+
+/* The texts of a slice that are there, by column. */
+struct gathered {
+    enum bronze_column column;
+    uint32_t n;
+    struct text_value v[DICT_BATCH];
+};
+
+/* One pass over the events, which are large; what is absent costs a test. */
+static void gather(const struct slice *s, struct gathered g[EVENT_TEXTS]) {
+    struct gathered *to = g;
+#define START(col, member)                                                                         \
+    to->column = col;                                                                              \
+    to->n = 0;                                                                                     \
+    to++;
+    EACH_TEXT(START)
+#undef START
     for (uint32_t k = 0; k < s->n_events; k++) {
         const struct event *ev = &s->ev[s->events[k]];
-        const struct text *t = (const void *)((const char *)ev + field);
-        ret[n] = (struct text_value){t->p, t->len, s->first + s->events[k]};
-        n += t->p != NULL;
+        uint32_t row = s->first + s->events[k];
+        to = g;
+#define TAKE(col, member)                                                                          \
+    if (ev->member.p)                                                                              \
+        to->v[to->n++] = (struct text_value){ev->member.p, ev->member.len, row};                   \
+    to++;
+        EACH_TEXT(TAKE)
+#undef TAKE
     }
-    return n;
+}
+
+static bool is_twin(const struct event *ev) {
+    const struct text *key = &ev->event_key, *id = &ev->event_id;
+    if (key->p == id->p)
+        return key->len == id->len;
+    return id->p && key->len == id->len && same_text(key->p, id->p, key->len);
+}
+
+/* From the first row on that is not: gives event_id its own column, a copy up to there. */
+static void note_twins(struct bronze_group *g, const struct slice *s) {
+    for (uint32_t k = 0; g->twins && k < s->n_events; k++)
+        g->twins = is_twin(&s->ev[s->events[k]]);
+    if (!g->twins)
+        text_copy(&g->col[COL_EVENT_ID].text, &g->col[COL_EVENT_KEY].text);
 }
 
 static void add_texts(struct bronze_group *g, const struct slice *s) {
-#define FIELD(column, name) {column, offsetof(struct event, name)}
-    static const struct {
-        enum bronze_column column;
-        size_t field;
-    } texts[] = {
-        FIELD(COL_CATEGORY, category),     FIELD(COL_EVENT_TYPE, event_type),
-        FIELD(COL_USER_ID, user_id),       FIELD(COL_SESSION_ID, session_id),
-        FIELD(COL_SKU, sku),               FIELD(COL_CURRENCY, currency),
-        FIELD(COL_ORDER_ID, order_id),     FIELD(COL_PAGE_URL, page_url),
-        FIELD(COL_REFERRER, referrer),     FIELD(COL_USER_AGENT, user_agent),
-        FIELD(COL_EXTRA, extra),
-    };
-#undef FIELD
-    struct text_value v[DICT_BATCH];
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        size_t n = gather(s, texts[i].field, v);
-        if (n > 0)
-            text_add(&g->col[texts[i].column].text, v, n);
+    struct gathered texts[EVENT_TEXTS];
+    gather(s, texts);
+    if (g->twins)
+        note_twins(g, s);
+    for (int i = 0; i < EVENT_TEXTS; i++) {
+        const struct gathered *t = &texts[i];
+        if (t->n > 0 && !(t->column == COL_EVENT_ID && g->twins))
+            text_add(&g->col[t->column].text, t->v, t->n);
     }
-}
-
-static bool all_twins(const struct slice *s) {
-    for (uint32_t k = 0; k < s->n_events; k++) {
-        const struct event *ev = &s->ev[s->events[k]];
-        const struct text *key = &ev->event_key, *id = &ev->event_id;
-        if (!id->p || key->len != id->len)
-            return false;
-        if (key->p != id->p && !same_text(key->p, id->p, key->len))
-            return false;
-    }
-    return true;
-}
-
-static void add_keys(struct bronze_group *g, const struct slice *s) {
-    struct text_value v[DICT_BATCH];
-    if (g->twins && !all_twins(s)) {
-        text_copy(&g->col[COL_EVENT_ID].text, &g->col[COL_EVENT_KEY].text);
-        g->twins = false;
-    }
-    text_add(&g->col[COL_EVENT_KEY].text, v, gather(s, offsetof(struct event, event_key), v));
-    if (!g->twins)
-        text_add(&g->col[COL_EVENT_ID].text, v, gather(s, offsetof(struct event, event_id), v));
 }
 
 /* Position and the like; rows of one topic come one after the other. */
@@ -213,7 +231,6 @@ static void add_slice(struct bronze_group *g, const struct event *ev, const stru
     }
     add_numbers(g, &s);
     add_texts(g, &s);
-    add_keys(g, &s);
     add_sources(g, &s);
     if (s.n_events < n || keep_raw)
         add_rest(g, &s);

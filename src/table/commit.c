@@ -114,11 +114,16 @@ static int check_files(const struct plan *p, const struct table *tb, struct err 
     return 0;
 }
 
-static int check_allowed(const struct plan *p, const struct table *tb, struct err *e) {
-    if (tb->no_write.code) {
+int table_check_writable(const struct table *tb, struct err *e) {
+    if (tb->no_write.code)
         *e = tb->no_write;
-        return e->code;
-    }
+    return tb->no_write.code;
+}
+
+static int check_allowed(const struct plan *p, const struct table *tb, struct err *e) {
+    int r = table_check_writable(tb, e);
+    if (r)
+        return r;
     if (tb->append_only && p->removed.n && p->c->data_change) {
         err_set(e, ERR_STORAGE,
                 "%s/%s is append-only (delta.appendOnly=true): rows must not be taken out",

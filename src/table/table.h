@@ -34,6 +34,8 @@ int64_t table_txn(const struct table *tb, const char *app_id);
 /* Calls fn for each txn whose appId starts with prefix; stops at and returns the first non-zero. */
 int table_txn_each(const struct table *tb, const char *prefix,
                    int (*fn)(void *arg, const char *app_id, int64_t version), void *arg);
+/* 0, or why clickmill must not write to the table as it stands: before work is done for nothing. */
+int table_check_writable(const struct table *tb, struct err *e);
 /* The live files, in byte order of their paths. Valid until the next refresh or commit. */
 const struct table_files *table_live(const struct table *tb);
 

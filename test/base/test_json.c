@@ -111,8 +111,7 @@ static void malformed_text_is_refused_with_its_place(void **state ATTR_UNUSED) {
                                         "\"\xFF\"",
                                         "// c\n1",
                                         "{a:1}",
-                                        "\xEF\xBB\xBF"
-                                        "1",
+                                        "\xEF\xBB\xBF[1]",
                                         "\"\xC0\x80\"",
                                         "\"\xED\xA0\x80\"",
                                         "Infinity"};

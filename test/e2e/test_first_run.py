@@ -14,14 +14,14 @@ MIDNIGHT = 1771286400  # 2026-02-17T00:00:00Z
 DAYS = {0: "2026-02-17", 1: "2026-02-18", 2: "2026-02-19"}
 
 
-def sales(seed, n):
+def sales(seed, n, hour=0):
     """Plain events of three days, all different, as lines of NDJSON."""
     draw = random.Random(seed)
     lines = []
     for i in range(n):
         product = draw.choice(list(PRODUCTS))
         category, price = PRODUCTS[product]
-        second = MIDNIGHT + 86400 * (i % len(DAYS)) + 10 * i + draw.randrange(10)
+        second = MIDNIGHT + 86400 * (i % len(DAYS)) + 3600 * hour + 10 * i + draw.randrange(10)
         lines.append(b'{"product_id":%d,"category":"%s","price":%s,"event_ts":%d}'
                      % (product, category.encode(), price.encode(), second))
     return lines
@@ -53,7 +53,7 @@ def test_from_the_first_event_to_the_metrics(mill, sink):
     assert {(r["category"], r["event_date"]): (r["total_events"], r["total_revenue"]) for r in asked} == metrics_of(morning)
 
     # In the evening more comes, some of it for days that were already counted, and some of it again.
-    evening = sales(seed=2, n=200)
+    evening = sales(seed=2, n=200, hour=18)
     mill.ok("produce", "--from", "-", input=ndjson(*evening, *morning[:20]))
     mill.ok("ingest", "--once")
     mill.ok("run")

@@ -55,7 +55,7 @@ static void test_lines(void **state) {
 /* Texts of any length: those that fit the buffer, fill it, and go past it. */
 static void test_long(void **state) {
     (void)state;
-    for (size_t n = 440; n < 1100; n += 7) {
+    for (size_t n = 470; n < 530; n++) {
         _cleanup_(freep) char *url = repeat("u", n), *agent = repeat("a", 4096);
         _cleanup_(freep) char *rec = xasprintf(
             "{\"event_type\":\"v\",\"event_ts\":1771286400,\"page_url\":\"%s\",\"referrer\":\"%s\","

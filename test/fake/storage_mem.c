@@ -22,7 +22,7 @@ struct mem {
     pthread_mutex_t lock; /* guards all below */
     struct object *v;     /* in byte order of the paths */
     size_t n, cap;
-    char *dir; /* temporary, on disk */
+    char *dir; /* temporary, on disk; NULL: not made yet */
     unsigned count;
 };
 
@@ -184,16 +184,23 @@ static int mem_remove(struct storage *st, const char *path, struct err *e ATTR_U
     return 0;
 }
 
-static unsigned next_number(struct mem *m) {
+/* A path in the temporary folder, which is made when first needed, that nobody has used. */
+static char *temp_path(struct mem *m, const char *what) {
     pthread_mutex_lock(&m->lock);
-    unsigned n = ++m->count;
+    if (!m->dir) {
+        const char *tmp = getenv("TMPDIR");
+        m->dir = xasprintf("%s/clickmill-mem-XXXXXX", tmp ? tmp : "/tmp");
+        if (!mkdtemp(m->dir))
+            abort();
+    }
+    char *path = xasprintf("%s/%s-%u", m->dir, what, ++m->count);
     pthread_mutex_unlock(&m->lock);
-    return n;
+    return path;
 }
 
 static int mem_stage(struct storage *st, char ret_dir[LIMIT_PATH], struct err *e) {
     struct mem *m = mem_of(st);
-    _cleanup_(freep) char *dir = xasprintf("%s/stage-%u", m->dir, next_number(m));
+    _cleanup_(freep) char *dir = temp_path(m, "stage");
     int r = fs_mkdir(dir, e);
     if (r == 0)
         memcpy(ret_dir, dir, strlen(dir) + 1);
@@ -234,7 +241,7 @@ static int mem_localize(struct storage *st, const char *path, int64_t size,
     if (r == 0 && size >= 0 && (size_t)size != b.len)
         r = err_set(e, ERR_STORAGE, "%s has %zu bytes, not the %lld it was written with", path,
                     b.len, (long long)size);
-    _cleanup_(freep) char *local = xasprintf("%s/local-%u.parquet", m->dir, next_number(m));
+    _cleanup_(freep) char *local = temp_path(m, "local");
     if (r == 0)
         r = fs_write_new(local, buf_str(&b), b.len, e);
     if (r == 0)
@@ -254,7 +261,8 @@ static void mem_free(struct storage *st) {
         free(m->v[i].data);
     }
     free(m->v);
-    fs_remove_tree(m->dir);
+    if (m->dir)
+        fs_remove_tree(m->dir);
     free(m->dir);
     pthread_mutex_destroy(&m->lock);
     free(st->url);
@@ -280,10 +288,6 @@ static const struct storage_ops mem_ops = {
 struct storage *storage_mem_new(void) {
     struct mem *m = xcalloc(1, sizeof *m);
     m->base = (struct storage){.ops = &mem_ops, .url = xstrdup("mem:")};
-    const char *tmp = getenv("TMPDIR");
-    m->dir = xasprintf("%s/clickmill-mem-XXXXXX", tmp ? tmp : "/tmp");
-    if (!mkdtemp(m->dir))
-        abort();
     pthread_mutex_init(&m->lock, NULL);
     return &m->base;
 }

@@ -161,21 +161,26 @@ static void a_load_begins_only_where_the_sink_stands(void **state ATTR_UNUSED) {
     assert_watermark(b, GOLD_ID, 3);
 }
 
+/* Also where there is no watermark yet that could be locked: version -1. */
 static void a_second_loader_waits_then_gives_up_for_now(void **state ATTR_UNUSED) {
     _sink_ a = open_sink();
     _sink_ b = open_with((struct sink_options){.timeout_ms = 100});
     struct sink_watermark at;
     struct sink_load_result done;
     struct err e;
-    load_ok(a, &first, 3, 0, 0);
-    assert_ok(sink_prepare(b, TABLE, &at, &e), &e);
-    assert_ok(begin_load(a, &(struct load){.version = 4, .dates = D16}, &at, &e), &e);
-    assert_int_equal(begin_load(b, &(struct load){.version = 4}, &at, &e), ERR_SINK);
-    assert_true(e.retry);
-    sink_rollback(b);
-    assert_ok(sink_commit(a, &done, &e), &e);
-    assert_int_equal(begin_load(b, &(struct load){.version = 4}, &at, &e), ERR_CONFLICT);
-    sink_rollback(b);
+    for (int64_t version = 3; version < 5; version++) {
+        struct load l = {.version = version, .dates = D16, .rows = "a|1|1|" D16 "\n"};
+        struct load late = {.version = 4};
+        assert_ok(sink_prepare(a, TABLE, &at, &e), &e);
+        assert_ok(sink_prepare(b, TABLE, &at, &e), &e);
+        assert_ok(begin_load(a, &l, &at, &e), &e);
+        assert_int_equal(begin_load(b, &late, &at, &e), ERR_SINK);
+        assert_true(e.retry);
+        sink_rollback(b);
+        assert_ok(sink_commit(a, &done, &e), &e);
+        assert_int_equal(begin_load(b, &late, &at, &e), ERR_CONFLICT);
+        sink_rollback(b);
+    }
     load_ok(b, &(struct load){.version = 5}, 0, 0, 0);
 }
 

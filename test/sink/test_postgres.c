@@ -372,11 +372,15 @@ static void limits_the_user_has_set_stay(void **state ATTR_UNUSED) {
 
 /* ---- A server that goes away ---- */
 
+static void cut_sessions(void) {
+    pg_do(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
+                 "'clickmill'");
+}
+
 static void a_connection_closed_while_idle_is_made_anew(void **state ATTR_UNUSED) {
     _sink_ sk = sink_open_ok(url);
     load_ok(sk, &one, 1, 0, 0);
-    pg_do(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
-                 "'clickmill'");
+    cut_sessions();
     load_ok(sk, &one, 0, 1, 0);
     pg_server_do(&server, "stop");
     pg_server_do(&server, "start");
@@ -392,8 +396,7 @@ static void a_connection_cut_in_a_load_is_an_error_to_retry(void **state ATTR_UN
     struct load two = {.version = 2, .dates = "2026-02-16", .rows = "b|2|2|2026-02-16\n"};
     assert_ok(sink_prepare(sk, TABLE, &at, &e), &e);
     assert_ok(begin_load(sk, &two, &at, &e), &e);
-    pg_do(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
-                 "'clickmill'");
+    cut_sessions();
     assert_int_equal(sink_commit(sk, &done, &e), ERR_SINK);
     assert_true(e.retry);
     sink_rollback(sk);
@@ -465,6 +468,54 @@ static void a_kill_at_any_moment_is_settled_by_the_retry(void **state ATTR_UNUSE
     }
 }
 
+static void *cut_soon(void *arg ATTR_UNUSED) {
+    usleep(300000);
+    cut_sessions();
+    return NULL;
+}
+
+/* Committed: the server waits for a standby that does not exist, and is cut off while it waits. */
+static void a_commit_whose_answer_is_lost_is_settled_by_the_watermark(void **state ATTR_UNUSED) {
+    _sink_ sk = sink_open_ok(url);
+    load_ok(sk, &one, 1, 0, 0);
+    struct sink_load_result done;
+    struct err e;
+    pthread_t cutter;
+    pg_do(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+    pg_do(admin, "SELECT pg_reload_conf()");
+    pthread_create(&cutter, NULL, cut_soon, NULL);
+    struct load two = {.version = 2, .dates = "2026-02-16", .rows = "b|2|2|2026-02-16\n"};
+    int rc = try_load(sk, &two, &done, &e);
+    pthread_join(cutter, NULL);
+    pg_do(admin, "ALTER SYSTEM RESET synchronous_standby_names");
+    pg_do(admin, "SELECT pg_reload_conf()");
+    assert_int_equal(rc, ERR_SINK);
+    assert_true(e.retry);
+    assert_says(&e, "whether the load of clickstream_metrics went through is told by the next one");
+    assert_watermark(sk, GOLD_ID, 2);
+    assert_table(sk, two.rows);
+}
+
+/* Not committed: the session ends in a deferred trigger, which runs within COMMIT. */
+static void a_commit_that_dies_is_settled_by_the_watermark(void **state ATTR_UNUSED) {
+    _sink_ sk = sink_open_ok(url);
+    load_ok(sk, &one, 1, 0, 0);
+    struct sink_load_result done;
+    struct err e;
+    pg_do(url, "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM "
+               "pg_terminate_backend(pg_backend_pid()); RETURN NULL; END$$; CREATE CONSTRAINT "
+               "TRIGGER die AFTER INSERT ON clickstream_metrics DEFERRABLE INITIALLY DEFERRED FOR "
+               "EACH ROW EXECUTE FUNCTION die()");
+    struct load two = {.version = 2, .dates = "2026-02-16", .rows = "b|2|2|2026-02-16\n"};
+    assert_int_equal(try_load(sk, &two, &done, &e), ERR_SINK);
+    assert_true(e.retry);
+    assert_says(&e, "is told by the next one");
+    assert_watermark(sk, GOLD_ID, 1);
+    assert_table(sk, ROW);
+    pg_do(url, "DROP TRIGGER die ON clickstream_metrics");
+    load_ok(sk, &two, 1, 0, 1);
+}
+
 static void a_server_that_starts_or_stops_passes(void **state ATTR_UNUSED) {
     _sink_ sk = sink_open_ok(url);
     load_ok(sk, &one, 1, 0, 0);
@@ -505,6 +556,8 @@ int main(void) {
         T(a_connection_cut_in_a_load_is_an_error_to_retry),
         T(a_server_killed_in_a_load_has_nothing_half_done),
         T(a_kill_at_any_moment_is_settled_by_the_retry),
+        T(a_commit_whose_answer_is_lost_is_settled_by_the_watermark),
+        T(a_commit_that_dies_is_settled_by_the_watermark),
         T(a_server_that_starts_or_stops_passes),
     };
 #undef T

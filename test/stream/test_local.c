@@ -429,7 +429,8 @@ static void check_round(const char *folder, struct seen *seen, int child, int fd
 static void kills_at_random_points_lose_nothing_acknowledged(void **state ATTR_UNUSED) {
     char *folder = temp_folder();
     struct seen seen = start_seeing(folder);
-    for (int child = 0; child < 25; child++) {
+    /* 25 rounds; more where the machine is so busy that the children get nothing done. */
+    for (int child = 0; child < 25 || (seen.sp->n <= 100 && child < 500); child++) {
         int fd, status;
         pid_t pid = start_child(folder, child, NULL, &fd);
         int64_t until = clock_mono_ns() + 1000000LL * (2 + child * 7919 % 40);
@@ -472,17 +473,19 @@ static void two_producers_at_once_take_turns(void **state ATTR_UNUSED) {
     pid_t pid[2];
     for (int child = 0; child < 2; child++)
         pid[child] = start_child(folder, child, NULL, &fd[child]);
-    for (int64_t until = clock_mono_ns() + 400000000LL; clock_mono_ns() < until;)
+    /* Neither starves: both get something in, in time. */
+    size_t from[2] = {0}, looked = 1;
+    for (int64_t until = clock_mono_ns() + 30000000000LL;
+         (from[0] <= 50 || from[1] <= 50) && clock_mono_ns() < until;) {
         look(&seen, 1);
+        for (; looked < seen.sp->n; looked++)
+            from[seen.sp->v[looked].value[0] - '0']++;
+    }
     for (int child = 0; child < 2; child++) {
         kill(pid[child], SIGKILL);
         assert_int_equal(waitpid(pid[child], &status, 0), pid[child]);
     }
-    size_t from[2] = {0};
-    read_to_end(seen.in, seen.sp);
-    for (size_t i = 1; i < seen.sp->n; i++)
-        from[seen.sp->v[i].value[0] - '0']++;
-    assert_true(from[0] > 50 && from[1] > 50); /* neither starves */
+    assert_true(from[0] > 50 && from[1] > 50);
     for (int child = 0; child < 2; child++)
         check_round(folder, &seen, child, fd[child]);
     int64_t last[2] = {0};

@@ -56,10 +56,11 @@ char *get_entry(struct storage *st, int64_t version); /* NULL: not there */
     "{\\\"name\\\":\\\"" name "\\\",\\\"type\\\":\\\"" type                                        \
     "\\\",\\\"nullable\\\":true,\\\"metadata\\\":{}}"
 #define SCHEMA(fields) "{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[" fields "]}"
-#define TEST_FIELDS                                                                                \
-    FIELD("category", "string")                                                                    \
-    "," FIELD("total_events", "integer") "," FIELD("total_revenue",                                \
-                                                   "double") "," FIELD("event_date", "date")
+#define CATEGORY FIELD("category", "string")
+#define EVENTS FIELD("total_events", "integer")
+#define REVENUE FIELD("total_revenue", "double")
+#define DATE FIELD("event_date", "date")
+#define TEST_FIELDS CATEGORY "," EVENTS "," REVENUE "," DATE
 #define META_OF(schema, partition_columns, configuration)                                          \
     "{\"metaData\":{\"id\":\"11111111-2222-4333-8444-555555555555\",\"format\":{\"provider\":"     \
     "\"parquet\",\"options\":{}},\"schemaString\":\"" schema                                       \

@@ -340,12 +340,28 @@ static void null_partitions_conflict_as_others_do(void **state ATTR_UNUSED) {
     storage_free(st);
 }
 
+/* The commit's files are those of the snapshot, which changes under it: the names must hold. */
+static void what_is_removed_is_remembered_over_other_commits(void **state ATTR_UNUSED) {
+    struct storage *st = storage_mem_new();
+    struct table *tb = begin_table(st);
+    struct err e;
+    put_entry(st, 1, ADD("f1", "\"2026-11-21\"", "false") ADD("f2", "\"2026-11-22\"", "false"));
+    put_entry(st, 2, "{\"commitInfo\":{}}\n");
+    put_entry(st, 3, "{\"remove\":{\"path\":\"f2\",\"dataChange\":true}}\n");
+    struct table_commit c = {.operation = "DELETE", .remove = table_live(tb), .data_change = true};
+    assert_int_equal(table_commit(tb, &c, NULL, &e), ERR_CONFLICT);
+    assert_non_null(strstr(e.msg, "version 3, by another process, removed f2"));
+    table_close(tb);
+    storage_free(st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_writers_never_spoil_the_table),
         cmocka_unit_test(two_may_make_the_table_at_once),
         cmocka_unit_test(foreign_winners_follow_the_rules),
         cmocka_unit_test(null_partitions_conflict_as_others_do),
+        cmocka_unit_test(what_is_removed_is_remembered_over_other_commits),
     };
     return cmocka_run_group_tests_name("table/conflict", tests, NULL, NULL);
 }

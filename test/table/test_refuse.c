@@ -6,9 +6,7 @@
 #define VERSION_0 PROTOCOL META
 #define PROTOCOL_OF(members) "{\"protocol\":{" members "}}\n"
 #define WITH_SCHEMA(fields) PROTOCOL META_OF(SCHEMA(fields), "[\"event_date\"]", "")
-#define COLUMNS_BUT_ONE                                                                            \
-    FIELD("category", "string") "," FIELD("total_revenue", "double") "," FIELD("event_date", "dat" \
-                                                                                             "e")
+#define COLUMNS_BUT_ONE CATEGORY "," REVENUE "," DATE
 
 /* Refused on opening. entry 1 may be NULL. The words are looked for in message and hint. */
 static const struct {

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows put into a group must come out of its pages: all columns, whatever the texts do to the
+ * dictionaries and wherever rows are NULL. Uncompressed; compressed files are read by other
+ * people's readers in test/e2e/test_bronze_parquet.py.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include "base/schema.h"
+#include "parquet/bronze.h"
+#include "parquet/decode.h"
+#include "parquet/dict.h"
+#include <cmocka.h>
+
+/* Rows and the memory of their texts. */
+struct rows {
+    struct event *ev;
+    struct bronze_source *src;
+    uint32_t n;
+    struct arena texts;
+};
+
+static struct rows rows_new(uint32_t n) {
+    struct rows r = {xcalloc(n, sizeof *r.ev), xcalloc(n, sizeof *r.src), n, {0}};
+    for (uint32_t i = 0; i < n; i++) {
+        r.ev[i].event_key = (struct text){"key", 3};
+        r.ev[i].event_ts = 1771286400 + i;
+        r.src[i] = (struct bronze_source){.topic = "clicks", .offset = i, .protocol = "native",
+                                          .received_us = 1771286400000000 + i};
+    }
+    return r;
+}
+
+static void rows_release(struct rows *r) {
+    free(r->ev);
+    free(r->src);
+    arena_release(&r->texts);
+}
+
+static struct text text(struct rows *r, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+static struct text text(struct rows *r, const char *fmt, ...) {
+    char s[256];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(s, sizeof s, fmt, ap);
+    va_end(ap);
+    return (struct text){arena_strndup(&r->texts, s, (size_t)n), (uint32_t)n};
+}
+
+static struct text text_of_length(struct rows *r, uint32_t len, char fill) {
+    char *p = arena_alloc(&r->texts, len);
+    memset(p, fill, len);
+    return (struct text){p, len};
+}
+
+/* Below n; xorshift64. */
+static uint32_t draw(uint32_t n) {
+    static uint64_t x = 88172645463325252ULL;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return (uint32_t)((x >> 20) % n);
+}
+
+static struct bronze_group *group_new(void) {
+    return bronze_group_new(&(struct bronze_options){.zstd_level = 0});
+}
+
+/* What row i must have in a column: false for NULL. */
+static bool want_text(const struct rows *r, uint32_t i, int column, struct text *ret) {
+    const struct event *ev = &r->ev[i];
+    const struct bronze_source *src = &r->src[i];
+    *ret = (struct text){0};
+    switch (column) {
+    case COL_PROTOCOL: *ret = (struct text){src->protocol, (uint32_t)strlen(src->protocol)}; break;
+    case COL_SOURCE_TOPIC: *ret = (struct text){src->topic, (uint32_t)strlen(src->topic)}; break;
+    case COL_RAW:
+        if (ev->reject || src->keep_raw)
+            *ret = (struct text){src->raw, (uint32_t)src->raw_len};
+        break;
+    case COL_REJECT_REASON:
+        if (ev->reject)
+            *ret = (struct text){reject_name(ev->reject), (uint32_t)strlen(reject_name(ev->reject))};
+        break;
+    case COL_REJECT_DETAIL: *ret = ev->reject ? ev->detail : *ret; break;
+    case COL_CATEGORY: *ret = ev->category; break;
+    case COL_EVENT_KEY: *ret = ev->event_key; break;
+    case COL_EVENT_ID: *ret = ev->event_id; break;
+    case COL_EVENT_TYPE: *ret = ev->event_type; break;
+    case COL_USER_ID: *ret = ev->user_id; break;
+    case COL_SESSION_ID: *ret = ev->session_id; break;
+    case COL_SKU: *ret = ev->sku; break;
+    case COL_CURRENCY: *ret = ev->currency; break;
+    case COL_ORDER_ID: *ret = ev->order_id; break;
+    case COL_PAGE_URL: *ret = ev->page_url; break;
+    case COL_REFERRER: *ret = ev->referrer; break;
+    case COL_USER_AGENT: *ret = ev->user_agent; break;
+    case COL_EXTRA: *ret = ev->extra; break;
+    default: fail_msg("no text column: %d", column);
+    }
+    if (ev->reject && column < COL_PROTOCOL)
+        *ret = (struct text){0};
+    return ret->p != NULL;
+}
+
+static bool want_number(const struct rows *r, uint32_t i, int column, int64_t *ret) {
+    const struct event *ev = &r->ev[i];
+    const struct bronze_source *src = &r->src[i];
+    switch (column) {
+    case COL_PRODUCT_ID: *ret = ev->product_id; return !ev->reject && ev->has_product_id;
+    case COL_PRICE: memcpy(ret, &ev->price, 8); return !ev->reject && ev->has_price;
+    case COL_EVENT_TS: *ret = ev->event_ts; return !ev->reject;
+    case COL_QUANTITY: *ret = ev->quantity; return !ev->reject && ev->has_quantity;
+    case COL_RECEIVED_AT: *ret = src->received_us; return true;
+    case COL_SOURCE_PARTITION: *ret = src->partition; return true;
+    case COL_SOURCE_OFFSET: *ret = src->offset; return true;
+    case COL_SOURCE_INDEX: *ret = src->index; return true;
+    default: fail_msg("no number column: %d", column);
+    }
+    return false;
+}
+
+static void check_column(const struct rows *r, const struct bronze_encoded *en, int column) {
+    struct found f = read_column(en, (enum bronze_column)column);
+    uint32_t v = 0;
+    for (uint32_t i = 0; i < r->n; i++) {
+        struct text t = {0};
+        int64_t n = 0;
+        bool is_text = bronze_columns[column].type == PARQUET_BYTES;
+        bool there = is_text ? want_text(r, i, column, &t) : want_number(r, i, column, &n);
+        if (there != f.present[i])
+            fail_msg("%s: row %u is %sNULL", bronze_columns[column].name, i, there ? "" : "not ");
+        if (!there)
+            continue;
+        if (is_text ? t.len != f.texts[v].len || memcmp(t.p, f.texts[v].p, t.len) != 0
+                    : n != f.numbers[v])
+            fail_msg("%s: row %u has another value", bronze_columns[column].name, i);
+        v++;
+    }
+    assert_int_equal(v, f.values);
+    found_release(&f);
+}
+
+static void check_all(const struct rows *r, const struct bronze_encoded *en) {
+    assert_int_equal(bronze_encoded_rows(en), r->n);
+    for (int c = 0; c < BRONZE_COLUMNS; c++)
+        check_column(r, en, c);
+}
+
+/* Encodes the rows and checks them; the caller frees the result. */
+static struct bronze_encoded *encode_checked(struct bronze_group *g, const struct rows *r) {
+    bronze_group_add_many(g, r->ev, r->src, r->n);
+    assert_int_equal(bronze_group_rows(g), r->n);
+    struct bronze_encoded *en = bronze_encode(g);
+    assert_int_equal(bronze_group_rows(g), 0);
+    assert_int_equal(bronze_group_bytes(g), 0);
+    check_all(r, en);
+    return en;
+}
+
+static void check_rows(const struct rows *r) {
+    struct bronze_group *g = group_new();
+    bronze_encoded_free(encode_checked(g, r));
+    bronze_group_free(g);
+}
+
+static void columns_are_those_of_the_table(void **state) {
+    (void)state;
+    assert_int_equal(bronze_events.n_columns, BRONZE_COLUMNS + 1);
+    assert_string_equal(bronze_events.columns[BRONZE_COLUMNS].name, bronze_events.partition_by);
+    static const enum parquet_type types[] = {
+        [TYPE_STRING] = PARQUET_BYTES, [TYPE_INT] = PARQUET_INT32,    [TYPE_LONG] = PARQUET_INT64,
+        [TYPE_DOUBLE] = PARQUET_DOUBLE, [TYPE_BINARY] = PARQUET_BYTES, [TYPE_TIMESTAMP] = PARQUET_INT64,
+    };
+    for (int i = 0; i < BRONZE_COLUMNS; i++) {
+        enum column_type type = bronze_events.columns[i].type;
+        assert_string_equal(bronze_columns[i].name, bronze_events.columns[i].name);
+        assert_int_equal(bronze_columns[i].type, types[type]);
+        assert_int_equal(bronze_columns[i].logical == LOGICAL_STRING, type == TYPE_STRING);
+        assert_int_equal(bronze_columns[i].logical == LOGICAL_TIMESTAMP, type == TYPE_TIMESTAMP);
+    }
+}
+
+static void nulls_anywhere_at_every_size(void **state) {
+    (void)state;
+    static const uint32_t sizes[] = {1, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200, 1000};
+    for (size_t s = 0; s < ARRAY_LEN(sizes); s++) {
+        struct rows r = rows_new(sizes[s]);
+        for (uint32_t i = 0; i < r.n; i++) {
+            struct event *ev = &r.ev[i];
+            struct text t = text(&r, "t%u", i % 5);
+            if (i % 2)
+                ev->category = t;
+            if (i == 0)
+                ev->user_id = t;
+            if (i == r.n - 1)
+                ev->session_id = t;
+            if (i != r.n / 2)
+                ev->sku = t;
+            if (i / 64 % 2)
+                ev->currency = t;
+            ev->page_url = t;
+            ev->has_product_id = i % 3;
+            ev->has_price = i > 64;
+            ev->has_quantity = i < 64;
+            ev->price = i;
+        }
+        check_rows(&r);
+        rows_release(&r);
+    }
+}
+
+static void texts_of_any_length(void **state) {
+    (void)state;
+    struct rows r = rows_new(300);
+    static const uint32_t lengths[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 40, 41, 255, 256, 257, 4096};
+    for (uint32_t i = 0; i < r.n; i++) {
+        uint32_t len = lengths[i % ARRAY_LEN(lengths)];
+        r.ev[i].page_url = text_of_length(&r, len, 'x');
+        r.ev[i].user_agent = text_of_length(&r, len, (char)('a' + i % 20));
+        r.ev[i].extra = text_of_length(&r, i * 13, (char)('a' + i % 7));
+    }
+    check_rows(&r);
+    rows_release(&r);
+}
+
+static void raw_records_of_a_mebibyte(void **state) {
+    (void)state;
+    struct rows r = rows_new(50);
+    for (uint32_t i = 0; i < r.n; i++) {
+        struct text t = text_of_length(&r, i % 3 ? LIMIT_RECORD : i, (char)i);
+        r.src[i].raw = t.p;
+        r.src[i].raw_len = t.len;
+        r.src[i].keep_raw = i % 7 != 0;
+    }
+    struct bronze_group *g = group_new();
+    struct bronze_encoded *en = encode_checked(g, &r);
+    assert_in_range(en->chunks[COL_RAW].data_pages, 5, 7); /* one at every eighth row */
+    assert_false(en->chunks[COL_RAW].stats.min.known);
+    bronze_encoded_free(en);
+    bronze_group_free(g);
+    rows_release(&r);
+}
+
+static void pages_of_a_mebibyte(void **state) {
+    (void)state;
+    struct rows r = rows_new(60000);
+    for (uint32_t i = 0; i < r.n; i++) {
+        r.ev[i].event_key = text(&r, "%064u", i);
+        if (i % 5 == 0)
+            r.ev[i].extra = text(&r, "{\"n\":\"%0120u\"}", i); /* rows with gaps between */
+    }
+    struct bronze_group *g = group_new();
+    for (int again = 0; again < 2; again++) { /* the second time direct from the start */
+        struct bronze_encoded *en = encode_checked(g, &r);
+        assert_int_equal(en->chunks[COL_EVENT_KEY].data_pages, 60000 * 64 / MIB + 1);
+        assert_int_equal(en->chunks[COL_EXTRA].data_pages, 12000 * 128 / MIB + 1);
+        bronze_encoded_free(en);
+    }
+    bronze_group_free(g);
+    rows_release(&r);
+}
+
+static int64_t encoding_of(const struct rows *r, enum bronze_column column) {
+    struct bronze_group *g = group_new();
+    struct bronze_encoded *en = encode_checked(g, r);
+    int64_t encoding = en->chunks[column].encoding;
+    bronze_encoded_free(en);
+    bronze_group_free(g);
+    return encoding;
+}
+
+static void texts_that_repeat_make_a_dictionary(void **state) {
+    (void)state;
+    struct rows r = rows_new(60000);
+    for (uint32_t i = 0; i < r.n; i++)
+        r.ev[i].user_id = text(&r, "user-%u", draw(10000));
+    assert_int_equal(encoding_of(&r, COL_USER_ID), ENCODING_DICTIONARY);
+    rows_release(&r);
+}
+
+static void a_dictionary_is_given_up_in_mid_group(void **state) {
+    (void)state;
+    struct rows r = rows_new(30000);
+    for (uint32_t i = 0; i < r.n; i++) {
+        if (i % 3 == 0)
+            continue;
+        r.ev[i].order_id = text(&r, "order-%u", i < 3000 ? i % 10 : i);
+        r.ev[i].user_agent = text(&r, "%0200u", i % 8000); /* too many bytes of them */
+    }
+    assert_int_equal(encoding_of(&r, COL_ORDER_ID), ENCODING_DELTA_LENGTH);
+    assert_int_equal(encoding_of(&r, COL_USER_AGENT), ENCODING_DELTA_LENGTH);
+    rows_release(&r);
+}
+
+static void few_rows_all_different_need_no_dictionary(void **state) {
+    (void)state;
+    struct rows r = rows_new(100);
+    for (uint32_t i = 0; i < r.n; i++)
+        r.ev[i].order_id = text(&r, "order-%u", i);
+    assert_int_equal(encoding_of(&r, COL_ORDER_ID), ENCODING_DELTA_LENGTH);
+    rows_release(&r);
+}
+
+static void a_column_tries_a_dictionary_again(void **state) {
+    (void)state;
+    struct rows different = rows_new(5000), same = rows_new(5000);
+    for (uint32_t i = 0; i < 5000; i++) {
+        different.ev[i].session_id = text(&different, "session-%u", i);
+        same.ev[i].session_id = text(&same, "session-%u", i % 10);
+    }
+    struct bronze_group *g = group_new();
+    bronze_encoded_free(encode_checked(g, &different));
+    int groups = 0;
+    for (bool dict = false; !dict; groups++) {
+        struct bronze_encoded *en = encode_checked(g, &same);
+        dict = en->chunks[COL_SESSION_ID].has_dict;
+        bronze_encoded_free(en);
+        assert_in_range(groups, 0, 20);
+    }
+    assert_in_range(groups, 2, 20);
+    bronze_group_free(g);
+    rows_release(&different);
+    rows_release(&same);
+}
+
+/* Texts whose hashes meet in one chain of the table. */
+static void texts_made_to_collide_only_cost_bytes(void **state) {
+    (void)state;
+    struct rows r = rows_new(3 * DICT_PROBES);
+    struct dict empty = {0};
+    uint32_t found = 0;
+    for (uint32_t i = 0; found < r.n; i++) {
+        struct text t = text(&r, "collide-%u", i);
+        struct text_value v = {t.p, t.len, 0};
+        uint64_t hash;
+        uint16_t guess;
+        dict_guess(&empty, &v, 1, &hash, &guess);
+        if (hash % 1024 == 7)
+            r.ev[found++].category = t;
+    }
+    struct dict d = {0};
+    uint32_t code = 0;
+    for (uint32_t i = 0; i < r.n && code < DICT_MAX; i++) {
+        struct text_value v = {r.ev[i].category.p, r.ev[i].category.len, i};
+        uint64_t hash;
+        uint16_t guess;
+        dict_guess(&d, &v, 1, &hash, &guess);
+        code = dict_code(&d, &v, hash);
+    }
+    assert_int_equal(code, DICT_MAX);
+    assert_int_equal(d.n, DICT_PROBES);
+    dict_release(&d);
+    assert_int_equal(encoding_of(&r, COL_CATEGORY), ENCODING_DELTA_LENGTH);
+    rows_release(&r);
+}
+
+static void numbers_choose_their_encoding(void **state) {
+    (void)state;
+    struct rows r = rows_new(10000);
+    for (uint32_t i = 0; i < r.n; i++) {
+        r.ev[i].has_product_id = r.ev[i].has_price = r.ev[i].has_quantity = true;
+        r.ev[i].product_id = i % 2 ? INT32_MIN + (int32_t)i : INT32_MAX - (int32_t)i;
+        r.ev[i].quantity = (int32_t)i;
+        r.ev[i].price = i % 20;
+        r.src[i].partition = 7;
+    }
+    assert_int_equal(encoding_of(&r, COL_PRODUCT_ID), ENCODING_PLAIN);
+    assert_int_equal(encoding_of(&r, COL_QUANTITY), ENCODING_DELTA);
+    assert_int_equal(encoding_of(&r, COL_PRICE), ENCODING_DICTIONARY);
+    assert_int_equal(encoding_of(&r, COL_SOURCE_PARTITION), ENCODING_DICTIONARY);
+    assert_int_equal(encoding_of(&r, COL_SOURCE_OFFSET), ENCODING_DELTA);
+    for (uint32_t i = 0; i < r.n; i++) {
+        r.ev[i].price = i * 1.1;
+        r.ev[i].event_ts = i % 2 ? INT64_MIN : INT64_MAX;
+    }
+    assert_int_equal(encoding_of(&r, COL_PRICE), ENCODING_PLAIN);
+    assert_int_equal(encoding_of(&r, COL_EVENT_TS), ENCODING_PLAIN);
+    rows_release(&r);
+}
+
+static void what_repeats_in_every_row_takes_no_room(void **state) {
+    (void)state;
+    struct rows r = rows_new(BRONZE_GROUP_ROWS_MAX);
+    struct bronze_group *g = group_new();
+    struct bronze_encoded *en = encode_checked(g, &r);
+    for (int c = 0; c < BRONZE_COLUMNS; c++)
+        if (c != COL_EVENT_TS && c != COL_SOURCE_OFFSET && c != COL_RECEIVED_AT)
+            assert_in_range(en->chunks[c].size, 1, 100);
+    bronze_encoded_free(en);
+    bronze_group_free(g);
+    rows_release(&r);
+}
+
+/* event_id is the key in every row, in all but row `odd`. */
+static void check_twins(uint32_t odd, bool id_absent) {
+    struct rows r = rows_new(3000);
+    for (uint32_t i = 0; i < r.n; i++) {
+        r.ev[i].event_key = text(&r, "event-%u", i % 700);
+        if (i != odd)
+            r.ev[i].event_id = i % 2 ? r.ev[i].event_key : text(&r, "event-%u", i % 700);
+        else if (!id_absent)
+            r.ev[i].event_id = text(&r, "other");
+        if (i % 100 == 99)
+            r.ev[i].reject = REJECT_WRONG_TYPE;
+    }
+    struct bronze_group *g = group_new();
+    struct bronze_encoded *en = encode_checked(g, &r);
+    if (odd >= r.n)
+        assert_int_equal(en->chunks[COL_EVENT_ID].size, en->chunks[COL_EVENT_KEY].size);
+    bronze_encoded_free(en);
+    for (uint32_t i = 0; i < r.n; i++) /* all keys different: no dictionary */
+        if (r.ev[i].event_id.p && i != odd)
+            r.ev[i].event_id = r.ev[i].event_key = text(&r, "event-%u", i);
+    bronze_encoded_free(encode_checked(g, &r));
+    bronze_encoded_free(encode_checked(g, &r));
+    bronze_group_free(g);
+    rows_release(&r);
+}
+
+static void event_id_is_there_where_it_is_the_key(void **state) {
+    (void)state;
+    static const uint32_t odd[] = {0, 1, 63, 64, 65, 1000, 2998, 3000};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        check_twins(odd[i], true);
+        check_twins(odd[i], false);
+    }
+}
+
+static void rejected_rows_have_only_their_reason(void **state) {
+    (void)state;
+    struct rows r = rows_new(500);
+    for (uint32_t i = 0; i < r.n; i++) {
+        r.ev[i].category = text(&r, "must not be stored");
+        r.ev[i].has_product_id = true;
+        r.src[i].raw = "{]";
+        r.src[i].raw_len = i % 3;
+        if (i % 4 == 0)
+            continue;
+        memset(&r.ev[i], 0xa5, sizeof r.ev[i]); /* what is not set must not be looked at */
+        r.ev[i].reject = (enum reject)(i % REJECT_UNKNOWN_PROTOCOL + 1);
+        r.ev[i].detail = i % 5 ? text(&r, "price: %u", i) : (struct text){0};
+    }
+    check_rows(&r);
+    for (uint32_t i = 0; i < r.n; i++) /* not a single event */
+        r.ev[i].reject = REJECT_INVALID_JSON;
+    for (uint32_t i = 0; i < r.n; i += 4)
+        r.ev[i].detail = (struct text){0};
+    check_rows(&r);
+    rows_release(&r);
+}
+
+static void rows_one_by_one_are_the_same_file(void **state) {
+    (void)state;
+    struct rows r = rows_new(1000);
+    for (uint32_t i = 0; i < r.n; i++) {
+        r.ev[i].category = text(&r, "category %u", i % 30);
+        r.ev[i].event_id = i > 500 ? r.ev[i].event_key : (struct text){0};
+        r.src[i].topic = i / 100 % 2 ? "clicks" : "other";
+    }
+    struct bronze_group *g = group_new();
+    struct bronze_encoded *many = encode_checked(g, &r);
+    for (uint32_t i = 0; i < r.n; i++)
+        bronze_group_add(g, &r.ev[i], &r.src[i]);
+    struct bronze_encoded *one = bronze_encode(g);
+    assert_int_equal(bronze_encoded_bytes(one), bronze_encoded_bytes(many));
+    assert_memory_equal(one->bytes.data, many->bytes.data, many->bytes.len);
+    bronze_encoded_free(one);
+    bronze_encoded_free(many);
+    bronze_group_free(g);
+    rows_release(&r);
+}
+
+static void a_reset_group_is_empty(void **state) {
+    (void)state;
+    struct rows r = rows_new(100);
+    struct bronze_group *g = group_new();
+    bronze_group_add_many(g, r.ev, r.src, r.n);
+    assert_in_range(bronze_group_bytes(g), 100, 100000);
+    bronze_group_reset(g);
+    assert_int_equal(bronze_group_rows(g), 0);
+    bronze_encoded_free(encode_checked(g, &r));
+    bronze_group_free(g);
+    rows_release(&r);
+}
+
+/* Rows drawn at random, in calls of random size, compressed at random: nothing may be found wrong. */
+static void random_rows(void **state) {
+    (void)state;
+    struct bronze_group *g = group_new();
+    struct bronze_group *packed = bronze_group_new(&(struct bronze_options){.zstd_level = 1});
+    for (int round = 0; round < 150; round++) {
+        struct rows r = rows_new(1 + draw(round % 10 ? 300 : 9000));
+        uint32_t distinct = 1 + draw(5000), nulls = draw(5), rejects = draw(3);
+        for (uint32_t i = 0; i < r.n; i++) {
+            struct event *ev = &r.ev[i];
+            if (draw(4) >= nulls)
+                ev->category = text_of_length(&r, draw(50), (char)('a' + draw(3)));
+            if (draw(4) >= nulls)
+                ev->user_id = text(&r, "%u", draw(distinct));
+            if (draw(9))
+                ev->event_id = ev->event_key = text(&r, "%u", i);
+            ev->has_quantity = draw(4) >= nulls;
+            ev->quantity = (int32_t)draw(distinct);
+            ev->event_ts = (int64_t)draw(1u << 31) << draw(33);
+            ev->reject = draw(10) < rejects ? REJECT_TOO_LARGE : REJECT_NONE;
+        }
+        for (uint32_t i = 0, n; i < r.n; i += n) {
+            n = MIN(1 + draw(200), r.n - i);
+            bronze_group_add_many(g, r.ev + i, r.src + i, n);
+            bronze_group_add_many(packed, r.ev + i, r.src + i, n);
+        }
+        struct bronze_encoded *en = bronze_encode(g);
+        check_all(&r, en);
+        bronze_encoded_free(en);
+        bronze_encoded_free(bronze_encode(packed));
+        rows_release(&r);
+    }
+    bronze_group_free(g);
+    bronze_group_free(packed);
+    bronze_group_free(NULL);
+    bronze_encoded_free(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_are_those_of_the_table),
+        cmocka_unit_test(nulls_anywhere_at_every_size),
+        cmocka_unit_test(texts_of_any_length),
+        cmocka_unit_test(raw_records_of_a_mebibyte),
+        cmocka_unit_test(pages_of_a_mebibyte),
+        cmocka_unit_test(texts_that_repeat_make_a_dictionary),
+        cmocka_unit_test(a_dictionary_is_given_up_in_mid_group),
+        cmocka_unit_test(few_rows_all_different_need_no_dictionary),
+        cmocka_unit_test(a_column_tries_a_dictionary_again),
+        cmocka_unit_test(texts_made_to_collide_only_cost_bytes),
+        cmocka_unit_test(numbers_choose_their_encoding),
+        cmocka_unit_test(what_repeats_in_every_row_takes_no_room),
+        cmocka_unit_test(event_id_is_there_where_it_is_the_key),
+        cmocka_unit_test(rejected_rows_have_only_their_reason),
+        cmocka_unit_test(rows_one_by_one_are_the_same_file),
+        cmocka_unit_test(a_reset_group_is_empty),
+        cmocka_unit_test(random_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
