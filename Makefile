@@ -31,7 +31,9 @@ asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/install-packages.sh test
 	@scripts/test.py asan
 
-bench: build ## measure
+bench: build ## speed and memory against DuckDB's own statements, in one run (minutes)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/run.py
 
 lint: ## the rules of the house: layers, foreign headers, format, sizes

@@ -162,12 +162,12 @@ def trickle(table, folder, seconds=15, rate=10000):
     table.add("ingest at 10 k events/s: peak memory", f"{mib:.0f} MiB", "", "", "150 MiB", mib <= 150)
 
 
-def micro(table):
+def micro(folder):
     """The programs that measure one part inside a process print their own lines."""
-    for program in sorted((ROOT / "build" / "bench").glob("*")):
-        if program.is_file() and os.access(program, os.X_OK) and program.name != "events":
-            out = subprocess.run([program], check=True, stdout=subprocess.PIPE, text=True).stdout
-            print(f"--- {program.name}\n{out}")
+    arguments = {"decode": [], "bronze": [], "stream": [folder / "stream"], "sink": [f"sqlite:{folder}/sink.db"]}
+    for name, args in arguments.items():
+        print(f"\n--- {name}", flush=True)
+        subprocess.run([ROOT / "build" / "bench" / name, *args], check=True)
 
 
 def main():
@@ -185,12 +185,12 @@ def main():
         nothing_new(table, cwd[12])
         load_rows(table, folder)
         trickle(table, folder)
-        micro(table)
+        print(f"{args.events:,} events, {THREADS} threads, {os.cpu_count()} processors")
+        table.show()
+        micro(folder)
     finally:
         if not args.keep:
             shutil.rmtree(folder)
-    print(f"{args.events:,} events, {THREADS} threads, {os.cpu_count()} processors")
-    table.show()
 
 
 main()

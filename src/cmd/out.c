@@ -78,7 +78,8 @@ static void print_text(const struct out_table *t) {
 /* Not every number of a database is one in JSON: NaN and Infinity are put as texts. */
 static bool is_bare_json(const char *s) {
     size_t n = strlen(s);
-    return (n > 0 && number_span(s, s + n) == n) || strcmp(s, "true") == 0 || strcmp(s, "false") == 0;
+    return (n > 0 && number_span(s, s + n) == n) || strcmp(s, "true") == 0 ||
+           strcmp(s, "false") == 0;
 }
 
 static void print_json(const struct out_table *t) {

@@ -186,6 +186,7 @@ void stats_log_max(struct json_out *o, const char *name, const struct bound *b, 
     char raised[STAT_TEXT + CHAR_BYTES + 4];
     memcpy(raised, b->text, n);
     n += encode(CHAR_LAST, raised + n);
-    if (n > b->len || memcmp(raised, b->text, n) >= 0)
+    int order = memcmp(raised, b->text, MIN(n, b->len));
+    if (order > 0 || (order == 0 && n >= b->len))
         json_put_n(o, name, raised, n);
 }

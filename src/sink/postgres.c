@@ -177,9 +177,9 @@ static int connect_now(struct pg_sink *pg, struct err *e) {
 }
 
 /*
- * BEGIN, with what the session must be like. A limit the user has set (in the URL, for the role)
- * stays. What was idle for an hour may have been closed by the other side: nothing was sent yet,
- * so one more connection is tried.
+ * BEGIN, with what the session must be like. A time limit the user has set (in the URL, for the
+ * role) stays, but for locks ours holds. What was idle for an hour may have been closed by the
+ * other side: nothing was sent yet, so one more connection is tried.
  */
 static int begin_tx(struct pg_sink *pg, bool read_only, struct err *e) {
     char sql[1024];
@@ -537,17 +537,21 @@ int sink_postgres_open(const char *url, const struct sink_options *o, struct sin
     char connect_s[16], unacked_ms[16];
     snprintf(connect_s, sizeof connect_s, "%d", MAX(2, (o->timeout_ms + 999) / 1000));
     snprintf(unacked_ms, sizeof unacked_ms, "%d", MAX(30000, o->timeout_ms));
-    const char *const names[] = {"connect_timeout",
-                                 "fallback_application_name",
-                                 "keepalives_idle",
-                                 "keepalives_interval",
-                                 "keepalives_count",
-                                 "tcp_user_timeout",
-                                 "dbname",
-                                 "client_encoding",
-                                 NULL};
-    const char *const values[] = {connect_s,  "clickmill", "30",   "10", "3",
-                                  unacked_ms, url,         "UTF8", NULL};
+    const char *const with[][2] = {
+        {"connect_timeout", connect_s},
+        {"fallback_application_name", "clickmill"},
+        {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", unacked_ms},
+        {"dbname", url},
+        {"client_encoding", "UTF8"},
+    };
+    const char *names[ARRAY_LEN(with) + 1] = {NULL}, *values[ARRAY_LEN(with) + 1] = {NULL};
+    for (size_t i = 0; i < ARRAY_LEN(with); i++) {
+        names[i] = with[i][0];
+        values[i] = with[i][1];
+    }
     struct pg_sink *pg = xcalloc(1, sizeof *pg);
     pg->base.ops = &pg_ops;
     pg->options = *o;

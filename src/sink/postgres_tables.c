@@ -116,7 +116,7 @@ static struct pg_result *find_columns(struct pg_sink *pg, const struct pg_table 
                     1, (const char *[]){tb->oid}, e);
 }
 
-/* The unique indexes over exactly the key columns: one for ON CONFLICT to use, and none it refuses. */
+/* The unique indexes over exactly the key columns: ON CONFLICT needs one, and none it refuses. */
 static struct pg_result *find_keys(struct pg_sink *pg, const struct sink_table *t,
                                    const struct pg_table *tb, struct err *e) {
     struct buf keys = BUF_INIT(LIMIT_SQL);

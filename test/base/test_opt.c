@@ -97,7 +97,8 @@ static void every_spelling_is_read(void **state ATTR_UNUSED) {
 static void mistakes_are_named(void **state ATTR_UNUSED) {
     static const char *const cases[][3] = {
         {"--evnts=5", "unknown option '--evnts=5'", "the nearest is --events; --help lists all"},
-        {"--onc=late", "unknown option '--onc=late'", "the nearest is --once; --help lists all"},
+        {"--onc=xevery", "unknown option '--onc=xevery'",
+         "the nearest is --once; --help lists all"},
         {"--onc", "unknown option '--onc'", "the nearest is --once; --help lists all"},
         {"--form|x", "unknown option '--form'", "the nearest is --from; --help lists all"},
         {"--ever=123456789", "unknown option '--ever=123456789'",

@@ -88,12 +88,15 @@ static void terminals_are_safe(void **state ATTR_UNUSED) {
         "\xEF\xBF\xBD\xEF\xBF\xBD\"}\n]\n");
 }
 
-/* A database has numbers JSON has not. */
-static void only_json_numbers_are_bare(void **state ATTR_UNUSED) {
+/* A database has numbers JSON has not; booleans come in such columns, too. */
+static void only_json_literals_are_bare(void **state ATTR_UNUSED) {
     static const char *const cases[][2] = {
         {"0", "0"},
         {"-1.50", "-1.50"},
         {"1e+300", "1e+300"},
+        {"true", "true"},
+        {"false", "false"},
+        {"truth", "\"truth\""},
         {"NaN", "\"NaN\""},
         {"inf", "\"inf\""},
         {"-Infinity", "\"-Infinity\""},
@@ -175,7 +178,7 @@ int main(void) {
         cmocka_unit_test(columns_are_aligned),
         cmocka_unit_test(characters_are_counted_not_bytes),
         cmocka_unit_test(terminals_are_safe),
-        cmocka_unit_test(only_json_numbers_are_bare),
+        cmocka_unit_test(only_json_literals_are_bare),
         cmocka_unit_test(no_rows_is_an_empty_list),
         cmocka_unit_test(many_rows_are_all_there),
         cmocka_unit_test(thousands_are_set_apart),

@@ -94,7 +94,7 @@ def test_the_stream_s_disk_is_full(mill, disk):
     all_is_well(mill)
 
 
-@pytest.mark.parametrize("leave", [0, 4096, 12288, 20480, 40960])
+@pytest.mark.parametrize("leave", [0, 8192, 40960])
 @pytest.mark.parametrize("step", STEPS[:3], ids=lambda s: s[0])
 def test_the_lake_s_disk_is_full(mill, disk, step, leave):
     lake = disk(mill.home / "data/lake")
@@ -370,10 +370,9 @@ def test_a_damaged_data_file(mill, name, step, damage):
 # ---- reconcile finds it: exit 8 ----
 
 def differs(mill, *says):
-    told = mill.fails(8, "reconcile", says=says)
     done = mill("reconcile", "--json")
-    assert done.code == 8 and json.loads(done.out)["ok"] is False
-    return told
+    assert done.code == 8 and json.loads(done.out)["ok"] is False, done
+    assert all(text in done.err for text in says), done.err
 
 
 EDITS = {"UPDATE clickstream_metrics SET total_events = total_events + 1 WHERE category = 'hats'": "hats",
@@ -384,12 +383,17 @@ EDITS = {"UPDATE clickstream_metrics SET total_events = total_events + 1 WHERE c
          "INSERT INTO clickstream_metrics VALUES ('ghosts', 1, 1.0, '1999-12-31')": "ghosts"}
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_reconcile_names_a_row_edited_in_the_database(mill, sink, edit):
+def test_reconcile_names_a_row_edited_in_the_database(mill, sink):
     mill.feed(SHIRT, HAT)
+    good = sink.query("SELECT category, total_events, total_revenue, event_date FROM clickstream_metrics")
+    mark = "%s" if isinstance(sink, Postgres) else "?"
+    for edit, named in EDITS.items():
+        sink.query(edit)
+        differs(mill, "sink.rows", named)
+        sink.query("DELETE FROM clickstream_metrics")
+        for row in good:
+            sink.query(f"INSERT INTO clickstream_metrics VALUES ({mark}, {mark}, {mark}, {mark})", *row)
     mill.reconciled()
-    sink.query(edit)
-    differs(mill, "sink.rows", EDITS[edit])
 
 
 def test_reconcile_finds_a_bronze_file_that_is_gone(mill):

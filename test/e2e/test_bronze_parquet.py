@@ -173,16 +173,16 @@ def check(file, rows, stats):
     check_log_stats(stats, expected, len(rows))
 
 
-@pytest.mark.parametrize("seed", range(1, 41))
+@pytest.mark.parametrize("seed", range(1, 31))
 def test_random_rows(tmp_path, seed):
     rows = [1, 7, 8, 9, 63, 64, 65, 100, 1000, 5000][seed % 10]
     group = [65536, 64, 1000][seed % 3]
     check(*write(tmp_path, f"seed={seed}", f"rows={rows}", f"group={group}", f"level={seed % 4}"))
 
 
-@pytest.mark.parametrize("seed", [100, 101, 102])
+@pytest.mark.parametrize("seed", [100, 101])
 def test_many_rows_in_large_groups(tmp_path, seed):
-    check(*write(tmp_path, f"seed={seed}", "rows=40000", "group=30000"))
+    check(*write(tmp_path, f"seed={seed}", "rows=16000", "group=12000"))
 
 
 def test_no_rows(tmp_path):

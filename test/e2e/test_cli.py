@@ -163,7 +163,7 @@ def test_a_password_with_odd_characters_comes_through(mill, postgres_server, pos
     f"postgresql://127.0.0.1:{{port}}/db?user=u&sslpassword={SECRET}"])
 def test_no_output_ever_holds_a_password(mill, url):
     mill.feed(SHIRT)
-    mill.common = ["-c", "sink.timeout=200ms", "-c", "log.level=debug"]
+    mill.common = ["-c", "sink.timeout=200ms", "-c", "run.retries=0", "-c", "log.level=debug"]
     mill.env["CLICKMILL_SINK_URL"] = url.format(port=free_port())
     for verb in (["load"], ["run"], ["status"], ["reconcile"], ["doctor"], ["config", "show"], ["config", "show", "--json"],
                  ["config", "check"]):

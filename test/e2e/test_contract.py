@@ -147,7 +147,7 @@ def spelled(column):
 def as_set(rows, columns):
     def plain(value):
         if isinstance(value, datetime.datetime):
-            return str((value - datetime.datetime(1970, 1, 1, tzinfo=UTC)) // datetime.timedelta(microseconds=1))
+            value = (value - datetime.datetime(1970, 1, 1, tzinfo=UTC)) // datetime.timedelta(microseconds=1)
         if isinstance(value, bytes):
             return value.hex().upper()
         if isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool):

@@ -74,12 +74,12 @@ def crash_points():
     return sorted(names)
 
 
+PRODUCE, INGEST, SILVER, GOLD, LOAD, RUN = SHOPPERS, ("ingest", "--once"), ("silver",), ("gold",), ("load",), ("run",)
 WAYS = {  # the verbs that come to a point, by the first word of its name
-    "ingest": [("ingest", "--once")], "silver": [("silver",)], "gold": [("gold",)], "load": [("load",)],
-    "run": [("run",)], "commit": [("ingest", "--once"), ("silver",), ("gold",)], "local": [SHOPPERS],
-    "produce": [SHOPPERS], "storage": [("ingest", "--once"), ("silver",), ("gold",)], "table": [("ingest", "--once"), ("silver",), ("gold",)],
+    "local": [PRODUCE], "produce": [PRODUCE], "ingest": [INGEST], "engine": [SILVER, GOLD], "silver": [SILVER], "gold": [GOLD],
+    "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], "storage": [INGEST, SILVER, GOLD],
 }
-STEPS = [SHOPPERS, ("ingest", "--once"), ("silver",), ("gold",), ("load",)]
+STEPS = [PRODUCE, INGEST, SILVER, GOLD, LOAD]
 
 
 @pytest.mark.parametrize("point", crash_points())
@@ -87,8 +87,8 @@ def test_kill_at_a_named_point(mill, sink, point):
     for verb in WAYS[re.split(r"[._]", point)[0]]:
         for count in (1, 2) if point.startswith("local") else (1,):
             for before in STEPS[:STEPS.index(verb)] if verb in STEPS else STEPS[:2]:
-                mill.ok(*before, *(["--seed", "1"] if before is SHOPPERS else []))
-            events = ("--events", "90000") if verb is SHOPPERS else ()  # more than one batch of the stream
+                mill.ok(*before, *(["--seed", "1"] if before is PRODUCE else []))
+            events = ("--events", "50000") if verb is PRODUCE else ()  # more than one batch of the stream
             done = mill("-c", f"debug.crash_at={point}:{count}", *verb, *events)
             assert done.code == -signal.SIGKILL, f"{verb[0]} never came to {point}"
             killed_alive.append(point)

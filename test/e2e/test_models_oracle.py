@@ -387,7 +387,7 @@ def test_instants_of_every_unit_and_century(tmp_path):
     stream = Stream(7)
     ts = [946684800, 99_999_999_999, 100_000_000_000, 99_999_999_999_999, 10**14, 10**17 - 1, 10**17,
           1771286400_123_456_999, 9_223_372_036_854_775_807, 1771372799_999_999_999, 4_700_000_000_000_000_999]
-    ts += [int(1.7e18) + stream.random.randrange(10**17) for _ in range(2000)]
+    ts += [int(1.7e18) + stream.random.randrange(10**16) for _ in range(2000)]
     check_run(Lake(tmp_path), [[stream.place({**BASE, "event_key": f"k{i}", "event_ts": t}) for i, t in enumerate(ts)]])
 
 
@@ -409,12 +409,9 @@ def test_a_batch_without_rows_for_silver(tmp_path):
 def test_many_dates_in_any_order_give_one_file_each(tmp_path):
     """With little memory: several passes, and every date in one file all the same."""
     stream, rng = Stream(10), random.Random(SEED)
-    events = [stream.place({**BASE, "event_key": f"k{i}", "event_ts": 1771286400 - 86400 * rng.randrange(400)})
-              for i in range(120_000)]
+    events = [{**stream.place({**BASE, "event_key": f"k{i}", "event_ts": 1771286400 - 86400 * rng.randrange(200)}),
+               "received_at": NOON_US} for i in range(20_000)]
     lake = Lake(tmp_path, memory=64)
-    new = lake.write_bronze(events)
-    result = lake.job("silver", lake.listed("new", [f"{path}\t{len(events)}" for path in new]), "-", "-")
-    print(result["ms"], result["cpu_ms"], result["rss_mib"])
+    result = lake.run_silver(events)
     assert result["counters"]["rows"] == len(events)
-    assert sorted(f["partition"] for f in result["files"]) == sorted({f["partition"] for f in result["files"]})
-    assert len(result["files"]) == 400
+    assert len(result["files"]) == len({f["partition"] for f in result["files"]}) == 200

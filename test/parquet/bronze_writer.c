@@ -58,7 +58,7 @@ struct habit {
 
 struct random {
     uint64_t state;
-    struct arena texts; /* of one row: reused at once, so that whoever keeps a pointer is found out */
+    struct arena texts; /* of the rows of one call: used again at once, which finds out who keeps pointers */
     struct habit text[TEXTS], product, price, ts, quantity, received, source;
     uint32_t rejects_in_8, ids; /* ids: 0 none, 1 the same as the key, 2 now and then */
     bool keep_raw;
@@ -159,7 +159,6 @@ static void draw_raw(struct random *r, struct bronze_source *src) {
 
 static void draw_row(struct random *r, struct row *row) {
     static const char *const topics[] = {"clicks", "clickstream", "c", "clickstream-2"};
-    arena_reset(&r->texts);
     if (r->serial++ % 1000 == 0)
         draw_habits(r);
     *row = (struct row){0};
@@ -283,6 +282,8 @@ struct options {
     int level;
 };
 
+enum { BATCH = 150 };
+
 struct job {
     struct bronze_group *group;
     struct bronze_file *file;
@@ -297,21 +298,36 @@ static int flush(struct job *j, struct err *e) {
     return bronze_file_append(j->file, bronze_encode(j->group), e);
 }
 
-static int take(struct job *j, struct row *row, struct err *e) {
-    expect(j->expected, &j->line, row);
-    bronze_group_add(j->group, &row->ev, &row->src);
+/* Adds n rows, at most as many as the group still takes. */
+static int take(struct job *j, struct row *rows, size_t n, struct err *e) {
+    struct event ev[BATCH];
+    struct bronze_source src[BATCH];
+    for (size_t i = 0; i < n; i++) {
+        expect(j->expected, &j->line, &rows[i]);
+        ev[i] = rows[i].ev;
+        src[i] = rows[i].src;
+    }
+    if (n == 1)
+        bronze_group_add(j->group, ev, src);
+    else
+        bronze_group_add_many(j->group, ev, src, n);
     return bronze_group_rows(j->group) >= j->group_rows ? flush(j, e) : 0;
 }
 
 static int take_random(struct job *j, const struct options *o, struct err *e) {
     static struct random r;
+    static struct row rows[BATCH];
     r.state = (uint64_t)o->seed;
     r.now = 1771286400000000;
     int code = 0;
-    for (int64_t i = 0; i < o->rows && code == 0; i++) {
-        struct row row;
-        draw_row(&r, &row);
-        code = take(j, &row, e);
+    for (size_t left = (size_t)o->rows, n; left > 0 && code == 0; left -= n) {
+        n = 1 + below(&r, BATCH);
+        n = MIN(n, left);
+        n = MIN(n, j->group_rows - bronze_group_rows(j->group));
+        arena_reset(&r.texts);
+        for (size_t i = 0; i < n; i++)
+            draw_row(&r, &rows[i]);
+        code = take(j, rows, n, e);
     }
     arena_release(&r.texts);
     return code;
@@ -332,7 +348,7 @@ static int take_file(struct job *j, const struct options *o, struct err *e) {
         }
         struct row row;
         read_row(json_root(d), &row);
-        code = take(j, &row, e);
+        code = take(j, &row, 1, e);
         json_free(d);
     }
     free(line);

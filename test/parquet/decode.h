@@ -216,7 +216,7 @@ static inline struct found read_column(const struct bronze_encoded *en, enum bro
     const struct chunk *c = &en->chunks[column];
     const uint8_t *start = (const uint8_t *)en->bytes.data + c->at;
     struct reader r = {start, start + c->size};
-    size_t cap = GROUP_ROWS_MAX + 1;
+    size_t cap = en->rows + 1;
     struct dictionary d = {0, malloc(cap * sizeof *d.numbers), malloc(cap * sizeof *d.texts)};
     struct found f = {.present = malloc(cap * sizeof *f.present),
                       .numbers = calloc(cap, sizeof *f.numbers),

@@ -509,7 +509,8 @@ static void random_rows(void **state) {
             ev->reject = draw(10) < rejects ? REJECT_TOO_LARGE : REJECT_NONE;
         }
         for (uint32_t i = 0, n; i < r.n; i += n) {
-            n = MIN(1 + draw(200), r.n - i);
+            n = 1 + draw(200);
+            n = MIN(n, r.n - i);
             bronze_group_add_many(g, r.ev + i, r.src + i, n);
             bronze_group_add_many(packed, r.ev + i, r.src + i, n);
         }

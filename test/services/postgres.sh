@@ -83,10 +83,9 @@ start() {
         "$bin/psql" -q -h "$dir" -p "$port" -U postgres -d postgres -v ON_ERROR_STOP=1 \
             -c "CREATE ROLE clickmill LOGIN PASSWORD 'clickmill'" \
             -c "CREATE DATABASE clickmill OWNER clickmill"
-    fi
-    if [ -n "${PG_OWNER:-}" ]; then
-        setsid sh -c "while kill -0 $PG_OWNER 2>/dev/null; do sleep 1; done
-            '$self' stop '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
+        [ -z "${PG_OWNER:-}" ] ||
+            setsid sh -c "while kill -0 $PG_OWNER 2>/dev/null; do sleep 1; done
+                '$self' stop '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
     fi
     url
 }

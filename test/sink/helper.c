@@ -119,6 +119,7 @@ static char *script(const char *verb, const char *folder) {
     if (!f || pclose(f) != 0) {
         /* Without PostgreSQL these tests prove nothing, so they do not pass. */
         fprintf(stderr, "%s failed\n", command);
+        rmdir(folder); /* if nothing was made in it */
         exit(1);
     }
     line[strcspn(line, "\n")] = '\0';

@@ -446,7 +446,7 @@ static void a_kill_at_any_moment_is_settled_by_the_retry(void **state ATTR_UNUSE
     struct err e;
     int64_t version = 1;
     load_ok(sk, &one, 1, 0, 0);
-    for (useconds_t after = 0; after < 9000; after += 3000) {
+    for (useconds_t after = 1000; after < 8000; after += 5000) {
         pthread_t killer;
         pthread_create(&killer, NULL, kill_soon, &after);
         int rc = 0;
