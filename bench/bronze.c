@@ -2,11 +2,15 @@
 /*
  * How fast one core makes bronze files: events made beforehand -> bronze_group -> bronze_encode.
  * Prints rows per second, bytes per row, and where the time goes: filling the columns, encoding
- * without compression, compressing. Usage: bronze [million rows per case]
+ * without compression, compressing.
+ *
+ *   bronze [million rows per case [FILE]]
+ *
+ * FILE: also writes the rows of the first case to this new Parquet file, for bronze_rival.py.
  */
+#include "parquet/bronze.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "parquet/bronze.h"
 
 #include <inttypes.h>
 #include <sys/resource.h>
@@ -77,7 +81,8 @@ static void generator_init(struct generator *g) {
     for (int i = 0; i < 60; i++)
         snprintf(g->agents[i], sizeof g->agents[i],
                  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-                 "Chrome/%d.0.0.0 Safari/537.36", 80 + i);
+                 "Chrome/%d.0.0.0 Safari/537.36",
+                 80 + i);
 }
 
 static struct text put_text(struct generator *g, const char *fmt, ...) ATTR_PRINTF(2, 3);
@@ -93,8 +98,9 @@ static struct text put_text(struct generator *g, const char *fmt, ...) {
 }
 
 static void fill_more(struct generator *g, struct event *ev) {
-    static const char *const types[] = {"page_view", "view", "view", "view", "add_to_cart",
-                                        "remove_from_cart", "purchase", "search"};
+    static const char *const types[] = {"page_view", "view",        "view",
+                                        "view",      "add_to_cart", "remove_from_cart",
+                                        "purchase",  "search"};
     ev->event_type = put_text(g, "%s", types[below(g, 8)]);
     ev->user_id = put_text(g, "user-%u", skewed(g, USERS));
     uint32_t session = below(g, SESSIONS);
@@ -111,8 +117,8 @@ static void fill_more(struct generator *g, struct event *ev) {
 static void make_event(struct generator *g, const struct shape *s, struct event *ev,
                        struct bronze_source *src) {
     const struct product *p = &g->products[skewed(g, PRODUCTS)];
-    *ev = (struct event){.has_product_id = true, .product_id = p->id, .has_price = true,
-                         .price = p->price};
+    *ev = (struct event){
+        .has_product_id = true, .product_id = p->id, .has_price = true, .price = p->price};
     g->now_us += below(g, 20);
     ev->event_us = g->now_us - below(g, 2000000);
     ev->event_ts = ev->event_us / US_PER_SECOND;
@@ -126,8 +132,11 @@ static void make_event(struct generator *g, const struct shape *s, struct event 
     } else {
         ev->event_key = put_text(g, "%016" PRIx64 "%016" PRIx64, draw(g), draw(g));
     }
-    *src = (struct bronze_source){.topic = "clickstream", .partition = 0, .offset = g->offset++,
-                                  .received_us = g->now_us / 1000 * 1000, .protocol = "native"};
+    *src = (struct bronze_source){.topic = "clickstream",
+                                  .partition = 0,
+                                  .offset = g->offset++,
+                                  .received_us = g->now_us / 1000 * 1000,
+                                  .protocol = "native"};
 }
 
 /* CPU time of this thread: a busy machine makes it longer, but not by what others compute. */
@@ -139,12 +148,14 @@ static int64_t cpu_ns(void) {
 
 /* Nanoseconds a row of the best group: other work on the machine only ever adds to it. */
 struct result {
-    double fill, encode, bytes;
+    double fill, encode;
+    double bytes; /* a row, on average */
+    double peak;  /* MiB held by a group */
 };
 
-static bool single; /* add events one by one */
-
-static int64_t fill(struct generator *g, const struct shape *s, struct bronze_group *group) {
+/* single: events are added one by one. */
+static int64_t fill(struct generator *g, const struct shape *s, struct bronze_group *group,
+                    bool single) {
     static struct event events[BATCH];
     static struct bronze_source sources[BATCH];
     int64_t took = 0;
@@ -162,26 +173,71 @@ static int64_t fill(struct generator *g, const struct shape *s, struct bronze_gr
     return took;
 }
 
-static struct result run(const struct shape *s, int level, int groups, struct generator *g) {
+struct options {
+    int level, groups;
+    bool single;
+    const char *file; /* NULL: none is written */
+};
+
+static struct bronze_file *create(const char *path) {
+    struct bronze_file *f = NULL;
+    struct err e;
+    if (path && bronze_file_create(path, &f, &e) < 0) {
+        fprintf(stderr, "bronze: %s\n", e.msg);
+        exit(1);
+    }
+    return f;
+}
+
+/* Takes the group and the file, if there is one. */
+static void store(struct bronze_file *f, struct bronze_encoded *en, bool last) {
+    struct table_file done = {0};
+    struct err e;
+    if (!f) {
+        bronze_encoded_free(en);
+        return;
+    }
+    if (bronze_file_append(f, en, &e) < 0 || (last && bronze_file_finish(f, &done, &e) < 0)) {
+        fprintf(stderr, "bronze: %s\n", e.msg);
+        exit(1);
+    }
+    free(done.stats);
+    if (last)
+        bronze_file_free(f);
+}
+
+static struct result run(const struct shape *s, const struct options *o, struct generator *g) {
     generator_init(g);
-    struct bronze_group *group = bronze_group_new(&(struct bronze_options){.zstd_level = level});
-    struct result r = {1e9, 1e9, 0};
-    size_t peak = 0;
-    for (int n = 0; n < groups; n++) {
-        double took = (double)fill(g, s, group) / GROUP;
+    struct bronze_group *group = bronze_group_new(&(struct bronze_options){o->level});
+    struct bronze_file *f = create(o->file);
+    struct result r = {1e9, 1e9, 0, 0};
+    for (int n = 0; n < o->groups; n++) {
+        double took = (double)fill(g, s, group, o->single) / GROUP;
         r.fill = MIN(r.fill, took);
-        peak = MAX(peak, bronze_group_bytes(group));
+        double held = (double)bronze_group_bytes(group) / MIB;
+        r.peak = MAX(r.peak, held);
         int64_t from = cpu_ns();
         struct bronze_encoded *en = bronze_encode(group);
         took = (double)(cpu_ns() - from) / GROUP;
         r.encode = MIN(r.encode, took);
-        r.bytes += (double)bronze_encoded_bytes(en) / GROUP / groups;
-        bronze_encoded_free(en);
+        r.bytes += (double)bronze_encoded_bytes(en) / GROUP / o->groups;
+        store(f, en, n + 1 == o->groups);
     }
     bronze_group_free(group);
-    if (level > 0)
-        printf("  a group holds %.1f MiB\n", (double)peak / MIB);
     return r;
+}
+
+static void measure(const struct shape *s, int groups, const char *file, struct generator *g) {
+    struct result bare = run(s, &(struct options){0, groups, false, NULL}, g);
+    struct result r = run(s, &(struct options){1, groups, false, file}, g);
+    struct result one = run(s, &(struct options){1, groups, true, NULL}, g);
+    double total = r.fill + r.encode;
+    printf("%s: %.2f M rows/s/core, added one by one %.2f\n", s->name, 1e3 / total,
+           1e3 / (one.fill + one.encode));
+    printf("  ns/row: fill %.0f, encode %.0f, zstd %.0f\n", r.fill, bare.encode,
+           r.encode - bare.encode);
+    printf("  bytes/row: %.1f, without zstd %.1f; a group holds %.1f MiB\n", r.bytes, bare.bytes,
+           r.peak);
 }
 
 int main(int argc, char **argv) {
@@ -189,22 +245,13 @@ int main(int argc, char **argv) {
     static const struct shape shapes[] = {
         {"12 fields, event_id", true, true},
         {"12 fields, no event_id", true, false},
-        {"4 fields", false, false},
         {"4 fields, event_id", false, true},
+        {"4 fields", false, false},
     };
     double millions = argc > 1 ? strtod(argv[1], NULL) : 4;
-    single = argc > 2;
     int groups = MAX((int)(millions * 1e6 / GROUP), 1);
-    for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
-        const struct shape *s = &shapes[i];
-        printf("%s\n", s->name);
-        struct result bare = run(s, 0, groups, &g), r = run(s, 1, groups, &g);
-        double total = r.fill + r.encode;
-        printf("  %.2f M rows/s/core, %.1f bytes/row (%.1f without zstd)\n", 1e3 / total, r.bytes,
-               bare.bytes);
-        printf("  ns/row: fill %.0f, encode %.0f, zstd %.0f, all %.0f\n", r.fill, bare.encode,
-               r.encode - bare.encode, total);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+        measure(&shapes[i], groups, i == 0 && argc > 2 ? argv[2] : NULL, &g);
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     printf("peak memory %.1f MiB\n", (double)u.ru_maxrss / 1024);

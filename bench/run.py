@@ -164,7 +164,7 @@ def trickle(table, folder, seconds=15, rate=10000):
 
 def micro(folder):
     """The programs that measure one part inside a process print their own lines."""
-    arguments = {"decode": [], "bronze": [], "stream": [folder / "stream"], "sink": [f"sqlite:{folder}/sink.db"]}
+    arguments = {"decode": [], "bronze": [], "stream": [f"local:{folder}/stream", "2000000"], "sink": [f"sqlite:{folder}/sink.db"]}
     for name, args in arguments.items():
         print(f"\n--- {name}", flush=True)
         subprocess.run([ROOT / "build" / "bench" / name, *args], check=True)

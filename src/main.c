@@ -39,7 +39,8 @@ static int print_help(const struct command *c) {
 }
 
 static int load_config(const struct global_opts *g, struct config **ret, struct err *e) {
-    struct config_source src = {.file = g->file, .set = g->set.v, .n_set = g->set.n, .environ = environ};
+    struct config_source src = {
+        .file = g->file, .set = g->set.v, .n_set = g->set.n, .environ = environ};
     int r = config_load(&src, ret, e);
     if (r < 0)
         return r;
@@ -48,12 +49,14 @@ static int load_config(const struct global_opts *g, struct config **ret, struct 
     for (size_t i = 0; i < ARRAY_LEN(levels); i++)
         if (strcmp(config_text(*ret, CFG_LOG_LEVEL), levels[i]) == 0)
             level = (int)i;
-    log_setup((enum log_level)level, g->log_json || strcmp(config_text(*ret, CFG_LOG_FORMAT), "json") == 0);
+    log_setup((enum log_level)level,
+              g->log_json || strcmp(config_text(*ret, CFG_LOG_FORMAT), "json") == 0);
     crash_at(config_text(*ret, CFG_DEBUG_CRASH_AT));
     return 0;
 }
 
-static int run_command(const struct command *c, struct global_opts *g, char **args, int n, struct err *e) {
+static int run_command(const struct command *c, struct global_opts *g, char **args, int n,
+                       struct err *e) {
     void *opts = c->opts_size ? xcalloc(1, c->opts_size) : NULL;
     if (c->defaults)
         c->defaults(opts);
@@ -64,7 +67,8 @@ static int run_command(const struct command *c, struct global_opts *g, char **ar
     if (r == 0 && g->help) {
         r = print_help(c);
     } else if (r == 0 && (cmd.n_args < c->min_args || cmd.n_args > c->max_args)) {
-        err_set(e, ERR_USAGE, "%s: expected %s", c->name, *c->operands ? c->operands : "no further words");
+        err_set(e, ERR_USAGE, "%s: expected %s", c->name,
+                *c->operands ? c->operands : "no further words");
         r = err_hint(e, "clickmill %s --help", c->name);
     } else if (r == 0) {
         _cleanup_(config_freep) struct config *cfg = NULL;

@@ -12,26 +12,27 @@
 
 struct cmd {
     const struct config *cfg;
-    void *opts; /* the verb's options struct */
+    void *opts;  /* the verb's options struct */
     char **args; /* operands */
     int n_args;
 };
 
 struct command {
     const char *name;
-    const char *operands; /* "QUERY", or "" */
-    const char *summary;  /* one line */
-    const char *about;    /* more sentences for --help and the man page, or NULL */
-    const struct opt *options; /* may be NULL */
-    size_t opts_size;          /* of the options struct; 0: none */
+    const char *operands;         /* "QUERY", or "" */
+    const char *summary;          /* one line */
+    const char *about;            /* more sentences for --help and the man page, or NULL */
+    const struct opt *options;    /* may be NULL */
+    size_t opts_size;             /* of the options struct; 0: none */
     void (*defaults)(void *opts); /* may be NULL: all zero */
     int min_args, max_args;
     bool no_config; /* runs without reading the configuration */
     int (*run)(struct cmd *c, struct err *e);
 };
 
-extern const struct command cmd_produce, cmd_ingest, cmd_silver, cmd_gold, cmd_load, cmd_run, cmd_up, cmd_status,
-    cmd_reconcile, cmd_sql, cmd_table, cmd_config, cmd_doctor, cmd_version, cmd_docs;
+extern const struct command cmd_produce, cmd_ingest, cmd_silver, cmd_gold, cmd_load, cmd_run,
+    cmd_up, cmd_status, cmd_reconcile, cmd_sql, cmd_table, cmd_config, cmd_doctor, cmd_version,
+    cmd_docs;
 
 /* All verbs, NULL-terminated, in the order of --help. */
 extern const struct command *const commands[];

@@ -18,7 +18,8 @@ static void list(bool as_json) {
     out_columns(&t, names, NULL, ARRAY_LEN(names));
     for (int i = 0; i < CFG_N; i++) {
         const struct config_key *k = &config_keys[i];
-        const char *row[] = {k->name, k->def, k->choices ? k->choices : value_type_name(k->type), k->help};
+        const char *row[] = {k->name, k->def, k->choices ? k->choices : value_type_name(k->type),
+                             k->help};
         out_row(&t, row);
     }
     out_print(&t, as_json);

@@ -68,21 +68,29 @@ static void man_keys(void) {
 }
 
 static void man(void) {
-    puts(".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Made by `make docs` from the tables of the program.\n"
-         ".TH CLICKMILL 1\n.SH NAME\nclickmill \\- a shop's clicks to daily metrics you can trust\n.SH SYNOPSIS\n"
-         ".B clickmill\n[\\-f \\fIFILE\\fR] [\\-c \\fIkey=value\\fR]... \\fIVERB\\fR [options]\n.SH DESCRIPTION\n"
-         "Carries a shop's events from a stream through bronze, silver and gold Delta Lake tables to a database,\n"
+    puts(".\\\" SPDX-License-Identifier: Apache-2.0\n.\\\" Made by `make docs` from the tables of "
+         "the program.\n"
+         ".TH CLICKMILL 1\n.SH NAME\nclickmill \\- a shop's clicks to daily metrics you can "
+         "trust\n.SH SYNOPSIS\n"
+         ".B clickmill\n[\\-f \\fIFILE\\fR] [\\-c \\fIkey=value\\fR]... \\fIVERB\\fR "
+         "[options]\n.SH DESCRIPTION\n"
+         "Carries a shop's events from a stream through bronze, silver and gold Delta Lake tables "
+         "to a database,\n"
          "nothing lost and nothing twice. Each verb is one step or composes them.\n.SH OPTIONS");
     man_options(global_options);
     puts(".SH VERBS");
     for (const struct command *const *c = commands; *c; c++)
         man_verb(*c);
-    puts(".SH CONFIGURATION\nLater wins: the default, \\fIclickmill.ini\\fR, POSTGRES_HOST and its companions, CLICKMILL_\\fIKEY\\fR,\n"
-         "\\-c. In the file, \\fB[stream]\\fR followed by \\fBurl = ...\\fR is stream.url; in the environment it is CLICKMILL_STREAM_URL.");
+    puts(".SH CONFIGURATION\nLater wins: the default, \\fIclickmill.ini\\fR, POSTGRES_HOST and its "
+         "companions, CLICKMILL_\\fIKEY\\fR,\n"
+         "\\-c. In the file, \\fB[stream]\\fR followed by \\fBurl = ...\\fR is stream.url; in the "
+         "environment it is CLICKMILL_STREAM_URL.");
     man_keys();
-    puts(".SH EXIT STATUS\n0 ok, 2 usage, 3 configuration, 4 stream, 5 storage or table, 6 engine, 7 sink, 8 a data check failed,\n"
+    puts(".SH EXIT STATUS\n0 ok, 2 usage, 3 configuration, 4 stream, 5 storage or table, 6 engine, "
+         "7 sink, 8 a data check failed,\n"
          "9 stopped by a signal before the end of a step or \\-\\-once, 70 a bug.\n.SH FILES\n"
-         ".TP\n.I clickmill.ini\nThe configuration, in the working folder unless \\-f names another.\n"
+         ".TP\n.I clickmill.ini\nThe configuration, in the working folder unless \\-f names "
+         "another.\n"
          ".TP\n.I data/\nThe embedded stream, lake and database, by default.");
 }
 
@@ -91,11 +99,16 @@ static const char *unit_of(const struct config_key *k) {
 }
 
 static void configuration(void) {
-    puts("# Configuration\n\nMade by `make docs` from the program's own table; `clickmill config show` prints the values in "
-         "force and where each came from.\n\nLater wins: the default, `clickmill.ini` in the working folder (or `-f FILE`), "
-         "`POSTGRES_HOST` with `POSTGRES_USER`, `POSTGRES_PASSWORD`, `POSTGRES_DB1` and `POSTGRES_PORT` (they make `sink.url`), "
-         "`CLICKMILL_…` in the environment, `-c key=value`.\n\n```ini\n# stream.url; in the environment CLICKMILL_STREAM_URL\n"
-         "[stream]\nurl = local:data/stream\n```\n\nAn unknown key is an error that names the nearest one, wherever it stands. "
+    puts("# Configuration\n\nMade by `make docs` from the program's own table; `clickmill config "
+         "show` prints the values in "
+         "force and where each came from.\n\nLater wins: the default, `clickmill.ini` in the "
+         "working folder (or `-f FILE`), "
+         "`POSTGRES_HOST` with `POSTGRES_USER`, `POSTGRES_PASSWORD`, `POSTGRES_DB1` and "
+         "`POSTGRES_PORT` (they make `sink.url`), "
+         "`CLICKMILL_…` in the environment, `-c key=value`.\n\n```ini\n# stream.url; in the "
+         "environment CLICKMILL_STREAM_URL\n"
+         "[stream]\nurl = local:data/stream\n```\n\nAn unknown key is an error that names the "
+         "nearest one, wherever it stands. "
          "Lines that begin with `#` or `;` are comments. A comment behind a value is an error."
          "\n\n"
          "| key | default | values | meaning |\n|---|---|---|---|");
@@ -118,8 +131,10 @@ static void configuration(void) {
 
 static void completion(void) {
     puts("# bash completion for clickmill, made from the program's own tables\n_clickmill() {\n"
-         "    local cur=${COMP_WORDS[COMP_CWORD]} verb= i\n    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-         "        case ${COMP_WORDS[i]} in\n        -f | -c) ((i++)) ;;\n        -*) ;;\n        *) verb=${COMP_WORDS[i]}; break ;;\n"
+         "    local cur=${COMP_WORDS[COMP_CWORD]} verb= i\n    for ((i = 1; i < COMP_CWORD; i++)); "
+         "do\n"
+         "        case ${COMP_WORDS[i]} in\n        -f | -c) ((i++)) ;;\n        -*) ;;\n        "
+         "*) verb=${COMP_WORDS[i]}; break ;;\n"
          "        esac\n    done\n    case $verb in");
     for (const struct command *const *c = commands; *c; c++) {
         printf("    %s) COMPREPLY=($(compgen -W \"", (*c)->name);
@@ -134,7 +149,8 @@ static void completion(void) {
     fputs("    *) COMPREPLY=($(compgen -W \"", stdout);
     for (const struct command *const *c = commands; *c; c++)
         printf("%s ", (*c)->name);
-    puts("--help --version\" -- \"$cur\")) ;;\n    esac\n}\ncomplete -o default -F _clickmill clickmill");
+    puts("--help --version\" -- \"$cur\")) ;;\n    esac\n}\ncomplete -o default -F _clickmill "
+         "clickmill");
 }
 
 static int run(struct cmd *c, struct err *e) {
@@ -145,7 +161,8 @@ static int run(struct cmd *c, struct err *e) {
     else if (strcmp(c->args[0], "completion") == 0)
         completion();
     else
-        return err_set(e, ERR_USAGE, "docs: expected man, configuration or completion, not '%s'", c->args[0]);
+        return err_set(e, ERR_USAGE, "docs: expected man, configuration or completion, not '%s'",
+                       c->args[0]);
     return 0;
 }
 

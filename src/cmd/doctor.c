@@ -13,18 +13,20 @@ struct doctor_opts {
 };
 
 static const struct opt options[] = {
-    {"json", NULL, OPT_FLAG, offsetof(struct doctor_opts, as_json), "Print the result as JSON.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct doctor_opts, as_json), "Print the result as JSON.", 0,
+     0},
     {0},
 };
 
 struct doctor {
     const struct config *cfg;
     struct json_out *json; /* NULL: as text */
-    int first_code; /* of the first part that failed */
+    int first_code;        /* of the first part that failed */
     struct err first;
 };
 
-static void print(struct doctor *d, const char *state, const char *what, const char *detail, const char *hint) {
+static void print(struct doctor *d, const char *state, const char *what, const char *detail,
+                  const char *hint) {
     if (d->json) {
         json_obj(d->json, NULL);
         json_put(d->json, "part", what);
@@ -39,7 +41,8 @@ static void print(struct doctor *d, const char *state, const char *what, const c
         printf("                 HINT: %s\n", hint);
 }
 
-static void report(struct doctor *d, const char *what, int r, const struct err *e, const char *good) {
+static void report(struct doctor *d, const char *what, int r, const struct err *e,
+                   const char *good) {
     print(d, r == 0 ? "ok" : "WRONG", what, r == 0 ? good : e->msg, r == 0 ? "" : e->hint);
     if (r < 0 && !d->first_code) {
         d->first_code = r;
@@ -60,7 +63,8 @@ static void try_stream(struct doctor *d) {
     if (r == 0)
         r = stream_ends(p.s, &ends, &n, &e);
     char *url = masked(d->cfg, CFG_STREAM_URL);
-    char *good = xasprintf("%s, topic '%s', %zu partitions", url, config_text(d->cfg, CFG_STREAM_TOPIC), n);
+    char *good =
+        xasprintf("%s, topic '%s', %zu partitions", url, config_text(d->cfg, CFG_STREAM_TOPIC), n);
     report(d, "stream", r, &e, good);
     free(good);
     free(url);
@@ -77,7 +81,8 @@ static int try_put(struct storage *st, struct err *e) {
     if (r == 0) {
         int again = storage_put_new(st, path, "2", 1, e);
         if (again == 0)
-            r = err_set(e, ERR_STORAGE, "%s: put-if-absent overwrites: two writers would lose commits", st->url);
+            r = err_set(e, ERR_STORAGE,
+                        "%s: put-if-absent overwrites: two writers would lose commits", st->url);
         else if (again != ERR_EXISTS)
             r = again;
         struct err ignored;

@@ -2,15 +2,18 @@
 /* The table of verbs, the options in front of them, and --help. */
 #include "cmd/cmd.h"
 
-const struct command *const commands[] = {&cmd_up,      &cmd_produce,   &cmd_ingest, &cmd_silver, &cmd_gold,
-                                          &cmd_load,    &cmd_run,       &cmd_status, &cmd_reconcile, &cmd_sql,
-                                          &cmd_table,   &cmd_config,    &cmd_doctor, &cmd_version, &cmd_docs,
-                                          NULL};
+const struct command *const commands[] = {&cmd_up,        &cmd_produce, &cmd_ingest, &cmd_silver,
+                                          &cmd_gold,      &cmd_load,    &cmd_run,    &cmd_status,
+                                          &cmd_reconcile, &cmd_sql,     &cmd_table,  &cmd_config,
+                                          &cmd_doctor,    &cmd_version, &cmd_docs,   NULL};
 
 const struct opt global_options[] = {
-    {"f", "FILE", OPT_TEXT, offsetof(struct global_opts, file), "Configuration file (default: clickmill.ini if it is there).", 0, 0},
-    {"c", "KEY=VALUE", OPT_LIST, offsetof(struct global_opts, set), "Set one configuration key; may be repeated.", 0, 0},
-    {"log-json", NULL, OPT_FLAG, offsetof(struct global_opts, log_json), "Log lines as JSON.", 0, 0},
+    {"f", "FILE", OPT_TEXT, offsetof(struct global_opts, file),
+     "Configuration file (default: clickmill.ini if it is there).", 0, 0},
+    {"c", "KEY=VALUE", OPT_LIST, offsetof(struct global_opts, set),
+     "Set one configuration key; may be repeated.", 0, 0},
+    {"log-json", NULL, OPT_FLAG, offsetof(struct global_opts, log_json), "Log lines as JSON.", 0,
+     0},
     {"help", NULL, OPT_FLAG, offsetof(struct global_opts, help), "Show help.", 0, 0},
     {"version", NULL, OPT_FLAG, offsetof(struct global_opts, version), "Show the version.", 0, 0},
     {0},
@@ -27,8 +30,9 @@ void help_program(struct buf *out) {
 }
 
 void help_command(const struct command *c, struct buf *out) {
-    buf_addf(out, "clickmill %s: %s\n\nUsage: clickmill [-f FILE] [-c key=value]... %s%s%s%s\n", c->name, c->summary, c->name,
-             *c->operands ? " " : "", c->operands, c->options ? " [options]" : "");
+    buf_addf(out, "clickmill %s: %s\n\nUsage: clickmill [-f FILE] [-c key=value]... %s%s%s%s\n",
+             c->name, c->summary, c->name, *c->operands ? " " : "", c->operands,
+             c->options ? " [options]" : "");
     if (c->about)
         buf_addf(out, "\n%s\n", c->about);
     buf_add_str(out, "\nOptions:\n");

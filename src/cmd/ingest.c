@@ -12,7 +12,8 @@ struct ingest_opts {
 };
 
 static const struct opt options[] = {
-    {"once", NULL, OPT_FLAG, offsetof(struct ingest_opts, once), "Stop when the end offsets seen at the start are reached.", 0, 0},
+    {"once", NULL, OPT_FLAG, offsetof(struct ingest_opts, once),
+     "Stop when the end offsets seen at the start are reached.", 0, 0},
     {"json", NULL, OPT_FLAG, offsetof(struct ingest_opts, json), "Print the result as JSON.", 0, 0},
     {0},
 };
@@ -23,8 +24,8 @@ static void show_progress(void *arg, const struct ingest_result *sum) {
 
 static void print_result(const struct ingest_result *r, double seconds, bool as_json) {
     if (!as_json) {
-        printf("ingest: %lld records, %lld rejected, %lld commits in %.1f s\n", (long long)r->records,
-               (long long)r->rejected, (long long)r->commits, seconds);
+        printf("ingest: %lld records, %lld rejected, %lld commits in %.1f s\n",
+               (long long)r->records, (long long)r->rejected, (long long)r->commits, seconds);
         return;
     }
     struct buf b = BUF_INIT(4096);
@@ -69,8 +70,10 @@ const struct command cmd_ingest = {
     .name = "ingest",
     .operands = "",
     .summary = "Stream to bronze: every record, exactly once.",
-    .about = "Runs until it is stopped (SIGTERM or SIGINT finish the open batch), or with --once until what was in\n"
-             "the stream at the start has been read. Rejected records are kept in bronze with the reason.",
+    .about = "Runs until it is stopped (SIGTERM or SIGINT finish the open batch), or with --once "
+             "until what was in\n"
+             "the stream at the start has been read. Rejected records are kept in bronze with the "
+             "reason.",
     .options = options,
     .opts_size = sizeof(struct ingest_opts),
     .run = run,

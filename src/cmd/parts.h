@@ -21,8 +21,13 @@ struct parts {
     struct sink *sk;
 };
 
-enum parts_flags { PART_STREAM = 1, PART_LAKE = 2, PART_ENGINE = 4, PART_SINK = 8,
-                  PART_SINK_READ = 16 /* only to be looked at: nothing is made or changed */ };
+enum parts_flags {
+    PART_STREAM = 1,
+    PART_LAKE = 2,
+    PART_ENGINE = 4,
+    PART_SINK = 8,
+    PART_SINK_READ = 16 /* only to be looked at: nothing is made or changed */
+};
 
 int parts_open(const struct config *cfg, int flags, struct parts *ret, struct err *e);
 void parts_close(struct parts *p);

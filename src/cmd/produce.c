@@ -13,20 +13,31 @@ struct produce_opts {
 #define FIELD(name) offsetof(struct produce_opts, o.name)
 
 static const struct opt options[] = {
-    {"from", "FILE|-", OPT_TEXT, FIELD(from), "Publish the lines of an NDJSON file as they are; - is standard input.", 0, 0},
-    {"catalog", "FILE|URL", OPT_TEXT, FIELD(catalog), "Products of the simulated shoppers (default: built in).", 0, 0},
-    {"events", "N", OPT_INT, FIELD(events), "How many events; 0: without end (10000; all lines of a file).", 0, INT64_MAX},
-    {"rate", "R", OPT_INT, FIELD(rate), "Events a second; 0: as fast as it goes (0).", 0, 100000000},
-    {"seed", "S", OPT_INT, FIELD(seed), "The same seed makes the same events (another one each time).", 0, INT64_MAX},
-    {"duplicates", "P", OPT_RATIO, FIELD(duplicates), "Share of events that are sent a second time.", 0, 0},
-    {"late", "P", OPT_RATIO, FIELD(late), "Share of events that are one hour to five days late.", 0, 0},
+    {"from", "FILE|-", OPT_TEXT, FIELD(from),
+     "Publish the lines of an NDJSON file as they are; - is standard input.", 0, 0},
+    {"catalog", "FILE|URL", OPT_TEXT, FIELD(catalog),
+     "Products of the simulated shoppers (default: built in).", 0, 0},
+    {"events", "N", OPT_INT, FIELD(events),
+     "How many events; 0: without end (10000; all lines of a file).", 0, INT64_MAX},
+    {"rate", "R", OPT_INT, FIELD(rate), "Events a second; 0: as fast as it goes (0).", 0,
+     100000000},
+    {"seed", "S", OPT_INT, FIELD(seed),
+     "The same seed makes the same events (another one each time).", 0, INT64_MAX},
+    {"duplicates", "P", OPT_RATIO, FIELD(duplicates),
+     "Share of events that are sent a second time.", 0, 0},
+    {"late", "P", OPT_RATIO, FIELD(late), "Share of events that are one hour to five days late.", 0,
+     0},
     {"bad", "P", OPT_RATIO, FIELD(bad), "Share of records that are malformed.", 0, 0},
     {"plain", NULL, OPT_FLAG, FIELD(plain), "Only product_id, category, price and event_ts.", 0, 0},
-    {"ledger", "FILE", OPT_TEXT, FIELD(ledger), "Append a line of JSON for every acknowledged record.", 0, 0},
-    {"now", "SECONDS", OPT_INT, FIELD(now_s), "Time of the last event, seconds since 1970 UTC (the clock's).", 0, 4102444800},
-    {"period", "DURATION", OPT_DURATION, FIELD(period_ms), "Spread event_ts over this long before now (7d; 0 with --rate).", 0, INT64_MAX},
+    {"ledger", "FILE", OPT_TEXT, FIELD(ledger),
+     "Append a line of JSON for every acknowledged record.", 0, 0},
+    {"now", "SECONDS", OPT_INT, FIELD(now_s),
+     "Time of the last event, seconds since 1970 UTC (the clock's).", 0, 4102444800},
+    {"period", "DURATION", OPT_DURATION, FIELD(period_ms),
+     "Spread event_ts over this long before now (7d; 0 with --rate).", 0, INT64_MAX},
     {"ts-unit", "s|ms|us", OPT_TEXT, FIELD(ts_unit), "Unit of event_ts (s).", 0, 0},
-    {"json", NULL, OPT_FLAG, offsetof(struct produce_opts, as_json), "Print the result as JSON.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct produce_opts, as_json), "Print the result as JSON.", 0,
+     0},
     {0},
 };
 
@@ -68,8 +79,10 @@ const struct command cmd_produce = {
     .name = "produce",
     .operands = "",
     .summary = "Publish records: a file's lines, or the clicks of simulated shoppers.",
-    .about = "Shoppers come in sessions, browse, fill carts and buy, over the FakeStore catalog. The ledger gets one line\n"
-             "{\"topic\":…,\"partition\":…,\"offset\":…,\"event_id\":…} after each acknowledgement.",
+    .about =
+        "Shoppers come in sessions, browse, fill carts and buy, over the FakeStore catalog. The "
+        "ledger gets one line\n"
+        "{\"topic\":…,\"partition\":…,\"offset\":…,\"event_id\":…} after each acknowledgement.",
     .options = options,
     .opts_size = sizeof(struct produce_opts),
     .defaults = produce_defaults,

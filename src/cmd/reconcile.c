@@ -10,7 +10,8 @@ struct reconcile_opts {
 };
 
 static const struct opt options[] = {
-    {"json", NULL, OPT_FLAG, offsetof(struct reconcile_opts, json), "Print the result as JSON.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct reconcile_opts, json), "Print the result as JSON.", 0,
+     0},
     {0},
 };
 
@@ -39,8 +40,8 @@ static void print_text(const struct reconcile_result *r) {
     for (size_t i = 0; i < r->n; i++)
         printf("%-6s %-18s %s\n", r->v[i].ok ? "ok" : "DIFFER", r->v[i].name, r->v[i].detail);
     if (r->pending_bronze || r->pending_dates)
-        printf("pending: %lld bronze rows for silver, %lld days for gold\n", (long long)r->pending_bronze,
-               (long long)r->pending_dates);
+        printf("pending: %lld bronze rows for silver, %lld days for gold\n",
+               (long long)r->pending_bronze, (long long)r->pending_dates);
     puts(r->ok ? "reconciled: nothing lost, nothing twice" : "NOT reconciled");
 }
 
@@ -69,7 +70,8 @@ const struct command cmd_reconcile = {
     .name = "reconcile",
     .operands = "",
     .summary = "Prove that nothing was lost or doubled, from stream to sink.",
-    .about = "Compares the counters of every commit with the rows that are there. What a later step has still to take\n"
+    .about = "Compares the counters of every commit with the rows that are there. What a later "
+             "step has still to take\n"
              "in is shown as pending. Exit code 8 when something differs.",
     .options = options,
     .opts_size = sizeof(struct reconcile_opts),

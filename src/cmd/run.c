@@ -16,19 +16,23 @@ struct run_opts {
 };
 
 static const struct opt options[] = {
-    {"every", "DURATION", OPT_DURATION, offsetof(struct run_opts, every), "Run on a schedule, such as 1h, until stopped.", 1, INT32_MAX},
-    {"history", NULL, OPT_FLAG, offsetof(struct run_opts, history), "Print the runs there were, one line of JSON each.", 0, 0},
+    {"every", "DURATION", OPT_DURATION, offsetof(struct run_opts, every),
+     "Run on a schedule, such as 1h, until stopped.", 1, INT32_MAX},
+    {"history", NULL, OPT_FLAG, offsetof(struct run_opts, history),
+     "Print the runs there were, one line of JSON each.", 0, 0},
     {"json", NULL, OPT_FLAG, offsetof(struct run_opts, json), "Print the result as JSON.", 0, 0},
     {0},
 };
 
 static void print_text(const struct run_result *r) {
     printf("silver: events %lld, rejected %lld, duplicates %lld, conflicts %lld, rows %lld\n",
-           (long long)r->silver.events, (long long)r->silver.rejected, (long long)r->silver.duplicates,
-           (long long)r->silver.conflicts, (long long)r->silver.rows);
+           (long long)r->silver.events, (long long)r->silver.rejected,
+           (long long)r->silver.duplicates, (long long)r->silver.conflicts,
+           (long long)r->silver.rows);
     printf("gold: dates %lld, rows %lld\n", (long long)r->gold.dates, (long long)r->gold.rows);
-    printf("load: dates %lld, upserted %lld, unchanged %lld, deleted %lld\n", (long long)r->load.dates,
-           (long long)r->load.upserted, (long long)r->load.unchanged, (long long)r->load.deleted);
+    printf("load: dates %lld, upserted %lld, unchanged %lld, deleted %lld\n",
+           (long long)r->load.dates, (long long)r->load.upserted, (long long)r->load.unchanged,
+           (long long)r->load.deleted);
     printf("run: %.2f s\n", r->seconds);
 }
 
@@ -61,8 +65,8 @@ static void print_json(const struct run_result *r) {
 }
 
 /* A run that cannot be written down is a warning: the run itself stands. */
-static void remember(const struct config *cfg, int64_t started_us, const struct run_result *r, int code,
-                     const struct err *why) {
+static void remember(const struct config *cfg, int64_t started_us, const struct run_result *r,
+                     int code, const struct err *why) {
     const char *path = config_text(cfg, CFG_RUN_HISTORY);
     struct err e;
     if (*path && run_history_append(path, started_us, r, code, why, &e) < 0)
@@ -82,7 +86,8 @@ static int run_once(struct cmd *c, struct parts *p, const struct run_options *o,
 }
 
 /* A run that fails is reported and tried again at the next time. */
-static int run_on_schedule(struct cmd *c, struct parts *p, const struct run_options *o, int64_t every_ms, struct err *e) {
+static int run_on_schedule(struct cmd *c, struct parts *p, const struct run_options *o,
+                           int64_t every_ms, struct err *e) {
     while (!stop_requested()) {
         int64_t next_ns = clock_mono_ns() + every_ms * 1000000;
         int r = run_once(c, p, o, e);
@@ -99,7 +104,9 @@ static int print_history(const struct config *cfg, struct err *e) {
     const char *path = config_text(cfg, CFG_RUN_HISTORY);
     FILE *f = *path ? fopen(path, "re") : NULL;
     if (!f)
-        return *path && errno != ENOENT ? err_sys(e, ERR_STORAGE, errno, "cannot read the history '%s'", path) : 0;
+        return *path && errno != ENOENT
+                   ? err_sys(e, ERR_STORAGE, errno, "cannot read the history '%s'", path)
+                   : 0;
     char chunk[8192];
     for (size_t n; (n = fread(chunk, 1, sizeof chunk, f)) > 0;)
         fwrite(chunk, 1, n, stdout);
@@ -125,8 +132,10 @@ const struct command cmd_run = {
     .name = "run",
     .operands = "",
     .summary = "silver, gold and load in order, once or on a schedule.",
-    .about = "A step that fails in a way that can pass is tried again (run.retries, run.retry_delay).\n"
-             "Every run appends a line to run.history. Repeating a run that found everything done changes nothing.",
+    .about =
+        "A step that fails in a way that can pass is tried again (run.retries, run.retry_delay).\n"
+        "Every run appends a line to run.history. Repeating a run that found everything done "
+        "changes nothing.",
     .options = options,
     .opts_size = sizeof(struct run_opts),
     .run = run,

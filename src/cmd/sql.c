@@ -9,21 +9,24 @@ struct sql_opts {
 };
 
 static const struct opt options[] = {
-    {"json", NULL, OPT_FLAG, offsetof(struct sql_opts, json), "Print the rows as a JSON array.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct sql_opts, json), "Print the rows as a JSON array.", 0,
+     0},
     {0},
 };
 
 /* Bare in JSON: numbers, true and false. */
 static bool is_bare(const char *type) {
-    static const char *const bare[] = {"INTEGER", "BIGINT", "DOUBLE", "FLOAT", "SMALLINT", "TINYINT", "HUGEINT", "DECIMAL",
-                                          "UBIGINT", "UINTEGER", "BOOLEAN"};
+    static const char *const bare[] = {"INTEGER",  "BIGINT",   "DOUBLE",  "FLOAT",
+                                       "SMALLINT", "TINYINT",  "HUGEINT", "DECIMAL",
+                                       "UBIGINT",  "UINTEGER", "BOOLEAN"};
     for (size_t i = 0; i < ARRAY_LEN(bare); i++)
         if (strncmp(type, bare[i], strlen(bare[i])) == 0)
             return !strchr(type, '['); /* a list of numbers is none */
     return false;
 }
 
-static int take_header(void *arg, const char *const *names, const char *const *types, size_t n, struct err *e) {
+static int take_header(void *arg, const char *const *names, const char *const *types, size_t n,
+                       struct err *e) {
     (void)e;
     bool *number = xcalloc(n, sizeof *number);
     for (size_t i = 0; i < n; i++)

@@ -12,12 +12,14 @@ struct status_opts {
 };
 
 static const struct opt options[] = {
-    {"json", NULL, OPT_FLAG, offsetof(struct status_opts, as_json), "Print the result as JSON.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct status_opts, as_json), "Print the result as JSON.", 0,
+     0},
     {0},
 };
 
 static void print_layers(const struct status *s) {
-    static const char *const names[] = {"table", "version", "rows", "files", "bytes", "behind", "last commit"};
+    static const char *const names[] = {"table", "version", "rows",       "files",
+                                        "bytes", "behind",  "last commit"};
     static const bool numbers[] = {false, true, true, true, true, true, false};
     struct out_table t = {0};
     out_columns(&t, names, numbers, ARRAY_LEN(names));
@@ -31,7 +33,8 @@ static void print_layers(const struct status *s) {
         out_thousands(l->behind, late);
         if (l->committed_ms)
             time_format_ms(l->committed_ms * 1000, at);
-        const char *row[] = {l->table, l->version < 0 ? "-" : version, rows, files, bytes, late, at};
+        const char *row[] = {l->table, l->version < 0 ? "-" : version, rows, files, bytes, late,
+                             at};
         out_row(&t, row);
     }
     out_print(&t, false);
@@ -40,17 +43,19 @@ static void print_layers(const struct status *s) {
 
 static void print_text(const struct status *s) {
     for (size_t i = 0; i < s->n_partitions; i++)
-        printf("partition %d: bronze is at %lld of %lld\n", s->partitions[i].partition, (long long)s->partitions[i].position,
-               (long long)s->partitions[i].end);
+        printf("partition %d: bronze is at %lld of %lld\n", s->partitions[i].partition,
+               (long long)s->partitions[i].position, (long long)s->partitions[i].end);
     printf("lag: %lld records\n", (long long)s->lag);
     print_layers(s);
-    printf("events %lld = rejected %lld + duplicates %lld + conflicts %lld + silver rows %lld%s\n", (long long)s->events,
-           (long long)s->rejected, (long long)s->duplicates, (long long)s->conflicts, (long long)s->layers[1].rows,
+    printf("events %lld = rejected %lld + duplicates %lld + conflicts %lld + silver rows %lld%s\n",
+           (long long)s->events, (long long)s->rejected, (long long)s->duplicates,
+           (long long)s->conflicts, (long long)s->layers[1].rows,
            s->layers[1].behind ? " + pending" : "");
     if (s->sink_version < 0)
         printf("sink: %s\n", s->sink_is_current ? "nothing to load yet" : "nothing loaded yet");
     else
-        printf("sink: shows gold version %lld%s\n", (long long)s->sink_version, s->sink_is_current ? ", current" : ", behind");
+        printf("sink: shows gold version %lld%s\n", (long long)s->sink_version,
+               s->sink_is_current ? ", current" : ", behind");
 }
 
 static void put_partitions(struct json_out *o, const struct status *s) {

@@ -43,8 +43,9 @@ static int run_silver(struct cmd *c, struct err *e) {
         return r;
     struct silver_result s = {0};
     r = flow_silver(p.st, p.en, config_int(c->cfg, CFG_SILVER_BATCH_ROWS), &s, e);
-    const struct number v[] = {{"commits", s.commits},       {"events", s.events},       {"rejected", s.rejected},
-                               {"duplicates", s.duplicates}, {"conflicts", s.conflicts}, {"rows", s.rows}};
+    const struct number v[] = {{"commits", s.commits},     {"events", s.events},
+                               {"rejected", s.rejected},   {"duplicates", s.duplicates},
+                               {"conflicts", s.conflicts}, {"rows", s.rows}};
     if (r == 0)
         print_numbers("silver", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
     parts_close(&p);
@@ -73,8 +74,9 @@ static int run_load(struct cmd *c, struct err *e) {
     struct load_result l = {0};
     struct run_options o = parts_run_options(c->cfg);
     r = flow_run_load(p.st, p.en, &o, &l, e);
-    const struct number v[] = {{"loads", l.loads},       {"dates", l.dates},         {"rows", l.rows},
-                               {"upserted", l.upserted}, {"unchanged", l.unchanged}, {"deleted", l.deleted}};
+    const struct number v[] = {{"loads", l.loads},         {"dates", l.dates},
+                               {"rows", l.rows},           {"upserted", l.upserted},
+                               {"unchanged", l.unchanged}, {"deleted", l.deleted}};
     if (r == 0)
         print_numbers("load", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
     parts_close(&p);

@@ -12,7 +12,8 @@ struct table_opts {
 };
 
 static const struct opt options[] = {
-    {"json", NULL, OPT_FLAG, offsetof(struct table_opts, as_json), "Print the result as JSON.", 0, 0},
+    {"json", NULL, OPT_FLAG, offsetof(struct table_opts, as_json), "Print the result as JSON.", 0,
+     0},
     {0},
 };
 
@@ -70,10 +71,12 @@ static int show_entry(void *arg, const struct table_entry *en, struct err *e) {
 }
 
 static int show_history(struct table *tb, struct out_table *t, struct err *e) {
-    static const char *const names[] = {"version", "time", "operation", "added", "removed", "metrics"};
+    static const char *const names[] = {"version", "time",    "operation",
+                                        "added",   "removed", "metrics"};
     static const bool numbers[] = {true, false, false, true, true, false};
     out_columns(t, names, numbers, ARRAY_LEN(names));
-    return table_version(tb) < 0 ? 0 : table_each_entry(tb, -1, table_version(tb), show_entry, t, e);
+    return table_version(tb) < 0 ? 0
+                                 : table_each_entry(tb, -1, table_version(tb), show_entry, t, e);
 }
 
 static int show_files(struct table *tb, struct out_table *t) {
@@ -101,7 +104,8 @@ static int find_table(const struct cmd *c, const struct table_def **ret, struct 
     if (is_word(c, "list"))
         return c->n_args == 1 ? 0 : err_set(e, ERR_USAGE, "table list: expected no further words");
     if (!is_word(c, "history") && !is_word(c, "files"))
-        return err_set(e, ERR_USAGE, "table: expected list, history or files, not '%s'", c->args[0]);
+        return err_set(e, ERR_USAGE, "table: expected list, history or files, not '%s'",
+                       c->args[0]);
     if (c->n_args < 2)
         return err_set(e, ERR_USAGE, "table %s: which table? silver.events, for one", c->args[0]);
     *ret = table_def_find(c->args[1]);

@@ -26,8 +26,10 @@ static void defaults(void *opts) {
 }
 
 static const struct opt options[] = {
-    {"demo", NULL, OPT_FLAG, offsetof(struct up_opts, demo), "Also simulate shoppers, as produce does.", 0, 0},
-    {"rate", "N", OPT_INT, offsetof(struct up_opts, rate), "Events a second of the simulated shoppers (200).", 1, 1000000},
+    {"demo", NULL, OPT_FLAG, offsetof(struct up_opts, demo),
+     "Also simulate shoppers, as produce does.", 0, 0},
+    {"rate", "N", OPT_INT, offsetof(struct up_opts, rate),
+     "Events a second of the simulated shoppers (200).", 1, 1000000},
     {0},
 };
 
@@ -115,7 +117,8 @@ static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, s
 
 static int run(struct cmd *c, struct err *e) {
     const struct up_opts *opts = c->opts;
-    struct worker demo = {.name = "produce", .cfg = c->cfg, .rate = opts->rate}, ingest = {.name = "ingest", .cfg = c->cfg};
+    struct worker demo = {.name = "produce", .cfg = c->cfg, .rate = opts->rate},
+                  ingest = {.name = "ingest", .cfg = c->cfg};
     struct parts p;
     int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
     if (r < 0)
@@ -142,7 +145,8 @@ const struct command cmd_up = {
     .name = "up",
     .operands = "",
     .summary = "Everything in one process: ingest, then silver, gold and load every few seconds.",
-    .about = "Prints where the layers stand and the newest metrics. SIGTERM or SIGINT finish the open batch and end it.",
+    .about = "Prints where the layers stand and the newest metrics. SIGTERM or SIGINT finish the "
+             "open batch and end it.",
     .options = options,
     .opts_size = sizeof(struct up_opts),
     .defaults = defaults,

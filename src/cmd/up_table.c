@@ -5,9 +5,10 @@
 #include "flow/lake.h"
 #include "flow/status.h"
 
-static const char newest_days[] = "SELECT event_date, category, total_events, round(total_revenue, 2) AS total_revenue"
-                                  " FROM gold.clickstream_metrics ORDER BY event_date DESC, total_revenue DESC, category"
-                                  " LIMIT 12";
+static const char newest_days[] =
+    "SELECT event_date, category, total_events, round(total_revenue, 2) AS total_revenue"
+    " FROM gold.clickstream_metrics ORDER BY event_date DESC, total_revenue DESC, category"
+    " LIMIT 12";
 
 static int take_row(void *arg, const char *const *values, size_t n, struct err *e) {
     (void)n;
@@ -41,8 +42,10 @@ static void print_counts(const struct up_view *v, const struct status *s) {
     out_thousands(s->layers[1].rows, n[3]);
     printf("up %.0f s  ingested %s (%.0f/s)  lag %s\n", v->seconds, n[0],
            v->seconds > 0 ? (double)v->ingested / v->seconds : 0, n[1]);
-    printf("bronze %s rows in %lld files  silver %s rows  rejected %lld  duplicates %lld  conflicts %lld  sink %s\n", n[2],
-           (long long)s->layers[0].files, n[3], (long long)s->rejected, (long long)s->duplicates, (long long)s->conflicts,
+    printf("bronze %s rows in %lld files  silver %s rows  rejected %lld  duplicates %lld  "
+           "conflicts %lld  sink %s\n",
+           n[2], (long long)s->layers[0].files, n[3], (long long)s->rejected,
+           (long long)s->duplicates, (long long)s->conflicts,
            s->sink_is_current ? "current" : "behind");
 }
 

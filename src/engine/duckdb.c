@@ -3,48 +3,23 @@
  * DuckDB inside the program: the engine for one machine. It holds no data of its own between two
  * calls; what does not fit in memory is spilled to the temp folder while a call runs.
  */
-#include <errno.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-
-#include "base/log.h"
 #include "base/util.h"
 #include "version.h"
 #include "engine/drivers.h"
 #include "engine/duckdb_priv.h"
+#include "storage/local_fs.h"
 
-/* Half of what is free: the lake, which lies on the same disk mostly, needs the rest. */
-static int64_t temp_bytes(const char *dir) {
-    struct statvfs vfs;
-    if (statvfs(dir, &vfs) != 0)
-        return 1LL << 34;
-    return MAX((int64_t)vfs.f_bavail * (int64_t)vfs.f_frsize / 2, 1LL << 26);
-}
-
-static int make_folders(const char *dir, struct err *e) {
-    _cleanup_(freep) char *path = xstrdup(dir);
-    for (char *at = path + 1;; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char was = *at;
-        *at = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            return err_sys(e, ERR_CONFIG, errno, "engine.temp_dir: cannot make '%s'", path);
-        *at = was;
-        if (!was)
-            return 0;
-    }
-}
-
-int duck_open_db(const struct duck *du, duckdb_database *ret, struct err *e) {
+int duck_open_db(struct duck *du, duckdb_database *ret, struct err *e) {
     char threads[16], memory[32], temp[32];
+    _cleanup_(freep) char *spill =
+        xasprintf("%s/spill-%lu", du->temp.dir, atomic_fetch_add(&du->databases, 1));
     snprintf(threads, sizeof threads, "%d", du->o.threads);
     snprintf(memory, sizeof memory, "%lldB", (long long)du->o.memory_bytes);
-    snprintf(temp, sizeof temp, "%lldB", (long long)temp_bytes(du->temp_dir));
+    snprintf(temp, sizeof temp, "%lldB", (long long)temp_free_bytes(&du->temp));
     const char *const settings[][2] = {
         {"threads", threads},
         {"memory_limit", memory},
-        {"temp_directory", du->temp_dir},
+        {"temp_directory", spill},
         {"max_temp_directory_size", temp},
         {"preserve_insertion_order", "false"},
         {"autoinstall_known_extensions", "false"},
@@ -143,6 +118,9 @@ void session_close(struct session *s) {
         duckdb_destroy_result(&r);
     }
     duckdb_disconnect(&s->con);
+    if (s->links)
+        fs_remove_tree(s->links);
+    free(s->links);
     pthread_cond_destroy(&s->ended);
     pthread_mutex_destroy(&s->lock);
     for (size_t i = 0; i < s->n_pinned; i++) {
@@ -157,7 +135,7 @@ static void add_hint(const struct duck *du, duckdb_error_type type, const char *
                      struct err *e) {
     if (strstr(msg, "max_temp_directory_size") || strstr(msg, "No space left"))
         err_hint(e, "free disk space for '%s', or put engine.temp_dir on a larger disk",
-                 du->temp_dir);
+                 du->temp.dir);
     else if (type == DUCKDB_ERROR_OUT_OF_MEMORY)
         err_hint(e, "raise engine.memory (now %lld MiB) or lower engine.threads (now %d)",
                  (long long)(du->o.memory_bytes / MIB), du->o.threads);
@@ -231,7 +209,7 @@ void sql_text(struct buf *b, const char *text) {
 static void duck_free(struct engine *en) {
     struct duck *du = (struct duck *)en;
     duckdb_close(&du->db);
-    free(du->temp_dir);
+    temp_close(&du->temp);
     free(du);
 }
 
@@ -246,13 +224,12 @@ int engine_duckdb_open(const struct engine_options *o, struct engine **ret, stru
     if (strcmp(duckdb_library_version(), CM_DUCKDB_VERSION) != 0)
         return err_set(e, ERR_BUG, "built for DuckDB %s, but %s is linked", CM_DUCKDB_VERSION,
                        duckdb_library_version());
-    if (make_folders(o->temp_dir, e) < 0)
-        return e->code;
     struct duck *du = xcalloc(1, sizeof *du);
-    *du = (struct duck){.base.ops = &duck_ops, .o = *o, .temp_dir = xstrdup(o->temp_dir)};
-    du->o.temp_dir = du->temp_dir;
-    if (duck_open_db(du, &du->db, e) < 0) {
-        free(du->temp_dir);
+    du->base.ops = &duck_ops;
+    du->o = *o;
+    du->o.temp_dir = NULL;
+    if (temp_open(&du->temp, o->temp_dir, e) < 0 || duck_open_db(du, &du->db, e) < 0) {
+        temp_close(&du->temp);
         free(du);
         return e->code;
     }

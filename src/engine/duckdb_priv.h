@@ -11,6 +11,7 @@
  *     duckdb_query.c  rows as text
  *     duckdb_text.c   a value as text
  *     duckdb_guard.c  what the user's own SQL may do
+ *     duckdb_temp.c   where data is spilled
  */
 #ifndef CM_ENGINE_DUCKDB_PRIV_H
 #define CM_ENGINE_DUCKDB_PRIV_H
@@ -21,12 +22,21 @@
 
 #include "engine/engine.h"
 
+/* An engine's own folder below engine.temp_dir. */
+struct duck_temp {
+    char *dir, *lock; /* absolute */
+    int lock_fd;
+};
+int temp_open(struct duck_temp *t, const char *base, struct err *e);
+void temp_close(struct duck_temp *t); /* removes the folder */
+int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled */
+
 struct duck {
     struct engine base;
     duckdb_database db;
-    struct engine_options o;
-    char *temp_dir;
-    atomic_ulong sessions; /* opened so far: names their databases */
+    struct engine_options o; /* temp_dir is not kept */
+    struct duck_temp temp;
+    atomic_ulong sessions, databases; /* opened so far: name their databases and folders */
 };
 
 /* The driver's functions that engine.h describes. */
@@ -36,8 +46,8 @@ int duck_query(struct engine *en, struct storage *st, const struct engine_input 
                size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
                struct err *e);
 
-/* A database in memory with the engine's settings. */
-int duck_open_db(const struct duck *du, duckdb_database *ret, struct err *e);
+/* A database in memory with the engine's settings, which spills to its own folder. */
+int duck_open_db(struct duck *du, duckdb_database *ret, struct err *e);
 
 struct session {
     struct duck *du;
@@ -45,6 +55,7 @@ struct session {
     duckdb_connection con;
     char db[32]; /* its database; empty: none attached */
     struct storage *st;
+    char *links;   /* folder of links to local files; NULL: none needed so far */
     char **pinned; /* objects that were made local */
     size_t n_pinned, cap_pinned;
     /* The watcher interrupts the connection when the process is told to stop. */

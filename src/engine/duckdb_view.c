@@ -5,6 +5,10 @@
  * list of 100,000 files costs little. The partition column stands in no file but in its folder's
  * name; it is taken from there, after a check that the table's log says the same.
  */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "engine/duckdb_priv.h"
 
 static int hex(char c) {
@@ -54,6 +58,36 @@ static void pin(struct session *s, char *path) {
     s->pinned[s->n_pinned++] = path;
 }
 
+/*
+ * A local file whose name does not end like the object's (a cache's) would hide the partition; and
+ * * ? [ in a path are a pattern to DuckDB.
+ */
+static bool needs_link(const char *local, const char *path) {
+    size_t n = strlen(local), tail = strlen(path);
+    return n <= tail || strcmp(local + n - tail, path) != 0 || strpbrk(local, "*?[");
+}
+
+/* Replaces `local` by a link to it, <links>/<number>/<path>. */
+static int make_link(struct session *s, char local[LIMIT_PATH], const char *path) {
+    if (!s->links) {
+        s->links = xasprintf("%s/links-%p", s->du->temp.dir, (void *)s);
+        if (mkdir(s->links, 0777) != 0)
+            return -1;
+    }
+    _cleanup_(freep) char *link = xasprintf("%s/%zu/%s", s->links, s->n_pinned, path);
+    for (char *at = link + strlen(s->links) + 1; (at = strchr(at, '/')); at++) {
+        *at = '\0';
+        int rc = mkdir(link, 0777);
+        *at = '/';
+        if (rc != 0 && errno != EEXIST)
+            return -1;
+    }
+    if (symlink(local, link) != 0)
+        return -1;
+    snprintf(local, LIMIT_PATH, "%s", link);
+    return 0;
+}
+
 /* Appends the local name of one file to the list. */
 static int add_file(struct session *s, const struct table_def *def, const struct table_file *f,
                     struct buf *list, struct err *e) {
@@ -67,12 +101,8 @@ static int add_file(struct session *s, const struct table_def *def, const struct
         return rc == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : rc;
     }
     pin(s, TAKE_PTR(path));
-    size_t n = strlen(local), tail = strlen(f->path);
-    if (n <= tail || strcmp(local + n - tail, f->path) != 0)
-        return err_set(e, ERR_BUG, "%s: '%s' was made local as '%s'", s->what, f->path, local);
-    if (strpbrk(local, "*?["))
-        return err_set(e, ERR_CONFIG, "%s: DuckDB cannot read '%s': a * ? or [ in a path is a "
-                                      "pattern to it", s->what, local);
+    if (needs_link(local, f->path) && make_link(s, local, f->path) < 0)
+        return err_sys(e, ERR_ENGINE, errno, "%s: cannot link to '%s'", s->what, local);
     if (list->len)
         buf_add_char(list, ',');
     sql_text(list, local);

@@ -28,7 +28,8 @@ static int compute(struct gold *g, struct engine_result *ret, struct err *e) {
                       ret, e);
 }
 
-static int commit(struct gold *g, int64_t silver_version, const struct engine_result *made, int64_t rows, struct err *e) {
+static int commit(struct gold *g, int64_t silver_version, const struct engine_result *made,
+                  int64_t rows, struct err *e) {
     _cleanup_(table_files_release) struct table_files replaced = {0};
     dates_files(g->gold, &g->dates, &replaced);
     struct table_txn txn = {g->app_id, table_txn(g->gold, g->app_id), silver_version};
@@ -65,7 +66,8 @@ static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
     if (r == 0)
         r = commit(g, to, &made, rows, e);
     if (r == 0)
-        *sum = (struct gold_result){.commits = 1, .dates = (int64_t)g->dates.n, .rows = rows, .silver_version = to};
+        *sum = (struct gold_result){
+            .commits = 1, .dates = (int64_t)g->dates.n, .rows = rows, .silver_version = to};
     else
         step_discard(g->st, &gold_clickstream_metrics, &made.files, r);
     engine_result_release(&made);

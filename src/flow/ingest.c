@@ -101,7 +101,8 @@ static int batch_take(struct writer *w, struct unit *u, struct err *e) {
     return 0;
 }
 
-static int publish_file(struct writer *w, struct open_file *f, struct table_files *adds, struct err *e) {
+static int publish_file(struct writer *w, struct open_file *f, struct table_files *adds,
+                        struct err *e) {
     struct table_file done = {0};
     int r = bronze_file_finish(f->file, &done, e);
     if (r < 0)
@@ -126,9 +127,11 @@ static int commit_positions(struct writer *w, const struct table_files *adds, st
     size_t n = 0;
     for (size_t i = 0; i < w->n_parts; i++)
         if (w->parts[i].in_batch)
-            txn[n++] = (struct table_txn){ingest_app_id(w->in->o->app, w->in->s, w->parts[i].partition),
-                                          w->parts[i].committed, w->parts[i].next};
-    struct table_metric metrics[] = {{"records", w->records}, {"events", w->events}, {"rejected", w->rejected}};
+            txn[n++] =
+                (struct table_txn){ingest_app_id(w->in->o->app, w->in->s, w->parts[i].partition),
+                                   w->parts[i].committed, w->parts[i].next};
+    struct table_metric metrics[] = {
+        {"records", w->records}, {"events", w->events}, {"rejected", w->rejected}};
     struct table_commit c = {.operation = "STREAMING UPDATE",
                              .add = adds,
                              .txn = txn,
@@ -223,7 +226,8 @@ static int answer_assign(struct writer *w, const struct unit *u, struct err *e) 
             p = &w->parts[w->n_parts++];
         }
         char *app_id = ingest_app_id(w->in->o->app, w->in->s, u->partitions[i]);
-        *p = (struct partition_state){.partition = u->partitions[i], .committed = table_txn(w->tb, app_id)};
+        *p = (struct partition_state){.partition = u->partitions[i],
+                                      .committed = table_txn(w->tb, app_id)};
         free(app_id);
         answer[i] = (struct position){p->partition, p->committed};
     }
@@ -292,7 +296,8 @@ static int write_loop(struct writer *w, struct err *e) {
     return r;
 }
 
-static void ingest_init(struct ingest *in, struct stream *s, struct storage *st, const struct ingest_options *o) {
+static void ingest_init(struct ingest *in, struct stream *s, struct storage *st,
+                        const struct ingest_options *o) {
     *in = (struct ingest){.s = s, .st = st, .o = o, .decoders_left = o->threads};
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->replied, NULL);
@@ -340,12 +345,13 @@ static int run_stages(struct writer *w, struct err *e) {
         r = e->code;
     }
     if (r == 0 && in->stopped_early)
-        r = err_set(e, ERR_STOPPED, "ingest: stopped by a signal before the end offsets were reached");
+        r = err_set(e, ERR_STOPPED,
+                    "ingest: stopped by a signal before the end offsets were reached");
     return r;
 }
 
-int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o, struct ingest_result *ret,
-                struct err *e) {
+int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o,
+                struct ingest_result *ret, struct err *e) {
     struct ingest in;
     struct writer w = {.in = &in};
     int r = table_open(st, &bronze_events, &w.tb, e);

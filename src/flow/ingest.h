@@ -39,8 +39,8 @@ struct ingest_options {
  * Runs until the ends are reached (once) or a stop is asked for. A stop finishes the batch: 0, or
  * ERR_STOPPED with `once`. Errors: ERR_STREAM, ERR_STORAGE; what was committed stays.
  */
-int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o, struct ingest_result *ret,
-                struct err *e);
+int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o,
+                struct ingest_result *ret, struct err *e);
 
 /* "<app>/<cluster id>/<topic>/<partition>"; the caller frees. */
 char *ingest_app_id(const char *app, const struct stream *s, int32_t partition);

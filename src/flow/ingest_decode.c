@@ -77,9 +77,10 @@ static void decode_unit(struct decoder *d, struct unit *u) {
 
 void *ingest_decode_thread(void *arg) {
     struct ingest *in = arg;
-    struct decoder d = {.in = in,
-                        .dec = event_decoder_new(),
-                        .group = bronze_group_new(&(struct bronze_options){.zstd_level = in->o->zstd_level})};
+    struct decoder d = {
+        .in = in,
+        .dec = event_decoder_new(),
+        .group = bronze_group_new(&(struct bronze_options){.zstd_level = in->o->zstd_level})};
     struct unit *u;
     while ((u = queue_take(in->to_decode))) {
         if (u->kind == UNIT_SPAN && !atomic_load(&in->failed))

@@ -109,7 +109,8 @@ static void note_records(struct poller *p, size_t from, size_t bytes_before) {
 }
 
 /* Hands a question through the pipeline and waits for the writer's answer. */
-static struct position *ask_writer(struct poller *p, enum unit_kind kind, const int32_t *parts, size_t n, bool lost) {
+static struct position *ask_writer(struct poller *p, enum unit_kind kind, const int32_t *parts,
+                                   size_t n, bool lost) {
     struct unit *u = unit_take(p);
     if (!u)
         return NULL;
@@ -185,7 +186,8 @@ static bool ends_reached(const struct poller *p) {
     for (size_t i = 0; i < p->n_ends; i++) {
         bool there = p->ends[i].offset == 0;
         for (size_t k = 0; !there && k < p->n_at; k++)
-            there = p->at[k].partition == p->ends[i].partition && p->at[k].offset >= p->ends[i].offset;
+            there =
+                p->at[k].partition == p->ends[i].partition && p->at[k].offset >= p->ends[i].offset;
         if (!there)
             return false;
     }
@@ -209,11 +211,13 @@ static int poll_once(struct poller *p, struct err *e) {
     if (pr.kind == POLL_ASSIGN || pr.kind == POLL_REVOKE) {
         if (!pr.lost && !end_batch(p))
             return ERR_STOPPED;
-        return pr.kind == POLL_ASSIGN ? assign(p, pr.partitions, pr.n_partitions, e) : revoke(p, &pr);
+        return pr.kind == POLL_ASSIGN ? assign(p, pr.partitions, pr.n_partitions, e)
+                                      : revoke(p, &pr);
     }
     if (batch_is_due(p))
         return end_batch(p) ? 0 : ERR_STOPPED;
-    if (p->u && (p->u->span->n >= SPAN_RECORDS || p->u->span->bytes.len >= SPAN_BYTES - LIMIT_RECORD))
+    if (p->u &&
+        (p->u->span->n >= SPAN_RECORDS || p->u->span->bytes.len >= SPAN_BYTES - LIMIT_RECORD))
         return send_span(p, false) ? 0 : ERR_STOPPED;
     return 0;
 }
@@ -222,7 +226,9 @@ static int check_timeout(const struct poller *p, struct err *e) {
     int64_t idle_ms = (clock_mono_ns() - p->progress_ns) / 1000000;
     if (!p->in->o->once || idle_ms < p->in->o->timeout_ms)
         return 0;
-    err_set(e, ERR_STREAM, "stream %s, topic '%s': the end offsets seen at the start were not reached: nothing came for %lld s",
+    err_set(e, ERR_STREAM,
+            "stream %s, topic '%s': the end offsets seen at the start were not reached: nothing "
+            "came for %lld s",
             p->in->s->url, p->in->s->topic, (long long)(idle_ms / 1000));
     return err_hint(e, "is the stream still there? stream.timeout says how long to wait");
 }

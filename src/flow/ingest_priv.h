@@ -16,7 +16,7 @@
 #include "table/table.h"
 
 enum {
-    SPAN_RECORDS = 64 * 1024,   /* a unit becomes one row group (one a day) */
+    SPAN_RECORDS = 64 * 1024, /* a unit becomes one row group (one a day) */
     SPAN_BYTES = 16 * MIB,
     MAX_INFLIGHT = 64,
 };
@@ -70,8 +70,8 @@ struct ingest {
     struct stream *s; /* the poll thread's */
     struct storage *st;
     const struct ingest_options *o;
-    struct queue *to_decode; /* poll -> decode */
-    struct queue *to_write;  /* decode -> write */
+    struct queue *to_decode;  /* poll -> decode */
+    struct queue *to_write;   /* decode -> write */
     struct queue *free_units; /* write -> poll */
     struct unit *units;
     size_t n_units;

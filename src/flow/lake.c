@@ -21,7 +21,8 @@ void lake_close(struct lake *l) {
     *l = (struct lake){0};
 }
 
-int lake_query(struct lake *l, const char *sql, bool untrusted, const struct engine_rows *rows, struct err *e) {
+int lake_query(struct lake *l, const char *sql, bool untrusted, const struct engine_rows *rows,
+               struct err *e) {
     const struct engine_input inputs[] = {
         {bronze_events.view, &bronze_events, table_live(l->bronze)},
         {silver_events.view, &silver_events, table_live(l->silver)},

@@ -20,7 +20,8 @@ int lake_open(struct lake *l, struct storage *st, struct engine *en, struct err 
 void lake_close(struct lake *l);
 
 /* SQL over the whole tables under their names bronze.events, silver.events, gold.clickstream_metrics. */
-int lake_query(struct lake *l, const char *sql, bool untrusted, const struct engine_rows *rows, struct err *e);
+int lake_query(struct lake *l, const char *sql, bool untrusted, const struct engine_rows *rows,
+               struct err *e);
 
 /* A query of one row: its values as texts (NULL: NULL), n of them; the caller frees each. No row: ERR_BUG. */
 int lake_one_row(struct lake *l, const char *sql, char **ret_values, size_t n, struct err *e);

@@ -74,7 +74,8 @@ static int load_gold(struct load *l, struct load_result *sum, struct err *e) {
     return r;
 }
 
-int flow_load(struct storage *st, struct engine *en, struct sink *sk, struct load_result *ret, struct err *e) {
+int flow_load(struct storage *st, struct engine *en, struct sink *sk, struct load_result *ret,
+              struct err *e) {
     struct load l = {.st = st, .en = en, .sk = sk};
     struct load_result sum = {.gold_version = -1};
     int r = table_open(st, &gold_clickstream_metrics, &l.gold, e);

@@ -12,12 +12,13 @@
 #include "storage/storage.h"
 
 struct load_result {
-    int64_t loads; /* transactions: 0 or 1 */
+    int64_t loads;       /* transactions: 0 or 1 */
     int64_t dates, rows; /* sent */
     int64_t upserted, unchanged, deleted;
     int64_t gold_version; /* reached; -1: there is no gold yet */
 };
 
-int flow_load(struct storage *st, struct engine *en, struct sink *sk, struct load_result *ret, struct err *e);
+int flow_load(struct storage *st, struct engine *en, struct sink *sk, struct load_result *ret,
+              struct err *e);
 
 #endif

@@ -18,7 +18,8 @@ static void check(struct reconcile *rc, const char *name, bool ok, char *detail)
     res->ok = res->ok && ok;
 }
 
-static void check_equal(struct reconcile *rc, const char *name, const char *left, int64_t l, const char *right, int64_t r) {
+static void check_equal(struct reconcile *rc, const char *name, const char *left, int64_t l,
+                        const char *right, int64_t r) {
     check(rc, name, l == r, xasprintf("%s %lld, %s %lld", left, (long long)l, right, (long long)r));
 }
 
@@ -55,15 +56,17 @@ static int check_bronze(struct reconcile *rc, struct err *e) {
     if (r == 0)
         r = lake_sum_metric(l->bronze, "rejected", table_version(l->bronze), &rejected, e);
     if (r == 0)
-        r = lake_counts(l,
-                        "SELECT count(*), count(reject_reason), count(DISTINCT (source_topic, source_partition,"
-                        " source_offset, source_index, received_at)) FROM bronze.events",
-                        data, 3, e);
+        r = lake_counts(
+            l,
+            "SELECT count(*), count(reject_reason), count(DISTINCT (source_topic, source_partition,"
+            " source_offset, source_index, received_at)) FROM bronze.events",
+            data, 3, e);
     if (r < 0)
         return r;
     struct positions pos = {0};
     table_txn_each(l->bronze, "", note_position, &pos);
-    check_equal(rc, "bronze.records", "records read", records, "up to the positions reached", pos.sum);
+    check_equal(rc, "bronze.records", "records read", records, "up to the positions reached",
+                pos.sum);
     check_equal(rc, "bronze.events", "rows committed", events, "rows there", data[0]);
     check_equal(rc, "bronze.rejected", "rejects committed", rejected, "rejects there", data[1]);
     check_equal(rc, "bronze.once", "rows", data[0], "positions", data[2]);
@@ -73,7 +76,8 @@ static int check_bronze(struct reconcile *rc, struct err *e) {
 static int check_gaps(struct reconcile *rc, struct err *e) {
     char *where[4];
     int r = lake_one_row(&rc->lake,
-                         "SELECT count(*), min(source_topic), min(source_partition), min(low) FROM (SELECT source_topic,"
+                         "SELECT count(*), min(source_topic), min(source_partition), min(low) FROM "
+                         "(SELECT source_topic,"
                          " source_partition, min(source_offset) AS low, max(source_offset) AS high,"
                          " count(DISTINCT source_offset) AS n FROM bronze.events GROUP BY ALL)"
                          " WHERE high - low + 1 <> n OR low <> 0",
@@ -83,7 +87,8 @@ static int check_gaps(struct reconcile *rc, struct err *e) {
     bool ok = strcmp(where[0], "0") == 0;
     check(rc, "bronze.gaps", ok,
           ok ? xstrdup("offsets of every partition without a gap from 0")
-             : xasprintf("%s partitions with a gap, first: topic %s partition %s", where[0], where[1], where[2]));
+             : xasprintf("%s partitions with a gap, first: topic %s partition %s", where[0],
+                         where[1], where[2]));
     for (size_t i = 0; i < ARRAY_LEN(where); i++)
         free(where[i]);
     return 0;
@@ -111,7 +116,8 @@ static int check_silver(struct reconcile *rc, struct err *e) {
     int64_t m[5] = {0}, data[2], bronze_rows, bronze_keys, consumed = -1;
     int r = silver_metrics(rc, m, e);
     if (r == 0)
-        r = lake_counts(l, "SELECT count(*), count(DISTINCT event_key) FROM silver.events", data, 2, e);
+        r = lake_counts(l, "SELECT count(*), count(DISTINCT event_key) FROM silver.events", data, 2,
+                        e);
     if (r == 0)
         r = lake_counts(l, "SELECT count(*) FROM bronze.events", &bronze_rows, 1, e);
     if (r < 0)
@@ -120,17 +126,21 @@ static int check_silver(struct reconcile *rc, struct err *e) {
     if (app_id)
         consumed = table_txn(l->silver, app_id);
     free(app_id);
-    r = table_each_entry(l->bronze, consumed, table_version(l->bronze), count_add, &rc->res->pending_bronze, e);
+    r = table_each_entry(l->bronze, consumed, table_version(l->bronze), count_add,
+                         &rc->res->pending_bronze, e);
     if (r < 0)
         return r;
-    check_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze, "rows accounted for", m[0]);
+    check_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze,
+                "rows accounted for", m[0]);
     check_equal(rc, "silver.sum", "rows read", m[0], "silver + duplicates + conflicts + rejects",
                 m[1] + m[2] + m[3] + m[4]);
     check_equal(rc, "silver.rows", "rows committed", m[4], "rows there", data[0]);
     check_equal(rc, "silver.once", "rows", data[0], "event keys", data[1]);
     if (rc->res->pending_bronze > 0)
         return 0;
-    r = lake_counts(l, "SELECT count(DISTINCT event_key) FROM bronze.events WHERE reject_reason IS NULL", &bronze_keys, 1, e);
+    r = lake_counts(
+        l, "SELECT count(DISTINCT event_key) FROM bronze.events WHERE reject_reason IS NULL",
+        &bronze_keys, 1, e);
     if (r == 0)
         check_equal(rc, "silver.keys", "event keys in bronze", bronze_keys, "in silver", data[1]);
     return r;
@@ -162,16 +172,22 @@ static int check_gold(struct reconcile *rc, struct err *e) {
     struct dates pending = {0};
     int r = pending_dates(rc, &pending, e);
     char *settled = not_these_dates(&pending);
-    char *sql = xasprintf(
-        "SELECT count(*), count(*) FILTER (WHERE differs), min_by(category, (event_date, category)) FILTER (WHERE differs),"
-        " min_by(event_date, (event_date, category)) FILTER (WHERE differs) FROM (SELECT coalesce(s.category, g.category) AS"
-        " category, coalesce(s.event_date, g.event_date) AS event_date, s.n IS DISTINCT FROM g.total_events OR"
-        " s.revenue IS DISTINCT FROM g.total_revenue AS differs FROM (SELECT category, event_date, count(*) AS n,"
-        " CAST(CAST(sum(revenue) AS VARCHAR) AS DOUBLE) AS revenue FROM silver.events WHERE category IS NOT NULL"
-        " GROUP BY ALL) s FULL JOIN (SELECT category, event_date, sum(total_events) AS total_events, sum(total_revenue) AS"
-        " total_revenue FROM gold.clickstream_metrics GROUP BY category, event_date) g ON s.category = g.category AND s.event_date = g.event_date"
-        " WHERE %s)",
-        settled);
+    char *sql = xasprintf("SELECT count(*), count(*) FILTER (WHERE differs), min_by(category, "
+                          "(event_date, category)) FILTER (WHERE differs),"
+                          " min_by(event_date, (event_date, category)) FILTER (WHERE differs) FROM "
+                          "(SELECT coalesce(s.category, g.category) AS"
+                          " category, coalesce(s.event_date, g.event_date) AS event_date, s.n IS "
+                          "DISTINCT FROM g.total_events OR"
+                          " s.revenue IS DISTINCT FROM g.total_revenue AS differs FROM (SELECT "
+                          "category, event_date, count(*) AS n,"
+                          " CAST(CAST(sum(revenue) AS VARCHAR) AS DOUBLE) AS revenue FROM "
+                          "silver.events WHERE category IS NOT NULL"
+                          " GROUP BY ALL) s FULL JOIN (SELECT category, event_date, "
+                          "sum(total_events) AS total_events, sum(total_revenue) AS"
+                          " total_revenue FROM gold.clickstream_metrics GROUP BY category, "
+                          "event_date) g ON s.category = g.category AND s.event_date = g.event_date"
+                          " WHERE %s)",
+                          settled);
     char *v[4];
     if (r == 0)
         r = lake_one_row(&rc->lake, sql, v, 4, e);
@@ -181,9 +197,10 @@ static int check_gold(struct reconcile *rc, struct err *e) {
     if (r < 0)
         return r;
     bool ok = strcmp(v[1], "0") == 0;
-    check(rc, "gold.metrics", ok,
-          ok ? xasprintf("%s rows of category and day are those of silver", v[0])
-             : xasprintf("%s of %s rows differ from silver, first: %s, %s", v[1], v[0], v[3], v[2]));
+    check(
+        rc, "gold.metrics", ok,
+        ok ? xasprintf("%s rows of category and day are those of silver", v[0])
+           : xasprintf("%s of %s rows differ from silver, first: %s, %s", v[1], v[0], v[3], v[2]));
     for (size_t i = 0; i < ARRAY_LEN(v); i++)
         free(v[i]);
     return 0;
@@ -196,13 +213,14 @@ static int check_sink(struct reconcile *rc, struct err *e) {
         check(rc, "sink.rows", cmp.differing == 0,
               cmp.differing == 0
                   ? xasprintf("%lld rows are those of gold", (long long)cmp.compared)
-                  : xasprintf("%lld of %lld rows differ from gold, first: %s", (long long)cmp.differing,
-                              (long long)cmp.compared, cmp.first));
+                  : xasprintf("%lld of %lld rows differ from gold, first: %s",
+                              (long long)cmp.differing, (long long)cmp.compared, cmp.first));
     free(cmp.first);
     return r;
 }
 
-int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, struct reconcile_result *ret, struct err *e) {
+int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk,
+                   struct reconcile_result *ret, struct err *e) {
     struct reconcile_result res = {.ok = true};
     struct reconcile rc = {.res = &res};
     /* The sink first: whatever is loaded while we look is then pending, not a difference. */

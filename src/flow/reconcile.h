@@ -16,7 +16,7 @@
 #include "storage/storage.h"
 
 struct reconcile_check {
-    char *name;   /* "bronze.rows" */
+    char *name; /* "bronze.rows" */
     bool ok;
     char *detail; /* the numbers compared; when not ok, where they differ first */
 };
@@ -30,7 +30,8 @@ struct reconcile_result {
 };
 
 /* 0 when all could be compared, also when some check is not ok: ret->ok says it. */
-int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, struct reconcile_result *ret, struct err *e);
+int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk,
+                   struct reconcile_result *ret, struct err *e);
 void reconcile_result_release(struct reconcile_result *r);
 
 #endif

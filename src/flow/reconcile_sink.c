@@ -49,19 +49,22 @@ static int compare_keys(const void *a, const void *b) {
 }
 
 static bool same_values(const struct metric_row *a, const struct metric_row *b) {
-    return strcmp(a->v[EVENTS], b->v[EVENTS]) == 0 && strtod(a->v[REVENUE], NULL) == strtod(b->v[REVENUE], NULL);
+    return strcmp(a->v[EVENTS], b->v[EVENTS]) == 0 &&
+           strtod(a->v[REVENUE], NULL) == strtod(b->v[REVENUE], NULL);
 }
 
-static void note(struct sink_comparison *cmp, const struct metric_row *gold, const struct metric_row *sink) {
+static void note(struct sink_comparison *cmp, const struct metric_row *gold,
+                 const struct metric_row *sink) {
     cmp->compared++;
     if (gold && sink && same_values(gold, sink))
         return;
     if (cmp->differing++ > 0)
         return;
     const struct metric_row *any = gold ? gold : sink;
-    cmp->first = xasprintf("%s, %s: gold has %s events, revenue %s; the sink has %s, %s", any->v[DATE], any->v[CATEGORY],
-                           gold ? gold->v[EVENTS] : "no row", gold ? gold->v[REVENUE] : "none",
-                           sink ? sink->v[EVENTS] : "no row", sink ? sink->v[REVENUE] : "none");
+    cmp->first = xasprintf("%s, %s: gold has %s events, revenue %s; the sink has %s, %s",
+                           any->v[DATE], any->v[CATEGORY], gold ? gold->v[EVENTS] : "no row",
+                           gold ? gold->v[REVENUE] : "none", sink ? sink->v[EVENTS] : "no row",
+                           sink ? sink->v[REVENUE] : "none");
 }
 
 static void sort_rows(struct metric_rows *rows) {
@@ -69,8 +72,8 @@ static void sort_rows(struct metric_rows *rows) {
         qsort(rows->v, rows->n, sizeof rows->v[0], compare_keys);
 }
 
-static void merge(const struct metric_rows *gold, const struct metric_rows *sink, const struct dates *pending,
-                  struct sink_comparison *cmp) {
+static void merge(const struct metric_rows *gold, const struct metric_rows *sink,
+                  const struct dates *pending, struct sink_comparison *cmp) {
     size_t g = 0, s = 0;
     while (g < gold->n || s < sink->n) {
         int c = g == gold->n ? 1 : s == sink->n ? -1 : compare_keys(&gold->v[g], &sink->v[s]);
@@ -120,18 +123,22 @@ int sink_picture_take(struct sink *sk, struct sink_picture **ret, struct err *e)
     return r;
 }
 
-int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_comparison *ret, struct err *e) {
+int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_comparison *ret,
+                         struct err *e) {
     struct dates pending = {0};
     struct metric_rows gold = {0};
     int r = 0;
     if (table_version(l->gold) >= 0) {
         bool same = p->mark.version >= 0 && strcmp(p->mark.table_id, table_id(l->gold)) == 0;
-        r = dates_changed(l->gold, same ? p->mark.version : -1, table_version(l->gold), &pending, e);
+        r = dates_changed(l->gold, same ? p->mark.version : -1, table_version(l->gold), &pending,
+                          e);
     }
     const struct engine_rows rows = {.row = keep_gold, .arg = &gold};
     if (r == 0)
-        r = lake_query(l, "SELECT category, total_events, total_revenue, event_date FROM gold.clickstream_metrics", false,
-                       &rows, e);
+        r = lake_query(l,
+                       "SELECT category, total_events, total_revenue, event_date FROM "
+                       "gold.clickstream_metrics",
+                       false, &rows, e);
     if (r == 0) {
         sort_rows(&gold);
         sort_rows(&p->rows);

@@ -16,12 +16,13 @@ int sink_picture_take(struct sink *sk, struct sink_picture **ret, struct err *e)
 void sink_picture_free(struct sink_picture *p);
 
 struct sink_comparison {
-    int64_t compared;  /* rows of gold, or of the sink alone, at dates that are not pending */
+    int64_t compared; /* rows of gold, or of the sink alone, at dates that are not pending */
     int64_t differing;
     char *first; /* the first that differs; the caller frees */
 };
 
 /* Dates that changed in gold since the watermark are left out. */
-int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_comparison *ret, struct err *e);
+int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_comparison *ret,
+                         struct err *e);
 
 #endif

@@ -8,7 +8,8 @@
 enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 5000 };
 
 struct retry retry_start(int64_t timeout_ms) {
-    return (struct retry){.until_ns = clock_mono_ns() + timeout_ms * 1000000, .pause_ms = FIRST_PAUSE_MS};
+    return (struct retry){.until_ns = clock_mono_ns() + timeout_ms * 1000000,
+                          .pause_ms = FIRST_PAUSE_MS};
 }
 
 bool retry_pause(struct retry *r, const struct err *e) {

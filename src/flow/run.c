@@ -30,8 +30,8 @@ static int try_load(struct run *run, struct load_result *ret, struct err *e) {
     return r;
 }
 
-int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o, struct load_result *ret,
-                  struct err *e) {
+int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o,
+                  struct load_result *ret, struct err *e) {
     struct run run = {.st = st, .en = en, .o = o};
     struct retry again = retry_start(o->sink_timeout_ms);
     int r;
@@ -70,7 +70,8 @@ static int run_step(struct run *run, size_t i, struct err *e) {
     }
 }
 
-int flow_run(struct storage *st, struct engine *en, const struct run_options *o, struct run_result *ret, struct err *e) {
+int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
+             struct run_result *ret, struct err *e) {
     struct run_result res = {0};
     struct run run = {st, en, o, &res};
     int64_t start = clock_mono_ns();
@@ -106,7 +107,8 @@ static void put_steps(struct json_out *o, const struct run_result *r) {
     json_obj_end(o);
 }
 
-static void put_line(struct buf *line, int64_t started_us, const struct run_result *r, int code, const struct err *why) {
+static void put_line(struct buf *line, int64_t started_us, const struct run_result *r, int code,
+                     const struct err *why) {
     struct json_out o = {.b = line};
     char at[TIME_TEXT];
     time_format_ms(started_us, at);
@@ -124,8 +126,8 @@ static void put_line(struct buf *line, int64_t started_us, const struct run_resu
     buf_add_char(line, '\n');
 }
 
-int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code, const struct err *why,
-                       struct err *e) {
+int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code,
+                       const struct err *why, struct err *e) {
     const char *slash = strrchr(path, '/');
     if (slash) {
         char *dir = xstrndup(path, (size_t)(slash - path));

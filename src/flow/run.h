@@ -27,14 +27,15 @@ struct run_result {
     double seconds;
 };
 
-int flow_run(struct storage *st, struct engine *en, const struct run_options *o, struct run_result *ret, struct err *e);
+int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
+             struct run_result *ret, struct err *e);
 
 /* load alone: opens the sink, tries again for sink_timeout_ms what can pass. */
-int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o, struct load_result *ret,
-                  struct err *e);
+int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o,
+                  struct load_result *ret, struct err *e);
 
 /* Appends one line of JSON to the history file (made with its folder if missing). */
-int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code, const struct err *why,
-                       struct err *e);
+int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code,
+                       const struct err *why, struct err *e);
 
 #endif

@@ -46,7 +46,8 @@ static int collect_old(struct silver *s, struct err *e) {
         qsort(later.fresh.v, later.fresh.n, sizeof later.fresh.v[0], by_path);
     const struct table_files *live = table_live(s->bronze);
     for (size_t i = 0; i < live->n; i++)
-        if (!later.fresh.n || !bsearch(&live->v[i], later.fresh.v, later.fresh.n, sizeof later.fresh.v[0], by_path))
+        if (!later.fresh.n ||
+            !bsearch(&live->v[i], later.fresh.v, later.fresh.n, sizeof later.fresh.v[0], by_path))
             table_file_copy(table_files_add(&s->old), &live->v[i]);
     table_files_release(&later.fresh);
     return 0;
@@ -86,20 +87,25 @@ static int check_counters(const struct engine_result *r, const struct silver *s,
     int64_t events = engine_counter(r, "events"), rows = engine_counter(r, "rows"), written = 0;
     for (size_t i = 0; i < r->files.n; i++)
         written += r->files.v[i].rows;
-    int64_t sum = engine_counter(r, "rejected") + engine_counter(r, "duplicates") + engine_counter(r, "conflicts") + rows;
+    int64_t sum = engine_counter(r, "rejected") + engine_counter(r, "duplicates") +
+                  engine_counter(r, "conflicts") + rows;
     if (events == sum && rows == written && events == s->fresh_rows)
         return 0;
     return err_set(e, ERR_BUG,
-                   "silver: the counts do not add up: %lld rows in bronze, %lld read, %lld accounted for, %lld rows made, "
+                   "silver: the counts do not add up: %lld rows in bronze, %lld read, %lld "
+                   "accounted for, %lld rows made, "
                    "%lld written; nothing was committed",
-                   (long long)s->fresh_rows, (long long)events, (long long)sum, (long long)rows, (long long)written);
+                   (long long)s->fresh_rows, (long long)events, (long long)sum, (long long)rows,
+                   (long long)written);
 }
 
 static int commit(struct silver *s, const struct engine_result *r, struct err *e) {
     struct table_txn txn = {s->app_id, table_txn(s->silver, s->app_id), s->to};
     struct table_metric metrics[] = {
-        {"events", engine_counter(r, "events")},       {"rejected", engine_counter(r, "rejected")},
-        {"duplicates", engine_counter(r, "duplicates")}, {"conflicts", engine_counter(r, "conflicts")},
+        {"events", engine_counter(r, "events")},
+        {"rejected", engine_counter(r, "rejected")},
+        {"duplicates", engine_counter(r, "duplicates")},
+        {"conflicts", engine_counter(r, "conflicts")},
         {"rows", engine_counter(r, "rows")},
     };
     int64_t version;
@@ -153,7 +159,8 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
     return r;
 }
 
-int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows, struct silver_result *ret, struct err *e) {
+int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows,
+                struct silver_result *ret, struct err *e) {
     struct silver s = {.st = st, .en = en, .batch_rows = batch_rows};
     struct silver_result sum = {.bronze_version = -1};
     int r = table_open(st, &bronze_events, &s.bronze, e);

@@ -4,7 +4,8 @@
 #include "flow/ingest.h"
 #include "flow/lake.h"
 
-static int stream_status(struct stream *s, const char *app, struct table *bronze, struct status *ret, struct err *e) {
+static int stream_status(struct stream *s, const char *app, struct table *bronze,
+                         struct status *ret, struct err *e) {
     struct position *ends = NULL;
     size_t n = 0;
     int r = stream_ends(s, &ends, &n, e);
@@ -16,7 +17,8 @@ static int stream_status(struct stream *s, const char *app, struct table *bronze
         char *app_id = ingest_app_id(app, s, ends[i].partition);
         int64_t at = table_txn(bronze, app_id);
         free(app_id);
-        ret->partitions[i] = (struct partition_status){ends[i].partition, MAX(at, 0), ends[i].offset};
+        ret->partitions[i] =
+            (struct partition_status){ends[i].partition, MAX(at, 0), ends[i].offset};
         ret->lag += MAX(ends[i].offset - MAX(at, 0), 0);
     }
     free(ends);
@@ -38,7 +40,9 @@ static int layer_status(struct table *tb, struct layer_status *ret, struct err *
         ret->rows += MAX(live->v[i].rows, 0);
         ret->bytes += live->v[i].size;
     }
-    return version < 0 ? 0 : table_each_entry(tb, version - 1, version, note_time, &ret->committed_ms, e);
+    return version < 0
+               ? 0
+               : table_each_entry(tb, version - 1, version, note_time, &ret->committed_ms, e);
 }
 
 static int64_t behind(struct table *upper, const char *step, struct table *lower) {
@@ -73,7 +77,8 @@ static int sink_status(struct sink *sk, struct table *gold, struct status *ret, 
     return 0;
 }
 
-int flow_status(struct stream *s, const char *app, struct storage *st, struct sink *sk, struct status *ret, struct err *e) {
+int flow_status(struct stream *s, const char *app, struct storage *st, struct sink *sk,
+                struct status *ret, struct err *e) {
     struct status out = {.sink_version = -1};
     struct lake l;
     int r = lake_open(&l, st, NULL, e);

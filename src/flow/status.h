@@ -31,12 +31,13 @@ struct status {
     int64_t lag; /* records in the stream that are not in bronze */
     struct layer_status layers[3];
     int64_t events, rejected, duplicates, conflicts; /* totals of bronze and silver */
-    int64_t sink_version; /* the gold version the sink shows; -1: none */
+    int64_t sink_version;                            /* the gold version the sink shows; -1: none */
     bool sink_is_current;
 };
 
 /* s and sk may be NULL: their part is left out. */
-int flow_status(struct stream *s, const char *app, struct storage *st, struct sink *sk, struct status *ret, struct err *e);
+int flow_status(struct stream *s, const char *app, struct storage *st, struct sink *sk,
+                struct status *ret, struct err *e);
 void status_release(struct status *s);
 
 #endif

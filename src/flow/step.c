@@ -5,7 +5,9 @@
 #include "base/util.h"
 
 int step_stopped(const char *step, struct err *e) {
-    return stop_requested() ? err_set(e, ERR_STOPPED, "%s: stopped by a signal before its end", step) : 0;
+    return stop_requested()
+               ? err_set(e, ERR_STOPPED, "%s: stopped by a signal before its end", step)
+               : 0;
 }
 
 int step_settle(const char *step, int r, struct err *e) {
@@ -17,7 +19,8 @@ int step_settle(const char *step, int r, struct err *e) {
     return r < 0 && r != ERR_STOPPED ? err_wrap(e, "%s", step) : r;
 }
 
-void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files, int r) {
+void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
+                  int r) {
     if (r != ERR_CONFLICT && r != ERR_BUG)
         return;
     for (size_t i = 0; i < files->n; i++) {

@@ -23,6 +23,7 @@ int step_settle(const char *step, int r, struct err *e);
  * Removes files that were published and certainly not committed: the commit was refused or never
  * tried. After any other error of the commit itself they stay for vacuum, being possibly in the table.
  */
-void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files, int r);
+void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
+                  int r);
 
 #endif

@@ -8,8 +8,9 @@
 
 enum {
     FIRST_DATA = 64 * KIB,
-    DICT_JUDGED = 2048, /* distinct texts before a dictionary can be given up */
-    DICT_PAUSE = 15,    /* groups without, after it was given up */
+    DATA_KEPT = 8 * MIB, /* memory of texts kept over a reset */
+    DICT_JUDGED = 2048,  /* distinct texts before a dictionary can be given up */
+    DICT_PAUSE = 15,     /* groups without, after it was given up */
 };
 
 void number_init(struct number_column *c, enum parquet_type type) {
@@ -41,6 +42,11 @@ void text_reset(struct text_column *c) {
     if (c->skip_dict > 0)
         c->skip_dict--;
     c->held = 0;
+    if (c->cap > DATA_KEPT) { /* of a flood of large records */
+        free(c->data);
+        c->data = NULL;
+        c->cap = 0;
+    }
     c->len = TEXT_HEAD;
     c->limit = 0;
     c->end = 0;
@@ -91,7 +97,8 @@ static void make_room(struct text_column *c, uint32_t row, size_t more) {
 }
 
 /* Bytes as unsigned numbers, a text before its continuations: the order of UTF8 and of Parquet. */
-static int compare(const struct text_column *c, const struct text_mark *a, const struct text_mark *b) {
+static int compare(const struct text_column *c, const struct text_mark *a,
+                   const struct text_mark *b) {
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix ? -1 : 1;
     int order = memcmp(c->data + a->at, c->data + b->at, MIN(a->len, b->len));

@@ -6,8 +6,8 @@
  * Numbers lie in plain arrays; how they are coded is decided when all are known (encode.h).
  * Texts start as a dictionary, which stores a repeated text as two bytes. A column whose texts turn
  * out to be (nearly) all different changes over at once to the texts themselves, one behind the
- * other as they will stand in the file (Encodings.md, DELTA_LENGTH_BYTE_ARRAY). Such a column starts
- * that way in the following groups and tries a dictionary again now and then.
+ * other as they will stand in the file (Encodings.md, DELTA_LENGTH_BYTE_ARRAY). Such a column
+ * starts that way in the following groups and tries a dictionary again now and then.
  */
 #ifndef CM_PARQUET_COLUMN_H
 #define CM_PARQUET_COLUMN_H
@@ -72,9 +72,10 @@ struct text_column {
     struct dict dict;
     uint16_t *codes; /* numbers of dictionary entries */
     uint32_t *lens;
-    char *data;             /* texts from TEXT_HEAD on */
-    size_t len, cap, limit; /* of data, TEXT_HEAD included; behind limit there is work to do first */
-    uint32_t end;           /* behind the row of the last value in data */
+    char *data; /* texts from TEXT_HEAD on */
+    size_t len, cap,
+        limit;    /* of data, TEXT_HEAD included; beyond limit there is work to do first */
+    uint32_t end; /* behind the row of the last value in data */
     struct text_page *pages;
     size_t n_pages, pages_cap;
     struct text_mark min, max;

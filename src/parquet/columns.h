@@ -10,11 +10,32 @@
 #include "parquet/stats.h"
 
 enum bronze_column {
-    COL_PRODUCT_ID, COL_CATEGORY, COL_PRICE, COL_EVENT_TS, COL_EVENT_KEY, COL_EVENT_ID,
-    COL_EVENT_TYPE, COL_USER_ID, COL_SESSION_ID, COL_SKU, COL_QUANTITY, COL_CURRENCY,
-    COL_ORDER_ID, COL_PAGE_URL, COL_REFERRER, COL_USER_AGENT, COL_EXTRA, COL_PROTOCOL,
-    COL_RECEIVED_AT, COL_SOURCE_TOPIC, COL_SOURCE_PARTITION, COL_SOURCE_OFFSET, COL_SOURCE_INDEX,
-    COL_REJECT_REASON, COL_REJECT_DETAIL, COL_RAW,
+    COL_PRODUCT_ID,
+    COL_CATEGORY,
+    COL_PRICE,
+    COL_EVENT_TS,
+    COL_EVENT_KEY,
+    COL_EVENT_ID,
+    COL_EVENT_TYPE,
+    COL_USER_ID,
+    COL_SESSION_ID,
+    COL_SKU,
+    COL_QUANTITY,
+    COL_CURRENCY,
+    COL_ORDER_ID,
+    COL_PAGE_URL,
+    COL_REFERRER,
+    COL_USER_AGENT,
+    COL_EXTRA,
+    COL_PROTOCOL,
+    COL_RECEIVED_AT,
+    COL_SOURCE_TOPIC,
+    COL_SOURCE_PARTITION,
+    COL_SOURCE_OFFSET,
+    COL_SOURCE_INDEX,
+    COL_REJECT_REASON,
+    COL_REJECT_DETAIL,
+    COL_RAW,
     BRONZE_COLUMNS
 };
 
@@ -22,7 +43,7 @@ struct bronze_column_def {
     const char *name;
     enum parquet_type type;
     int logical;       /* LOGICAL_STRING, LOGICAL_TIMESTAMP, 0: none */
-    enum log_form log; /* LOG_NONE: bounds would only fill the table log, nobody looks for ranges of it */
+    enum log_form log; /* LOG_NONE: bounds nobody asks for, which would only fill the log */
 };
 
 extern const struct bronze_column_def bronze_columns[BRONZE_COLUMNS];

@@ -27,8 +27,8 @@ static inline uint64_t hash_text(const char *p, uint32_t n) {
         a = load32(p);
         b = load32(p + n - 4);
     } else {
-        a = n ? (uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint8_t)p[n - 1] : 0;
-        b = 0;
+        a = n ? (uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 : 0;
+        b = n ? (uint8_t)p[n - 1] : 0;
     }
     return mix(a ^ k0, b ^ h ^ k1);
 }
@@ -94,7 +94,8 @@ void dict_guess(const struct dict *d, const struct text_value *v, size_t n, uint
             continue;
         uint16_t tag = (uint16_t)(ret_hash[i] >> 48);
         uint32_t at = (uint32_t)ret_hash[i] & d->mask;
-        for (int probes = 1; probes < DICT_PROBES && d->slots[at].code && d->slots[at].tag != tag; probes++)
+        for (int probes = 1; probes < DICT_PROBES && d->slots[at].code && d->slots[at].tag != tag;
+             probes++)
             at = (at + 1) & d->mask;
         ret_guess[i] = d->slots[at].code;
         if (ret_guess[i])

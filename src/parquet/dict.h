@@ -11,9 +11,9 @@
 #include "parquet/format.h"
 
 enum {
-    DICT_BATCH = 64, /* texts looked up at a time */
-    DICT_MAX = 32768,      /* entries: twice that many slots, 256 KiB, stay in the second-level cache */
-    DICT_BYTES = 1 * MIB,  /* of texts */
+    DICT_BATCH = 64,      /* texts looked up at a time */
+    DICT_MAX = 32768,     /* entries: their slots, twice as many, stay in the second-level cache */
+    DICT_BYTES = 1 * MIB, /* of texts */
     DICT_PROBES = 64,
 };
 

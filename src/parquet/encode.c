@@ -8,7 +8,8 @@
 #include <assert.h>
 
 enum {
-    NUMBERS_MAX = 4096,           /* distinct numbers worth a dictionary */
+    CONSTANT_BYTES = 64, /* the only text of a column is not compressed up to here */
+    NUMBERS_MAX = 4096,  /* distinct numbers worth a dictionary */
     NUMBER_SLOTS = 4 * NUMBERS_MAX,
     PAGE_ROOM = PRESENCE_LEVELS_BOUND + DELTA_BOUND(GROUP_ROWS_MAX, 8),
 };
@@ -32,16 +33,16 @@ void encode_scratch_free(struct encode_scratch *s) {
 static void encode_nulls(const struct presence *p, uint32_t rows, struct encode_scratch *s,
                          struct page_writer *w, struct chunk *ret) {
     size_t n = presence_levels(p, 0, rows, rows, s->page);
-    page_chunk(w, ret, n);
+    page_chunk(w, ret, false);
     ret->encoding = ENCODING_PLAIN;
     ret->stats.nulls = rows;
     page_data(w, ret, rows, s->page, n);
 }
 
 /* Levels, the width of the indices in a byte, the indices. */
-static void put_index_page(const struct presence *p, uint32_t rows, const uint16_t *codes, uint32_t n,
-                           uint32_t distinct, struct encode_scratch *s, struct page_writer *w,
-                           struct chunk *ret) {
+static void put_index_page(const struct presence *p, uint32_t rows, const uint16_t *codes,
+                           uint32_t n, uint32_t distinct, struct encode_scratch *s,
+                           struct page_writer *w, struct chunk *ret) {
     int width = bit_width(distinct - 1);
     size_t at = presence_levels(p, 0, rows, rows, s->page);
     s->page[at++] = (uint8_t)width;
@@ -58,7 +59,7 @@ static inline uint64_t number_at(const void *values, size_t size, uint32_t i) {
                      : load64((const char *)values + (size_t)i * 8);
 }
 
-/* Numbers the distinct values, compared bit by bit, in s->codes; returns how many, 0 if too many. */
+/* Numbers the distinct values, compared bit by bit, in s->codes; how many, or 0 if too many. */
 static inline uint32_t number_codes(const void *values, size_t size, uint32_t n,
                                     struct encode_scratch *s) {
     memset(s->slots, 0, sizeof s->slots);
@@ -135,8 +136,8 @@ static uint32_t judge_numbers(const struct number_column *c, const struct column
     return distinct <= c->n / 2 ? distinct : 0;
 }
 
-static void put_number_dict(const struct number_column *c, uint32_t distinct, struct encode_scratch *s,
-                            struct page_writer *w, struct chunk *ret) {
+static void put_number_dict(const struct number_column *c, uint32_t distinct,
+                            struct encode_scratch *s, struct page_writer *w, struct chunk *ret) {
     if (c->type == PARQUET_INT32) {
         for (uint32_t i = 0; i < distinct; i++)
             store32((char *)s->numbers + 4 * i, (uint32_t)s->numbers[i]);
@@ -173,8 +174,8 @@ void encode_numbers(struct number_column *c, uint32_t rows, struct encode_scratc
     struct column_stats stats = {.nulls = (int64_t)rows - c->n};
     note_range(c, &stats);
     uint32_t distinct = judge_numbers(c, &stats, s);
-    /* Two values make a page of indices that still may shrink; one makes a few bytes. */
-    page_chunk(w, ret, distinct == 1 && presence_all(&c->present, rows) ? 0 : SIZE_MAX);
+    bool constant = distinct == 1 && presence_all(&c->present, rows);
+    page_chunk(w, ret, !constant);
     ret->stats = stats;
     if (distinct) {
         put_number_dict(c, distinct, s, w, ret);
@@ -213,7 +214,8 @@ static void note_direct_range(const struct text_column *c, struct column_stats *
 
 /*
  * The texts lie one behind the other as they will be stored. What goes in front of a page's texts,
- * levels and lengths, overwrites the end of the page before, which is compressed already, or TEXT_HEAD.
+ * levels and lengths, overwrites the end of the page before, which is compressed already; for the
+ * first one there is TEXT_HEAD.
  */
 static void put_text_pages(struct text_column *c, uint32_t rows, struct encode_scratch *s,
                            struct page_writer *w, struct chunk *ret) {
@@ -224,7 +226,8 @@ static void put_text_pages(struct text_column *c, uint32_t rows, struct encode_s
         if (i + 1 < c->n_pages)
             next = page[1];
         size_t n = presence_levels(&c->present, page->row, next.row, rows, s->page);
-        n += delta_i32(s->page + n, (const int32_t *)c->lens + page->value, next.value - page->value);
+        n += delta_i32(s->page + n, (const int32_t *)c->lens + page->value,
+                       next.value - page->value);
         assert(n <= TEXT_HEAD);
         memcpy(c->data + page->at - n, s->page, n);
         page_data(w, ret, next.row - page->row, c->data + page->at - n, next.at - page->at + n);
@@ -246,7 +249,7 @@ void encode_texts(struct text_column *c, uint32_t rows, bool bounds, struct enco
     else if (bounds)
         note_dict_range(&c->dict, &stats);
     bool constant = !c->direct && c->dict.n == 1 && presence_all(&c->present, rows);
-    page_chunk(w, ret, constant ? c->dict.len : SIZE_MAX);
+    page_chunk(w, ret, !constant || c->dict.len > CONSTANT_BYTES);
     ret->stats = stats;
     if (c->direct) {
         put_text_pages(c, rows, s, w, ret);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parquet/footer.h"
 
-#include "version.h"
 #include "parquet/thrift.h"
+#include "version.h"
 
 #include <assert.h>
 
@@ -41,7 +41,8 @@ static void put_chunk(struct thrift *t, const struct bronze_column_def *def, con
                       int64_t rows, int64_t group_at) {
     int64_t at = group_at + (int64_t)c->at;
     thrift_struct(t, 0);
-    thrift_i64(t, 2, 0); /* file_offset: 0, as there is no copy of the metadata outside the footer */
+    thrift_i64(t, 2,
+               0); /* file_offset: 0, as there is no copy of the metadata outside the footer */
     thrift_struct(t, 3);
     thrift_i32(t, 1, def->type);
     put_encodings(t, c);

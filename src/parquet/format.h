@@ -13,23 +13,24 @@
 enum parquet_type { PARQUET_INT32 = 1, PARQUET_INT64 = 2, PARQUET_DOUBLE = 5, PARQUET_BYTES = 6 };
 
 enum parquet_encoding { /* Encoding */
-    ENCODING_PLAIN = 0,
-    ENCODING_RLE = 3, /* the hybrid of runs and bit-packed values: levels */
-    ENCODING_DELTA = 5, /* DELTA_BINARY_PACKED */
-    ENCODING_DELTA_LENGTH = 6, /* DELTA_LENGTH_BYTE_ARRAY: all lengths, then all texts */
-    ENCODING_DICTIONARY = 8, /* RLE_DICTIONARY: hybrid-coded indices */
+                        ENCODING_PLAIN = 0,
+                        ENCODING_RLE = 3,   /* the hybrid of runs and bit-packed values: levels */
+                        ENCODING_DELTA = 5, /* DELTA_BINARY_PACKED */
+                        ENCODING_DELTA_LENGTH =
+                            6, /* DELTA_LENGTH_BYTE_ARRAY: all lengths, then all texts */
+                        ENCODING_DICTIONARY = 8, /* RLE_DICTIONARY: hybrid-coded indices */
 };
 
 enum parquet_page { PAGE_DATA = 0, PAGE_DICTIONARY = 2 }; /* PageType */
 enum parquet_codec { CODEC_NONE = 0, CODEC_ZSTD = 6 };    /* CompressionCodec */
 
 enum {
-    REPETITION_OPTIONAL = 1,          /* FieldRepetitionType */
-    CONVERTED_UTF8 = 0,               /* ConvertedType, for readers older than LogicalType */
+    REPETITION_OPTIONAL = 1, /* FieldRepetitionType */
+    CONVERTED_UTF8 = 0,      /* ConvertedType, for readers older than LogicalType */
     CONVERTED_TIMESTAMP_MICROS = 10,
-    LOGICAL_STRING = 1,               /* field ids of the union LogicalType */
+    LOGICAL_STRING = 1, /* field ids of the union LogicalType */
     LOGICAL_TIMESTAMP = 8,
-    UNIT_MICROS = 2,                  /* field id of the union TimeUnit */
+    UNIT_MICROS = 2, /* field id of the union TimeUnit */
 };
 
 /*

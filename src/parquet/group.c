@@ -12,7 +12,7 @@
 
 #include <assert.h>
 
-_Static_assert(BRONZE_GROUP_ROWS_MAX == GROUP_ROWS_MAX, "what bronze.h tells is what a page can hold");
+_Static_assert(BRONZE_GROUP_ROWS_MAX == GROUP_ROWS_MAX, "bronze.h tells what a page can hold");
 
 enum { ROW_COST = 8 * 5 + 4 * 4 + 2 * 12 }; /* about what the numbers and codes of a row take */
 
@@ -195,8 +195,8 @@ static void add_sources(struct bronze_group *g, const struct slice *s) {
         number_add_i32(&g->col[COL_SOURCE_INDEX].number, row, src[i].index);
     }
     for (uint32_t i = 0, end; i < s->n; i = end) {
-        for (end = i + 1; end < s->n && src[end].topic == src[i].topic &&
-                          src[end].protocol == src[i].protocol;)
+        for (end = i + 1;
+             end < s->n && src[end].topic == src[i].topic && src[end].protocol == src[i].protocol;)
             end++;
         text_add_same(&g->col[COL_SOURCE_TOPIC].text, s->first + i, end - i, src[i].topic);
         text_add_same(&g->col[COL_PROTOCOL].text, s->first + i, end - i, src[i].protocol);
@@ -220,8 +220,8 @@ static void add_rest(struct bronze_group *g, const struct slice *s) {
     }
 }
 
-static void add_slice(struct bronze_group *g, const struct event *ev, const struct bronze_source *src,
-                      uint32_t n) {
+static void add_slice(struct bronze_group *g, const struct event *ev,
+                      const struct bronze_source *src, uint32_t n) {
     struct slice s = {.ev = ev, .src = src, .first = g->rows, .n = n};
     bool keep_raw = false;
     for (uint32_t i = 0; i < n; i++) {
@@ -248,7 +248,8 @@ void bronze_group_add_many(struct bronze_group *g, const struct event *ev,
             g->bytes += g->col[i].text.held;
 }
 
-void bronze_group_add(struct bronze_group *g, const struct event *ev, const struct bronze_source *src) {
+void bronze_group_add(struct bronze_group *g, const struct event *ev,
+                      const struct bronze_source *src) {
     bronze_group_add_many(g, ev, src, 1);
 }
 

@@ -6,10 +6,7 @@
 #include <assert.h>
 #include <zstd.h>
 
-enum {
-    HEADER_ROOM = 64,      /* a page header takes less */
-    WORTH_COMPRESSING = 64 /* a chunk below is stored as it is */
-};
+enum { HEADER_ROOM = 64 }; /* a page header takes less */
 
 struct page_writer {
     ZSTD_CCtx *zstd; /* NULL: no compression */
@@ -45,9 +42,9 @@ void page_writer_begin(struct page_writer *w, struct buf *out, size_t expect) {
     buf_reserve(out, expect);
 }
 
-void page_chunk(struct page_writer *w, struct chunk *c, size_t plain_size) {
+void page_chunk(struct page_writer *w, struct chunk *c, bool compress) {
     *c = (struct chunk){.at = w->out->len};
-    c->codec = w->zstd && plain_size >= WORTH_COMPRESSING ? CODEC_ZSTD : CODEC_NONE;
+    c->codec = w->zstd && compress ? CODEC_ZSTD : CODEC_NONE;
 }
 
 /* The page's body at `to`, where `room` bytes are free; returns its length. */
@@ -62,8 +59,9 @@ static size_t put_body(struct page_writer *w, const struct chunk *c, char *to, s
     return r;
 }
 
-static void make_header(struct page_writer *w, enum parquet_page type, enum parquet_encoding encoding,
-                        uint32_t values, size_t plain, size_t stored) {
+static void make_header(struct page_writer *w, enum parquet_page type,
+                        enum parquet_encoding encoding, uint32_t values, size_t plain,
+                        size_t stored) {
     assert(plain <= INT32_MAX && stored <= INT32_MAX && values <= INT32_MAX);
     buf_reset(&w->header);
     struct thrift t = THRIFT_INIT(&w->header);
@@ -100,14 +98,16 @@ static void put_page(struct page_writer *w, struct chunk *c, enum parquet_page t
     c->plain_size += w->header.len + n;
 }
 
-void page_dict(struct page_writer *w, struct chunk *c, uint32_t values, const void *page, size_t n) {
+void page_dict(struct page_writer *w, struct chunk *c, uint32_t values, const void *page,
+               size_t n) {
     assert(!c->has_dict && c->data_pages == 0);
     put_page(w, c, PAGE_DICTIONARY, ENCODING_PLAIN, values, page, n);
     c->has_dict = true;
     c->dict_size = c->size;
 }
 
-void page_data(struct page_writer *w, struct chunk *c, uint32_t values, const void *page, size_t n) {
+void page_data(struct page_writer *w, struct chunk *c, uint32_t values, const void *page,
+               size_t n) {
     put_page(w, c, PAGE_DATA, c->encoding, values, page, n);
     c->data_pages++;
 }

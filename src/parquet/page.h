@@ -30,8 +30,8 @@ void page_writer_free(struct page_writer *w);
 /* Where pages go from now on; `expect` bytes are made ready. */
 void page_writer_begin(struct page_writer *w, struct buf *out, size_t expect);
 
-/* Begins a chunk whose pages will have about plain_size bytes together. */
-void page_chunk(struct page_writer *w, struct chunk *c, size_t plain_size);
+/* Begins a chunk. compress: its pages have more than a few bytes. */
+void page_chunk(struct page_writer *w, struct chunk *c, bool compress);
 /* values: those of the page, NULLs included; of a dictionary page, its entries. */
 void page_dict(struct page_writer *w, struct chunk *c, uint32_t values, const void *page, size_t n);
 void page_data(struct page_writer *w, struct chunk *c, uint32_t values, const void *page, size_t n);

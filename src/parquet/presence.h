@@ -46,9 +46,11 @@ void presence_finish(struct presence *p, uint32_t rows);
 #define PRESENCE_LEVELS_BOUND (LEVELS_MAX + 64)
 /*
  * The definition levels of rows [from, to), from a multiple of 8, as they stand in a data page of
- * version 1: a length of 4 bytes, then the hybrid (Encodings.md; 1 = present). After presence_finish.
+ * version 1: a length of 4 bytes, then the hybrid (Encodings.md; 1: present). After
+ * presence_finish.
  */
-size_t presence_levels(const struct presence *p, uint32_t from, uint32_t to, uint32_t rows, uint8_t *out);
+size_t presence_levels(const struct presence *p, uint32_t from, uint32_t to, uint32_t rows,
+                       uint8_t *out);
 
 void presence_copy(struct presence *to, const struct presence *from);
 void presence_reset(struct presence *p);

@@ -49,7 +49,7 @@ static uint32_t encode(uint32_t c, char *out) {
     return n;
 }
 
-/* The next text that does not begin with this one: its last character one higher. 0: there is none. */
+/* The next text that does not begin with this one: its last character one higher. 0: none. */
 static uint32_t raise(char *text, uint32_t len) {
     while (len > 0) {
         uint32_t start = len - 1;
@@ -159,8 +159,8 @@ static void log_number(struct json_out *o, const char *name, const struct bound 
     }
 }
 
-void stats_log_min(struct json_out *o, const char *name, const struct bound *b, enum parquet_type type,
-                   enum log_form form) {
+void stats_log_min(struct json_out *o, const char *name, const struct bound *b,
+                   enum parquet_type type, enum log_form form) {
     if (!b->known || form == LOG_NONE)
         return;
     if (form == LOG_TEXT)
@@ -170,8 +170,8 @@ void stats_log_min(struct json_out *o, const char *name, const struct bound *b, 
 }
 
 /* A text cut short gets the last of all characters behind it, as Spark's writer does. */
-void stats_log_max(struct json_out *o, const char *name, const struct bound *b, enum parquet_type type,
-                   enum log_form form) {
+void stats_log_max(struct json_out *o, const char *name, const struct bound *b,
+                   enum parquet_type type, enum log_form form) {
     if (!b->known || form == LOG_NONE)
         return;
     if (form != LOG_TEXT) {

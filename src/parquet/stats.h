@@ -33,7 +33,7 @@ struct column_stats {
 
 struct bound bound_int(int64_t v);
 struct bound bound_double(double v);
-/* Not above / not below the text. A largest text that cannot be raised after cutting is not known. */
+/* Not above, not below the text. A maximum that cannot be raised after cutting is not known. */
 struct bound bound_text_min(const char *p, uint32_t len);
 struct bound bound_text_max(const char *p, uint32_t len);
 
@@ -48,9 +48,9 @@ void stats_put(struct thrift *t, int field, const struct column_stats *s, enum p
 enum log_form { LOG_NONE, LOG_NUMBER, LOG_TEXT, LOG_TIMESTAMP };
 
 /* Adds the member `name` to minValues or maxValues, or nothing if the bound is not known. */
-void stats_log_min(struct json_out *o, const char *name, const struct bound *b, enum parquet_type type,
-                   enum log_form form);
-void stats_log_max(struct json_out *o, const char *name, const struct bound *b, enum parquet_type type,
-                   enum log_form form);
+void stats_log_min(struct json_out *o, const char *name, const struct bound *b,
+                   enum parquet_type type, enum log_form form);
+void stats_log_max(struct json_out *o, const char *name, const struct bound *b,
+                   enum parquet_type type, enum log_form form);
 
 #endif

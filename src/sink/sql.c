@@ -127,7 +127,10 @@ void sql_delete(struct buf *b, const char *name, const char *rows, const struct 
     buf_add_str(b, ")");
 }
 
-void sql_keys_bytewise(struct buf *b, const struct sink_table *t, const char *collate) {
+void sql_select(struct buf *b, const char *name, const struct sink_table *t, const char *collate) {
+    buf_add_str(b, "SELECT ");
+    sql_columns(b, t, SQL_ALL, "");
+    buf_addf(b, " FROM %s ORDER BY ", name);
     const char *comma = "";
     for (size_t i = 0; i < t->n_columns; i++) {
         if (!t->columns[i].key)
@@ -138,13 +141,6 @@ void sql_keys_bytewise(struct buf *b, const struct sink_table *t, const char *co
             buf_addf(b, " COLLATE %s", collate);
         comma = ", ";
     }
-}
-
-void sql_select(struct buf *b, const char *name, const struct sink_table *t, const char *collate) {
-    buf_add_str(b, "SELECT ");
-    sql_columns(b, t, SQL_ALL, "");
-    buf_addf(b, " FROM %s ORDER BY ", name);
-    sql_keys_bytewise(b, t, collate);
 }
 
 void sql_watermark(struct buf *b, const char *loads, char mark, const char *now) {

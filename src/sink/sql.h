@@ -34,9 +34,6 @@ void sql_upsert(struct buf *b, const char *name, const char *rows, const struct 
 void sql_delete(struct buf *b, const char *name, const char *rows, const struct sink_table *t,
                 const char *dates);
 
-/* The key columns with the collation, by its name, that compares texts by their bytes. */
-void sql_keys_bytewise(struct buf *b, const struct sink_table *t, const char *collate);
-
 /* All rows by key; `collate` is the name of the collation that orders text by its bytes. */
 void sql_select(struct buf *b, const char *name, const struct sink_table *t, const char *collate);
 

@@ -88,7 +88,7 @@ def test_kill_at_a_named_point(mill, sink, point):
         for count in (1, 2) if point.startswith("local") else (1,):
             for before in STEPS[:STEPS.index(verb)] if verb in STEPS else STEPS[:2]:
                 mill.ok(*before, *(["--seed", "1"] if before is PRODUCE else []))
-            events = ("--events", "50000") if verb is PRODUCE else ()  # more than one batch of the stream
+            events = ("--events", "3000", "--rate", "20000") if verb is PRODUCE else ()  # in several appends
             done = mill("-c", f"debug.crash_at={point}:{count}", *verb, *events)
             assert done.code == -signal.SIGKILL, f"{verb[0]} never came to {point}"
             killed_alive.append(point)

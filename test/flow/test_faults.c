@@ -27,7 +27,7 @@ enum { EVENTS = 60, REPEATS = 10, BAD = 5 };
 struct world {
     char *folder, *temp;
     struct mem_cluster *mc;
-    struct stream *s; /* writes; each ingest opens its own */
+    struct stream *s;   /* writes; each ingest opens its own */
     struct storage *st; /* the local driver, spoiled as armed */
     struct mem_db *db;
     struct err e;
@@ -48,8 +48,9 @@ static void fill_stream(struct world *w) {
             char text[200];
             int id = day * EVENTS / 2 + i % (EVENTS / 2);
             snprintf(text, sizeof text,
-                     "{\"event_id\":\"e%d\",\"product_id\":%d,\"category\":\"c%d\",\"price\":1.25,\"event_ts\":%lld}", id, id,
-                     id % 3, (long long)(1771286400LL - id % 2 * 86400));
+                     "{\"event_id\":\"e%d\",\"product_id\":%d,\"category\":\"c%d\",\"price\":1.25,"
+                     "\"event_ts\":%lld}",
+                     id, id, id % 3, (long long)(1771286400LL - id % 2 * 86400));
             send(w, text);
         }
         for (int i = 0; i < BAD; i++)
@@ -81,8 +82,14 @@ static void world_free(struct world *w) {
 }
 
 static int run_ingest(struct world *w, struct err *e) {
-    struct ingest_options o = {.app = "t", .threads = 2, .batch_rows = 40, .batch_bytes = MIB, .batch_age_ms = 1000,
-                               .zstd_level = 1, .once = true, .timeout_ms = 2000};
+    struct ingest_options o = {.app = "t",
+                               .threads = 2,
+                               .batch_rows = 40,
+                               .batch_bytes = MIB,
+                               .batch_age_ms = 1000,
+                               .zstd_level = 1,
+                               .once = true,
+                               .timeout_ms = 2000};
     struct stream *s;
     int r = stream_mem_open(w->mc, &stream_opts, &s, e);
     struct ingest_result res;
@@ -161,7 +168,8 @@ static void spoil_every_call(enum fault_effect effect, bool retry) {
     for (unsigned at = 1; at <= n; at++) {
         struct world w = world_new();
         struct err e = {0};
-        storage_fault_arm(w.st, &(struct fault){.effect = effect, .at = at, .retry = retry, .delay_ms = 5});
+        storage_fault_arm(
+            w.st, &(struct fault){.effect = effect, .at = at, .retry = retry, .delay_ms = 5});
         int r = run_steps(&w, en, &e);
         storage_fault_arm(w.st, NULL);
         if (r < 0) {

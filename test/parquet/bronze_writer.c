@@ -58,7 +58,8 @@ struct habit {
 
 struct random {
     uint64_t state;
-    struct arena texts; /* of the rows of one call: used again at once, which finds out who keeps pointers */
+    struct arena
+        texts; /* of one call's rows: used again at once, which finds out who keeps pointers */
     struct habit text[TEXTS], product, price, ts, quantity, received, source;
     uint32_t rejects_in_8, ids; /* ids: 0 none, 1 the same as the key, 2 now and then */
     bool keep_raw;
@@ -111,9 +112,22 @@ static uint64_t draw_value(struct random *r, const struct habit *h) {
 
 /* A text made from the number, of characters of one to four bytes. */
 static struct text draw_text(struct random *r, const struct habit *h) {
-    static const char *const chars[] = {"a", "b", "0", "-", "/", "\"", "\\", "\x7f", "\xc3\xa9",
-                                        "\xe2\x82\xac", "\xef\xbf\xbf", "\xf0\x9f\x9b\x92",
-                                        "\xf4\x8f\xbf\xbf", "z", "e", "q"};
+    static const char *const chars[] = {"a",
+                                        "b",
+                                        "0",
+                                        "-",
+                                        "/",
+                                        "\"",
+                                        "\\",
+                                        "\x7f",
+                                        "\xc3\xa9",
+                                        "\xe2\x82\xac",
+                                        "\xef\xbf\xbf",
+                                        "\xf0\x9f\x9b\x92",
+                                        "\xf4\x8f\xbf\xbf",
+                                        "z",
+                                        "e",
+                                        "q"};
     uint64_t v = draw_value(r, h);
     uint32_t len = (uint32_t)(v >> 40) % (h->length + 1), n = 0;
     struct text t = {arena_alloc(&r->texts, len + 24), 0};
@@ -141,10 +155,18 @@ static void draw_numbers(struct random *r, struct event *ev) {
     ev->quantity = (int32_t)(draw_value(r, &r->quantity) % (LIMIT_QUANTITY + 1));
     v = draw_value(r, &r->ts);
     switch (r->ts.length) {
-    case 1: ev->event_ts = v % 2 ? INT64_MIN : INT64_MAX; break;
-    case 4: ev->event_ts = (int64_t)v; break;
-    case 8: ev->event_ts = (int64_t)(v >> 2); break;
-    default: ev->event_ts = r->now + (int64_t)(v % 100000); break;
+    case 1:
+        ev->event_ts = v % 2 ? INT64_MIN : INT64_MAX;
+        break;
+    case 4:
+        ev->event_ts = (int64_t)v;
+        break;
+    case 8:
+        ev->event_ts = (int64_t)(v >> 2);
+        break;
+    default:
+        ev->event_ts = r->now + (int64_t)(v % 100000);
+        break;
     }
 }
 
@@ -212,7 +234,8 @@ static void read_row(const json *v, struct row *row) {
     for (int k = REJECT_TOO_LARGE; reason && k <= REJECT_UNKNOWN_PROTOCOL; k++)
         if (strcmp(reason, reject_name((enum reject)k)) == 0)
             ev->reject = (enum reject)k;
-    const char *detail = json_str(json_get(v, "reject_detail")), *raw = json_str(json_get(v, "raw"));
+    const char *detail = json_str(json_get(v, "reject_detail")),
+               *raw = json_str(json_get(v, "raw"));
     if (detail)
         ev->detail = (struct text){detail, (uint32_t)strlen(detail)};
     row->src = (struct bronze_source){

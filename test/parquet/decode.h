@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Parquet's encodings read back, written from parquet-format's Encodings.md and parquet.thrift and
- * not from src/parquet: one value at a time, every length checked. For tests; uncompressed pages only.
+ * not from src/parquet: one value at a time, every length checked. Uncompressed pages only.
  */
 #ifndef CM_TEST_PARQUET_DECODE_H
 #define CM_TEST_PARQUET_DECODE_H
@@ -108,9 +108,14 @@ static inline void read_struct(struct reader *r, int prefix, int64_t fields[100]
         assert(id > 0 && prefix + id < 100);
         switch (head & 15) {
         case 5:
-        case 6: fields[prefix + id] = read_zigzag(r); break;
-        case 12: read_struct(r, id * 10, fields); break;
-        default: assert(!"a type that page headers have not");
+        case 6:
+            fields[prefix + id] = read_zigzag(r);
+            break;
+        case 12:
+            read_struct(r, id * 10, fields);
+            break;
+        default:
+            assert(!"a type that page headers have not");
         }
     }
 }
@@ -147,8 +152,8 @@ static inline struct text read_text(struct reader *r, uint32_t len) {
 }
 
 /* n PLAIN values. */
-static inline void read_plain(struct reader *r, enum parquet_type type, uint32_t n, int64_t *numbers,
-                              struct text *texts) {
+static inline void read_plain(struct reader *r, enum parquet_type type, uint32_t n,
+                              int64_t *numbers, struct text *texts) {
     for (uint32_t i = 0; i < n; i++) {
         if (type == PARQUET_BYTES)
             texts[i] = read_text(r, (uint32_t)read_number(r, PARQUET_INT32));

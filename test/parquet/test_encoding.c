@@ -8,7 +8,7 @@
 #include "parquet/encoding.h"
 #include <cmocka.h>
 
-static const uint32_t sizes[] = {1,  2,  7,   8,   9,   31,  32,  33,   63,   64,    65,
+static const uint32_t sizes[] = {1,  2,   7,   8,   9,   31,  32,  33,   63,   64,    65,
                                  66, 127, 128, 129, 130, 191, 192, 1000, 4097, 131072};
 
 static uint64_t random_state;
@@ -21,17 +21,33 @@ static uint64_t draw(void) { /* splitmix64 */
 }
 
 /* Ways to fill a column, by the number of the value. */
-enum pattern { SAME, ALTERNATING, ONE_DIFFERS, LAST_DIFFERS, LONG_RUNS, ANY, RUNS_OF_ANY, PATTERNS };
+enum pattern {
+    SAME,
+    ALTERNATING,
+    ONE_DIFFERS,
+    LAST_DIFFERS,
+    LONG_RUNS,
+    ANY,
+    RUNS_OF_ANY,
+    PATTERNS
+};
 
 static uint32_t value_of(enum pattern p, uint32_t i, uint32_t n, uint32_t most) {
     switch (p) {
-    case SAME: return most;
-    case ALTERNATING: return i % 2 ? most : 0;
-    case ONE_DIFFERS: return i == n / 2 ? most : 0;
-    case LAST_DIFFERS: return i == n - 1 ? 0 : most;
-    case LONG_RUNS: return i / 100 % 2 ? most : most / 2;
-    case ANY: return (uint32_t)draw() & most;
-    default: return (i / 70 % 2 ? i / 70 * 77 : (uint32_t)draw()) & most;
+    case SAME:
+        return most;
+    case ALTERNATING:
+        return i % 2 ? most : 0;
+    case ONE_DIFFERS:
+        return i == n / 2 ? most : 0;
+    case LAST_DIFFERS:
+        return i == n - 1 ? 0 : most;
+    case LONG_RUNS:
+        return i / 100 % 2 ? most : most / 2;
+    case ANY:
+        return (uint32_t)draw() & most;
+    default:
+        return (i / 70 % 2 ? i / 70 * 77 : (uint32_t)draw()) & most;
     }
 }
 
@@ -116,16 +132,26 @@ static void runs_take_a_few_bytes(void **state) {
 static int64_t series(int kind, uint32_t i, int bits) {
     int64_t most = bits == 32 ? INT32_MAX : INT64_MAX;
     switch (kind) {
-    case 0: return 42;
-    case 1: return (int64_t)i;
-    case 2: return most - (int64_t)i * 3;
-    case 3: return i % 2 ? most : 0;
-    case 4: return i % 2 ? -1 : most - 1; /* the widest range there is */
-    case 5: return i % 2 ? -(most / 2) - 1 : most / 2;
-    case 6: return (int64_t)(draw() & (uint64_t)most);
-    case 7: return (int64_t)(draw() % 100);
-    case 8: return (int64_t)i * 1000 + (int64_t)(draw() % (1u << i / 128 % 20));
-    default: return i == 500 ? most : 0;
+    case 0:
+        return 42;
+    case 1:
+        return (int64_t)i;
+    case 2:
+        return most - (int64_t)i * 3;
+    case 3:
+        return i % 2 ? most : 0;
+    case 4:
+        return i % 2 ? -1 : most - 1; /* the widest range there is */
+    case 5:
+        return i % 2 ? -(most / 2) - 1 : most / 2;
+    case 6:
+        return (int64_t)(draw() & (uint64_t)most);
+    case 7:
+        return (int64_t)(draw() % 100);
+    case 8:
+        return (int64_t)i * 1000 + (int64_t)(draw() % (1u << i / 128 % 20));
+    default:
+        return i == 500 ? most : 0;
     }
 }
 

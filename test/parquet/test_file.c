@@ -55,12 +55,18 @@ static struct bronze_encoded *encoded(uint32_t n, int64_t first) {
     struct bronze_group *g = bronze_group_new(&(struct bronze_options){.zstd_level = 1});
     for (uint32_t i = 0; i < n; i++) {
         char key[40];
-        struct event ev = {.has_product_id = true, .product_id = 5, .has_price = true, .price = 1.5,
-                           .event_ts = 1771286400 + i, .category = {"books", 5}};
+        struct event ev = {.has_product_id = true,
+                           .product_id = 5,
+                           .has_price = true,
+                           .price = 1.5,
+                           .event_ts = 1771286400 + i,
+                           .category = {"books", 5}};
         ev.event_key = (struct text){key, (uint32_t)snprintf(key, sizeof key, "key %u", i)};
-        bronze_group_add(g, &ev, &(struct bronze_source){.topic = "clicks", .offset = first + i,
-                                                         .protocol = "native",
-                                                         .received_us = 1771286400000000 + i});
+        bronze_group_add(g, &ev,
+                         &(struct bronze_source){.topic = "clicks",
+                                                 .offset = first + i,
+                                                 .protocol = "native",
+                                                 .received_us = 1771286400000000 + i});
     }
     struct bronze_encoded *en = bronze_encode(g);
     bronze_group_free(g);
@@ -113,12 +119,17 @@ static void groups_become_one_file(void **state) {
     assert_string_equal(
         done.stats,
         "{\"numRecords\":300,\"minValues\":{\"product_id\":5,\"category\":\"books\",\"price\":1.5,"
-        "\"event_ts\":1771286400,\"protocol\":\"native\",\"received_at\":\"2026-02-17T00:00:00.000Z\","
-        "\"source_topic\":\"clicks\",\"source_partition\":0,\"source_offset\":0,\"source_index\":0},"
-        "\"maxValues\":{\"product_id\":5,\"category\":\"books\",\"price\":1.5,\"event_ts\":1771286499,"
+        "\"event_ts\":1771286400,\"protocol\":\"native\",\"received_at\":\"2026-02-17T00:00:00."
+        "000Z\","
+        "\"source_topic\":\"clicks\",\"source_partition\":0,\"source_offset\":0,\"source_index\":0}"
+        ","
+        "\"maxValues\":{\"product_id\":5,\"category\":\"books\",\"price\":1.5,\"event_ts\":"
+        "1771286499,"
         "\"protocol\":\"native\",\"received_at\":\"2026-02-17T00:00:00.000Z\",\"source_topic\":"
-        "\"clicks\",\"source_partition\":0,\"source_offset\":299,\"source_index\":0},\"nullCount\":{"
-        "\"product_id\":0,\"category\":0,\"price\":0,\"event_ts\":0,\"event_key\":0,\"event_id\":300,"
+        "\"clicks\",\"source_partition\":0,\"source_offset\":299,\"source_index\":0},\"nullCount\":"
+        "{"
+        "\"product_id\":0,\"category\":0,\"price\":0,\"event_ts\":0,\"event_key\":0,\"event_id\":"
+        "300,"
         "\"event_type\":300,\"user_id\":300,\"session_id\":300,\"sku\":300,\"quantity\":300,"
         "\"currency\":300,\"order_id\":300,\"page_url\":300,\"referrer\":300,\"user_agent\":300,"
         "\"extra\":300,\"protocol\":0,\"received_at\":0,\"source_topic\":0,\"source_partition\":0,"

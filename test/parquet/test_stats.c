@@ -68,11 +68,11 @@ static void check_raise(const char *last, const char *higher) {
 
 static void raising_keeps_utf8(void **state) {
     (void)state;
-    check_raise("\x7f", "\xc2\x80");                     /* one byte becomes two */
+    check_raise("\x7f", "\xc2\x80"); /* one byte becomes two */
     check_raise("\xc3\xbf", "\xc4\x80");
-    check_raise("\xdf\xbf", "\xe0\xa0\x80");             /* two become three */
-    check_raise("\xed\x9f\xbf", "\xee\x80\x80");         /* over the surrogates */
-    check_raise("\xef\xbf\xbf", "\xf0\x90\x80\x80");     /* three become four */
+    check_raise("\xdf\xbf", "\xe0\xa0\x80");         /* two become three */
+    check_raise("\xed\x9f\xbf", "\xee\x80\x80");     /* over the surrogates */
+    check_raise("\xef\xbf\xbf", "\xf0\x90\x80\x80"); /* three become four */
     check_raise("\xf0\x9f\x9b\x92", "\xf0\x9f\x9b\x93");
 }
 
@@ -111,7 +111,8 @@ static void statistics_of_parts_add_up(void **state) {
 static void an_unknown_bound_stays_unknown(void **state) {
     (void)state;
     struct column_stats unknown = {.min = bound_text_min("b", 1)};
-    const struct column_stats known = {.min = bound_text_min("a", 1), .max = bound_text_max("z", 1)};
+    const struct column_stats known = {.min = bound_text_min("a", 1),
+                                       .max = bound_text_max("z", 1)};
     for (int order = 0; order < 2; order++) {
         struct column_stats all = {0};
         stats_merge(&all, 0, order ? &unknown : &known, 1, PARQUET_BYTES);
@@ -144,7 +145,8 @@ static void check_log(struct bound b, enum parquet_type type, enum log_form form
     stats_log_min(&o, "min", &b, type, form);
     stats_log_max(&o, "max", &b, type, form);
     json_obj_end(&o);
-    char *want = max ? xasprintf("{\"min\":%s,\"max\":%s}", min, max) : xasprintf("{\"min\":%s}", min);
+    char *want =
+        max ? xasprintf("{\"min\":%s,\"max\":%s}", min, max) : xasprintf("{\"min\":%s}", min);
     assert_string_equal(buf_str(&out), want);
     free(want);
     buf_release(&out);

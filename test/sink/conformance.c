@@ -358,15 +358,21 @@ static void a_count_beyond_int_never_wraps(void **state ATTR_UNUSED) {
 }
 
 static void a_row_sent_twice_is_refused(void **state ATTR_UNUSED) {
+    static const char *const twice[] = {
+        "a|1|1|" D16 "\nb|1|1|" D16 "\na|2|2|" D16 "\n",  /* new */
+        "jewelery|1|695|" D16 "\njewelery|2|2|" D16 "\n", /* there already */
+        "jewelery|1|695|" D16 "\njewelery|1|695|" D16 "\n",
+    };
     _sink_ sk = open_sink();
     load_ok(sk, &first, 3, 0, 0);
-    struct sink_load_result done;
-    struct err e;
-    struct load l = {
-        .version = 4, .dates = D16, .rows = "a|1|1|" D16 "\nb|1|1|" D16 "\na|2|2|" D16 "\n"};
-    assert_int_equal(try_load(sk, &l, &done, &e), ERR_SINK);
-    assert_false(e.retry);
-    assert_table(sk, first_table);
+    for (size_t i = 0; i < ARRAY_LEN(twice); i++) {
+        struct sink_load_result done;
+        struct err e;
+        struct load l = {.version = 4, .dates = D16, .rows = twice[i]};
+        assert_int_equal(try_load(sk, &l, &done, &e), ERR_SINK);
+        assert_false(e.retry);
+        assert_table(sk, first_table);
+    }
 }
 
 static int stop_at_second(void *arg, const char *const *values ATTR_UNUSED, struct err *e) {
