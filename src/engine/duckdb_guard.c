@@ -107,7 +107,7 @@ static bool explains_select(struct session *s, const char *sql) {
 static const char *const forbidden_words[] = {
     "enable_logging",   "disable_logging",   "truncate_duckdb_logs", "write_log",
     "enable_profiling", "disable_profiling", "arrow_scan",           "checkpoint",
-    "seq_scan",         "json_execute_serialized_sql",
+    "seq_scan",         "peg_parser",        "json_execute_serialized_sql",
 };
 
 /* query('…'), however it is spelled; a column of that name is none. */

@@ -7,8 +7,8 @@
 #include <assert.h>
 
 enum {
-    FIRST_DATA = 64 * KIB,
-    DATA_KEPT = 8 * MIB, /* memory of texts kept over a reset */
+    FIRST_DATA = 1 << 16,
+    DATA_KEPT = 1 << 23, /* memory of texts kept over a reset */
     DICT_JUDGED = 2048,  /* distinct texts before a dictionary can be given up */
     DICT_PAUSE = 15,     /* groups without, after it was given up */
 };

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "parquet/bytes.h"
 
-enum { FIRST_SLOTS = 1024, FIRST_BYTES = 16 * KIB };
+enum { FIRST_SLOTS = 1024, FIRST_BYTES = 1 << 14 };
 
 /* Folds the 128-bit product: every bit of both factors reaches every bit of the result. */
 static inline uint64_t mix(uint64_t a, uint64_t b) {

@@ -13,7 +13,7 @@
 enum {
     DICT_BATCH = 64,      /* texts looked up at a time */
     DICT_MAX = 32768,     /* entries: their slots, twice as many, stay in the second-level cache */
-    DICT_BYTES = 1 * MIB, /* of texts */
+    DICT_BYTES = 1 << 20, /* of texts */
     DICT_PROBES = 64,
 };
 

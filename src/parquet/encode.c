@@ -140,7 +140,7 @@ static void put_number_dict(const struct number_column *c, uint32_t distinct,
                             struct encode_scratch *s, struct page_writer *w, struct chunk *ret) {
     if (c->type == PARQUET_INT32) {
         for (uint32_t i = 0; i < distinct; i++)
-            store32((char *)s->numbers + 4 * i, (uint32_t)s->numbers[i]);
+            store32((char *)s->numbers + (size_t)4 * i, (uint32_t)s->numbers[i]);
     }
     page_dict(w, ret, distinct, s->numbers, (size_t)distinct * (c->type == PARQUET_INT32 ? 4 : 8));
 }

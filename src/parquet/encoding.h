@@ -32,7 +32,7 @@ size_t hybrid_u16(uint8_t *out, const uint16_t *v, uint32_t n, int width);
  * n >= 1 values whose range (largest - smallest) is below 2^31 (delta_i32) or 2^63 (delta_i64), so
  * that no difference overflows: readers do not agree on what happens then.
  */
-#define DELTA_BOUND(n, size) ((size_t)((n) + 128) * (size) + ((n) / 128 + 2) * 16 + 64)
+#define DELTA_BOUND(n, size) (((size_t)(n) + 128) * (size) + ((size_t)(n) / 128 + 2) * 16 + 64)
 size_t delta_i32(uint8_t *out, const int32_t *v, uint32_t n);
 size_t delta_i64(uint8_t *out, const int64_t *v, uint32_t n);
 

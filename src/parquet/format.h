@@ -37,10 +37,10 @@ enum {
  * A row group holds at most this many rows, so that a fixed-width column is always one page and an
  * index of a dictionary fits 16 bits.
  */
-#define GROUP_ROWS_MAX (128 * KIB)
+#define GROUP_ROWS_MAX 131072
 
 /* A page of texts is closed at the first row, of every eighth, behind this size. */
-#define PAGE_BYTES (1 * MIB)
+#define PAGE_BYTES ((size_t)MIB)
 
 /* The definition levels of the rows of a group, at worst one bit each (hybrid_bits). */
 #define LEVELS_MAX (GROUP_ROWS_MAX / 8 + 64)

@@ -115,7 +115,7 @@ static inline void read_struct(struct reader *r, int prefix, int64_t fields[100]
             read_struct(r, id * 10, fields);
             break;
         default:
-            assert(!"a type that page headers have not");
+            abort(); /* a type that page headers have not */
         }
     }
 }
