@@ -72,7 +72,8 @@ void span_reserve(struct span *sp, size_t more) {
     uintptr_t after = (uintptr_t)sp->bytes.data;
     if (before == after)
         return;
-    for (struct record *rec = sp->v; rec < sp->v + sp->n; rec++) {
+    for (size_t i = 0; i < sp->n; i++) {
+        struct record *rec = &sp->v[i];
         if (rec->key)
             rec->key = (const char *)((uintptr_t)rec->key - before + after);
         if (rec->value)
