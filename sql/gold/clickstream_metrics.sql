@@ -5,7 +5,7 @@
 -- Grain:  one row per category and event_date; silver rows without a category are left out.
 --
 -- Money is added up as DECIMAL, exactly, and becomes DOUBLE once, by text: that is the nearest
--- double for sums of any size. A count beyond INT is an error (widen the column, see sql/README.md).
+-- double for sums of any size. A count beyond INT is an error; sql/README.md says how to widen.
 SELECT
     category,
     CAST(count(*) AS INT) AS total_events,

@@ -12,7 +12,8 @@ SELECT
     s.event_key,
     s.product_id,
     s.category,
-    CASE WHEN count(o.event_key) = 0 THEN CAST(min(s.price) AS DOUBLE) ELSE min(o.price) END AS price,
+    CASE WHEN count(o.event_key) = 0 THEN CAST(min(s.price) AS DOUBLE) ELSE min(o.price) END
+        AS price,
     s.event_time,
     s.event_type,
     s.quantity,

@@ -14,6 +14,8 @@
 -- rounding, so only there the slower way by text is taken.
 -- revenue: an event without a type is a sale. An amount that rounding lifts over the type's
 -- largest value is held there.
+-- is_bot: the pattern is tried once for each user agent, not for each event. The CASE keeps an
+-- optimizer from trying it before the agents are grouped.
 SELECT
     event_key,
     event_id,
@@ -77,7 +79,7 @@ FROM (
         order_id,
         page_url,
         referrer,
-        coalesce(regexp_like(user_agent, '${bots}'), false) AS is_bot,
+        is_bot,
         received_at,
         source_topic,
         source_partition,
@@ -87,8 +89,8 @@ FROM (
         SELECT
             b.event_key, b.event_id, b.event_type, b.event_ts, b.product_id, b.sku, b.category,
             b.price, b.quantity, b.currency, b.user_id, b.session_id, b.order_id, b.page_url,
-            b.referrer, b.user_agent, b.received_at, b.source_topic, b.source_partition,
-            b.source_offset, b.source_index
+            b.referrer, coalesce(regexp_like(b.user_agent, '${bots}'), false) AS is_bot, b.received_at, b.source_topic,
+            b.source_partition, b.source_offset, b.source_index
         FROM bronze_new b
         LEFT JOIN repeats r
             ON r.source_offset = b.source_offset
@@ -100,9 +102,10 @@ FROM (
         WHERE b.reject_reason IS NULL AND r.event_key IS NULL
         UNION ALL
         SELECT
-            event_key, event_id, event_type, event_ts, product_id, sku, category, price, quantity,
-            currency, user_id, session_id, order_id, page_url, referrer, user_agent, received_at,
-            source_topic, source_partition, source_offset, source_index
-        FROM twins
+            t.event_key, t.event_id, t.event_type, t.event_ts, t.product_id, t.sku, t.category,
+            t.price, t.quantity, t.currency, t.user_id, t.session_id, t.order_id, t.page_url,
+            t.referrer, coalesce(regexp_like(t.user_agent, '${bots}'), false) AS is_bot, t.received_at, t.source_topic,
+            t.source_partition, t.source_offset, t.source_index
+        FROM twins t
     ) staying
 ) typed

@@ -4,10 +4,10 @@
  * calls; what does not fit in memory is spilled to the temp folder while a call runs.
  */
 #include "base/util.h"
-#include "version.h"
 #include "engine/drivers.h"
 #include "engine/duckdb_priv.h"
 #include "storage/local_fs.h"
+#include "version.h"
 
 int duck_open_db(struct duck *du, duckdb_database *ret, struct err *e) {
     char threads[16], memory[32], temp[32];

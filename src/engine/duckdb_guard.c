@@ -60,7 +60,8 @@ static const char *skip_blanks(const char *p) {
 static const char *skip_word(const char *p, const char *word) {
     size_t n = strlen(word);
     p = skip_blanks(p);
-    return strncasecmp(p, word, n) == 0 && !isalnum((unsigned char)p[n]) && p[n] != '_' ? p + n : NULL;
+    return strncasecmp(p, word, n) == 0 && !isalnum((unsigned char)p[n]) && p[n] != '_' ? p + n
+                                                                                        : NULL;
 }
 
 /* Does it begin like a query? Some PRAGMAs are SELECTs to DuckDB. */
@@ -105,9 +106,17 @@ static bool explains_select(struct session *s, const char *sql) {
 }
 
 static const char *const forbidden_words[] = {
-    "enable_logging",   "disable_logging",   "truncate_duckdb_logs", "write_log",
-    "enable_profiling", "disable_profiling", "arrow_scan",           "checkpoint",
-    "seq_scan",         "peg_parser",        "json_execute_serialized_sql",
+    "enable_logging",
+    "disable_logging",
+    "truncate_duckdb_logs",
+    "write_log",
+    "enable_profiling",
+    "disable_profiling",
+    "arrow_scan",
+    "checkpoint",
+    "seq_scan",
+    "peg_parser",
+    "json_execute_serialized_sql",
 };
 
 /* query('…'), however it is spelled; a column of that name is none. */
@@ -116,7 +125,8 @@ static bool calls_query(const char *sql) {
         const char *end = p + strlen("query");
         if (*end == '"')
             end++;
-        if (*skip_blanks(end) == '(' && (p == sql || (!isalnum((unsigned char)p[-1]) && p[-1] != '_')))
+        if (*skip_blanks(end) == '(' &&
+            (p == sql || (!isalnum((unsigned char)p[-1]) && p[-1] != '_')))
             return true;
     }
     return false;

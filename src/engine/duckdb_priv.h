@@ -28,7 +28,7 @@ struct duck_temp {
     int lock_fd;
 };
 int temp_open(struct duck_temp *t, const char *base, struct err *e);
-void temp_close(struct duck_temp *t); /* removes the folder */
+void temp_close(struct duck_temp *t);               /* removes the folder */
 int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled */
 
 struct duck {

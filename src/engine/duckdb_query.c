@@ -20,18 +20,30 @@ struct output {
 /* The type's name as SQL has it. */
 static char *type_name(duckdb_logical_type type) {
     static const char *const names[] = {
-        [DUCKDB_TYPE_BOOLEAN] = "BOOLEAN",     [DUCKDB_TYPE_TINYINT] = "TINYINT",
-        [DUCKDB_TYPE_SMALLINT] = "SMALLINT",   [DUCKDB_TYPE_INTEGER] = "INTEGER",
-        [DUCKDB_TYPE_BIGINT] = "BIGINT",       [DUCKDB_TYPE_UTINYINT] = "UTINYINT",
-        [DUCKDB_TYPE_USMALLINT] = "USMALLINT", [DUCKDB_TYPE_UINTEGER] = "UINTEGER",
-        [DUCKDB_TYPE_UBIGINT] = "UBIGINT",     [DUCKDB_TYPE_HUGEINT] = "HUGEINT",
-        [DUCKDB_TYPE_FLOAT] = "FLOAT",         [DUCKDB_TYPE_DOUBLE] = "DOUBLE",
-        [DUCKDB_TYPE_VARCHAR] = "VARCHAR",     [DUCKDB_TYPE_BLOB] = "BLOB",
-        [DUCKDB_TYPE_DATE] = "DATE",           [DUCKDB_TYPE_TIMESTAMP] = "TIMESTAMP",
-        [DUCKDB_TYPE_TIME] = "TIME",           [DUCKDB_TYPE_TIMESTAMP_TZ] = "TIMESTAMP WITH TIME ZONE",
-        [DUCKDB_TYPE_INTERVAL] = "INTERVAL",   [DUCKDB_TYPE_LIST] = "LIST",
-        [DUCKDB_TYPE_STRUCT] = "STRUCT",       [DUCKDB_TYPE_MAP] = "MAP",
-        [DUCKDB_TYPE_UUID] = "UUID",           [DUCKDB_TYPE_SQLNULL] = "NULL",
+        [DUCKDB_TYPE_BOOLEAN] = "BOOLEAN",
+        [DUCKDB_TYPE_TINYINT] = "TINYINT",
+        [DUCKDB_TYPE_SMALLINT] = "SMALLINT",
+        [DUCKDB_TYPE_INTEGER] = "INTEGER",
+        [DUCKDB_TYPE_BIGINT] = "BIGINT",
+        [DUCKDB_TYPE_UTINYINT] = "UTINYINT",
+        [DUCKDB_TYPE_USMALLINT] = "USMALLINT",
+        [DUCKDB_TYPE_UINTEGER] = "UINTEGER",
+        [DUCKDB_TYPE_UBIGINT] = "UBIGINT",
+        [DUCKDB_TYPE_HUGEINT] = "HUGEINT",
+        [DUCKDB_TYPE_FLOAT] = "FLOAT",
+        [DUCKDB_TYPE_DOUBLE] = "DOUBLE",
+        [DUCKDB_TYPE_VARCHAR] = "VARCHAR",
+        [DUCKDB_TYPE_BLOB] = "BLOB",
+        [DUCKDB_TYPE_DATE] = "DATE",
+        [DUCKDB_TYPE_TIMESTAMP] = "TIMESTAMP",
+        [DUCKDB_TYPE_TIME] = "TIME",
+        [DUCKDB_TYPE_TIMESTAMP_TZ] = "TIMESTAMP WITH TIME ZONE",
+        [DUCKDB_TYPE_INTERVAL] = "INTERVAL",
+        [DUCKDB_TYPE_LIST] = "LIST",
+        [DUCKDB_TYPE_STRUCT] = "STRUCT",
+        [DUCKDB_TYPE_MAP] = "MAP",
+        [DUCKDB_TYPE_UUID] = "UUID",
+        [DUCKDB_TYPE_SQLNULL] = "NULL",
     };
     size_t id = (size_t)duckdb_get_type_id(type);
     if (id == DUCKDB_TYPE_DECIMAL)
@@ -73,7 +85,8 @@ static int send_chunk(struct output *out, duckdb_data_chunk chunk, struct err *e
             text_value(&out->texts, v, out->types[i], row);
         }
         if (out->texts.overflow)
-            return err_set(e, ERR_ENGINE, "%s: a row of more than %d bytes", out->s->what, LIMIT_SQL);
+            return err_set(e, ERR_ENGINE, "%s: a row of more than %d bytes", out->s->what,
+                           LIMIT_SQL);
         for (idx_t i = 0; i < out->n; i++)
             out->values[i] = out->starts[i] == SIZE_MAX ? NULL : out->texts.data + out->starts[i];
         int rc = out->rows->row(out->rows->arg, out->values, out->n, e);

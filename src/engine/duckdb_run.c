@@ -6,9 +6,10 @@
  * COPY … PARTITION_BY keeps a row group in memory for each partition it writes to. So the dates of
  * a batch are counted first and written in as many passes as memory asks for, each a range of
  * dates: one file for each date, also where a batch holds 400 of them in any order. A batch of a
- * few dates, the common case, is written in one pass.
+ * few dates, the common case, is written in one pass; one of a single date without PARTITION_BY.
  */
-#include <assert.h>
+#include <errno.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,7 +22,7 @@ enum {
     ROW_GROUP = 122880,        /* rows: DuckDB's own default */
     ROW_GROUP_MANY = 61440,    /* where many partitions are open at once */
     FEW_PARTITIONS = 4,
-    FLUSH_ROWS = 10000,        /* rows a thread collects before it hands them to the partitions */
+    FLUSH_ROWS = 10000, /* rows a thread collects before it hands them to the partitions */
     OPEN_FILES = 5000,
 };
 
@@ -71,56 +72,19 @@ static int run_counters(struct session *s, const struct engine_job *job, struct 
     return rc;
 }
 
-/* Adds the output's columns, each cast to its declared type: COPY writes what it is given. */
-static void add_cast_columns(struct buf *sql, const struct table_def *def) {
+/* Adds the output's columns but `without`, each cast to its declared type: COPY writes what it is given. */
+static void add_cast_columns(struct buf *sql, const struct table_def *def, const char *without) {
+    const char *comma = "";
     for (size_t i = 0; i < def->n_columns; i++) {
-        buf_add_str(sql, i ? ", CAST(" : "CAST(");
-        sql_name(sql, def->columns[i].name);
-        buf_addf(sql, " AS %s) AS ", column_type_sql(def->columns[i].type));
-        sql_name(sql, def->columns[i].name);
+        const struct column *c = &def->columns[i];
+        if (without && strcmp(c->name, without) == 0)
+            continue;
+        buf_addf(sql, "%sCAST(", comma);
+        sql_name(sql, c->name);
+        buf_addf(sql, " AS %s) AS ", column_type_sql(c->type));
+        sql_name(sql, c->name);
+        comma = ", ";
     }
-}
-
-struct writer {
-    struct session *s;
-    const struct engine_job *job;
-    struct buf from; /* what follows FROM: the rows to write */
-    char dir[LIMIT_PATH]; /* staging folder */
-    int passes;
-    int row_group;
-    struct table_files written; /* paths relative to dir */
-};
-
-/* One COPY of the rows that `where` (may be NULL) picks. */
-static int write_pass(struct writer *w, const char *where, struct err *e) {
-    const struct table_def *def = w->job->output;
-    _cleanup_(freep) char *name = xasprintf("%d%s", w->passes++, def->partition_by ? "" : ".parquet");
-    _cleanup_(freep) char *to = xasprintf("%s/%s", w->dir, name);
-    struct buf sql = BUF_INIT(LIMIT_SQL);
-    buf_add_str(&sql, "COPY (SELECT ");
-    add_cast_columns(&sql, def);
-    buf_addf(&sql, " FROM %s AS chosen %s%s) TO ", buf_str(&w->from), where ? "WHERE " : "",
-             where ? where : "");
-    sql_text(&sql, to);
-    /* Level 1 takes a third less time than zstd's default and gives no larger files here. */
-    buf_addf(&sql, " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE %d, "
-                   "RETURN_STATS", w->row_group);
-    if (def->partition_by) {
-        buf_add_str(&sql, ", FILENAME_PATTERN 'part-{uuid}', FILE_EXTENSION 'zstd.parquet', "
-                          "PARTITION_BY (");
-        sql_name(&sql, def->partition_by);
-        buf_add_str(&sql, "))");
-    } else {
-        buf_add_str(&sql, ", WRITE_EMPTY_FILE false)");
-    }
-    duckdb_result r;
-    int rc = session_result(w->s, def->name, buf_str(&sql), &r, e);
-    buf_release(&sql);
-    if (rc < 0)
-        return rc;
-    rc = stats_files(w->s, &r, w->dir, def, &w->written, e);
-    duckdb_destroy_result(&r);
-    return rc;
 }
 
 struct partition {
@@ -133,6 +97,81 @@ struct partitions {
     size_t n;
 };
 
+struct writer {
+    struct session *s;
+    const struct engine_job *job;
+    struct buf from;      /* what follows FROM: the rows to write */
+    char dir[LIMIT_PATH]; /* staging folder */
+    int passes;           /* so far: each has a folder of its number in dir */
+    int row_group;
+    struct table_files written; /* paths relative to dir */
+};
+
+/* Makes the pass's folder, or within it the folder of the one partition. The caller frees. */
+static char *make_target(struct writer *w, const struct partition *only, struct err *e) {
+    const char *by = w->job->output->partition_by;
+    char *to = xasprintf("%s/%d", w->dir, w->passes++);
+    if (by && !only)
+        return to; /* COPY makes it */
+    if (only && mkdir(to, 0777) == 0) {
+        char *folder =
+            xasprintf("%s/%s=%s", to, by, only->value ? only->value : "__HIVE_DEFAULT_PARTITION__");
+        free(to);
+        to = folder;
+    }
+    char id[UUID_TEXT];
+    uuid_make(id);
+    char *file = xasprintf("%s/part-%s.zstd.parquet", to, id);
+    if (mkdir(to, 0777) != 0) {
+        err_sys(e, ERR_STORAGE, errno, "%s: cannot make '%s'", w->job->what, to);
+        free(TAKE_PTR(file));
+    }
+    free(to);
+    return file;
+}
+
+/*
+ * One COPY of the rows that `where` (may be NULL) picks. `only`: all of them are of this partition,
+ * so one file is written, which spares COPY the sorting into partitions. NULL: of several.
+ */
+static int write_pass(struct writer *w, const char *where, const struct partition *only,
+                      struct err *e) {
+    const struct table_def *def = w->job->output;
+    _cleanup_(freep) char *to = make_target(w, only, e);
+    if (!to)
+        return e->code;
+    struct buf sql = BUF_INIT(LIMIT_SQL);
+    buf_add_str(&sql, "COPY (SELECT ");
+    add_cast_columns(&sql, def, only ? def->partition_by : NULL);
+    buf_addf(&sql, " FROM %s AS chosen %s%s) TO ", buf_str(&w->from), where ? "WHERE " : "",
+             where ? where : "");
+    sql_text(&sql, to);
+    /* Level 1 takes a third less time than zstd's default and gives no larger files here. */
+    buf_addf(&sql,
+             " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE %d, "
+             "RETURN_STATS",
+             w->row_group);
+    if (def->partition_by && !only) {
+        buf_add_str(&sql, ", FILENAME_PATTERN 'part-{uuid}', FILE_EXTENSION 'zstd.parquet', "
+                          "PARTITION_BY (");
+        sql_name(&sql, def->partition_by);
+        buf_add_str(&sql, "))");
+    } else {
+        buf_add_str(&sql, ", WRITE_EMPTY_FILE false)");
+    }
+    duckdb_result r;
+    int rc = session_result(w->s, def->name, buf_str(&sql), &r, e);
+    buf_release(&sql);
+    if (rc < 0)
+        return rc;
+    size_t before = w->written.n;
+    rc = stats_files(w->s, &r, w->dir, def, &w->written, e);
+    if (rc == 0 && only && only->value && w->written.n > before)
+        w->written.v[before].partition = xstrdup(only->value);
+    duckdb_destroy_result(&r);
+    return rc;
+}
+
 static void partitions_release(struct partitions *p) {
     for (size_t i = 0; i < p->n; i++)
         free(p->v[i].value);
@@ -143,8 +182,10 @@ static void partitions_release(struct partitions *p) {
 static int count_partitions(struct writer *w, struct partitions *ret, struct err *e) {
     struct buf sql = BUF_INIT(LIMIT_SQL);
     const char *by = w->job->output->partition_by;
-    buf_addf(&sql, "SELECT CAST(\"%s\" AS VARCHAR), count(*) FROM %s AS rows_to_write GROUP BY "
-                   "\"%s\" ORDER BY \"%s\" NULLS FIRST", by, buf_str(&w->from), by, by);
+    buf_addf(&sql,
+             "SELECT CAST(\"%s\" AS VARCHAR), count(*) FROM %s AS rows_to_write GROUP BY "
+             "\"%s\" ORDER BY \"%s\" NULLS FIRST",
+             by, buf_str(&w->from), by, by);
     duckdb_result r;
     int rc = session_result(w->s, w->job->output->name, buf_str(&sql), &r, e);
     buf_release(&sql);
@@ -171,10 +212,13 @@ static int count_partitions(struct writer *w, struct partitions *ret, struct err
 /* Writes the partitions [from, to), which stand next to each other and are not NULL but for a single one. */
 static int write_range(struct writer *w, const struct partitions *p, size_t from, size_t to,
                        struct err *e) {
-    if (from == 0 && to == p->n)
-        return write_pass(w, NULL, e);
     const struct table_def *def = w->job->output;
-    const char *type = column_type_sql(table_def_column(def, def->partition_by)->type);
+    enum column_type by = table_def_column(def, def->partition_by)->type;
+    const char *type = column_type_sql(by);
+    /* A text's folder would have to be escaped as COPY does it. */
+    const struct partition *only = to - from == 1 && by != TYPE_STRING ? &p->v[from] : NULL;
+    if (from == 0 && to == p->n)
+        return write_pass(w, NULL, only, e);
     struct buf where = BUF_INIT(LIMIT_SQL);
     sql_name(&where, def->partition_by);
     if (!p->v[from].value) {
@@ -186,7 +230,7 @@ static int write_range(struct writer *w, const struct partitions *p, size_t from
         sql_text(&where, p->v[to - 1].value);
         buf_addf(&where, " AS %s)", type);
     }
-    int rc = write_pass(w, buf_str(&where), e);
+    int rc = write_pass(w, buf_str(&where), only, e);
     buf_release(&where);
     return rc;
 }
@@ -227,7 +271,7 @@ static int write_files(struct writer *w, struct err *e) {
         buf_addf(&w->from, "(\n%s\n)", job->select);
     }
     if (!job->output->partition_by)
-        return write_pass(w, NULL, e);
+        return write_pass(w, NULL, NULL, e);
     struct partitions p = {0};
     int rc = count_partitions(w, &p, e);
     if (rc == 0)
@@ -279,8 +323,7 @@ static int publish(struct writer *w, struct storage *st, struct table_files *ret
 
 static int write_output(struct session *s, const struct engine_job *job, struct engine_result *r,
                         struct err *e) {
-    struct writer w = {
-        .s = s, .job = job, .from = BUF_INIT(LIMIT_SQL), .row_group = ROW_GROUP};
+    struct writer w = {.s = s, .job = job, .from = BUF_INIT(LIMIT_SQL), .row_group = ROW_GROUP};
     if (storage_stage(s->st, w.dir, e) < 0)
         return err_wrap(e, "%s", job->what);
     int rc = write_files(&w, e);

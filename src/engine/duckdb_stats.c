@@ -28,8 +28,8 @@ static bool is_null(duckdb_vector v, idx_t row) {
 
 static struct map map_at(duckdb_vector v, idx_t row) {
     duckdb_vector child = duckdb_list_vector_get_child(v);
-    struct map m = {duckdb_struct_vector_get_child(child, 0), duckdb_struct_vector_get_child(child, 1),
-                    0, 0};
+    struct map m = {duckdb_struct_vector_get_child(child, 0),
+                    duckdb_struct_vector_get_child(child, 1), 0, 0};
     if (!is_null(v, row)) {
         duckdb_list_entry entry = ((const duckdb_list_entry *)duckdb_vector_get_data(v))[row];
         m.from = entry.offset;
@@ -58,7 +58,8 @@ static bool map_find(const struct map *m, const char *key, idx_t *ret) {
     size_t n = strlen(key);
     for (idx_t i = m->from; i < m->from + m->n; i++) {
         size_t len;
-        const char *p = text_bytes((const duckdb_string_t *)duckdb_vector_get_data(m->keys) + i, &len);
+        const char *p =
+            text_bytes((const duckdb_string_t *)duckdb_vector_get_data(m->keys) + i, &len);
         if (len == n && memcmp(p, key, n) == 0) {
             *ret = i;
             return true;
@@ -127,14 +128,19 @@ static void put_bound(struct json_out *o, const struct column *c, const char *s,
     case TYPE_INT:
     case TYPE_LONG:
     case TYPE_DOUBLE:
-    case TYPE_MONEY: put_number(o, c->name, s); break;
+    case TYPE_MONEY:
+        put_number(o, c->name, s);
+        break;
     case TYPE_DATE:
         if (day_parse(s, strlen(s), &day))
             json_put(o, c->name, s);
         break;
-    case TYPE_TIMESTAMP: put_time(o, c->name, s); break;
+    case TYPE_TIMESTAMP:
+        put_time(o, c->name, s);
+        break;
     case TYPE_BOOLEAN:
-    case TYPE_BINARY: break;
+    case TYPE_BINARY:
+        break;
     }
 }
 
@@ -183,11 +189,8 @@ static char *stats_json(const struct map *all, const struct table_def *def, int6
 
 enum { C_NAME, C_ROWS, C_SIZE, C_STATS, C_KEYS, N_COLUMNS };
 static const char *const wanted[N_COLUMNS] = {
-    [C_NAME] = "filename",
-    [C_ROWS] = "count",
-    [C_SIZE] = "file_size_bytes",
-    [C_STATS] = "column_statistics",
-    [C_KEYS] = "partition_keys",
+    [C_NAME] = "filename",           [C_ROWS] = "count",          [C_SIZE] = "file_size_bytes",
+    [C_STATS] = "column_statistics", [C_KEYS] = "partition_keys",
 };
 
 static int find_columns(struct session *s, duckdb_result *r, idx_t ret[N_COLUMNS], struct err *e) {
@@ -214,7 +217,7 @@ static int add_file(struct session *s, duckdb_vector v[N_COLUMNS], idx_t row, co
     f->path = xstrdup(name + skip + 1);
     f->rows = (int64_t)((const uint64_t *)duckdb_vector_get_data(v[C_ROWS]))[row];
     f->size = (int64_t)((const uint64_t *)duckdb_vector_get_data(v[C_SIZE]))[row];
-    if (def->partition_by) {
+    if (def->partition_by) { /* NULL where COPY wrote without PARTITION_BY: the caller knows */
         struct map keys = map_at(v[C_KEYS], row);
         f->partition = map_text(&keys, def->partition_by);
     }

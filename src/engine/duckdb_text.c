@@ -23,8 +23,10 @@ bool text_can(duckdb_logical_type type) {
     case DUCKDB_TYPE_DATE:
     case DUCKDB_TYPE_TIMESTAMP:
     case DUCKDB_TYPE_TIMESTAMP_TZ:
-    case DUCKDB_TYPE_SQLNULL: return true;
-    default: return false;
+    case DUCKDB_TYPE_SQLNULL:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -92,10 +94,18 @@ static void put_date(struct buf *b, duckdb_date date) {
 static void put_any_decimal(struct buf *b, const void *data, duckdb_logical_type type, idx_t row) {
     int scale = duckdb_decimal_scale(type);
     switch (duckdb_decimal_internal_type(type)) {
-    case DUCKDB_TYPE_SMALLINT: put_decimal(b, ((const int16_t *)data)[row], scale); break;
-    case DUCKDB_TYPE_INTEGER: put_decimal(b, ((const int32_t *)data)[row], scale); break;
-    case DUCKDB_TYPE_BIGINT: put_decimal(b, ((const int64_t *)data)[row], scale); break;
-    default: put_decimal(b, hugeint((const duckdb_hugeint *)data + row), scale); break;
+    case DUCKDB_TYPE_SMALLINT:
+        put_decimal(b, ((const int16_t *)data)[row], scale);
+        break;
+    case DUCKDB_TYPE_INTEGER:
+        put_decimal(b, ((const int32_t *)data)[row], scale);
+        break;
+    case DUCKDB_TYPE_BIGINT:
+        put_decimal(b, ((const int64_t *)data)[row], scale);
+        break;
+    default:
+        put_decimal(b, hugeint((const duckdb_hugeint *)data + row), scale);
+        break;
     }
 }
 
@@ -103,23 +113,51 @@ void text_value(struct buf *b, duckdb_vector v, duckdb_logical_type type, idx_t 
     const void *p = duckdb_vector_get_data(v);
     size_t len;
     switch (duckdb_get_type_id(type)) {
-    case DUCKDB_TYPE_BOOLEAN: buf_add_str(b, ((const bool *)p)[row] ? "true" : "false"); break;
-    case DUCKDB_TYPE_TINYINT: buf_addf(b, "%d", ((const int8_t *)p)[row]); break;
-    case DUCKDB_TYPE_SMALLINT: buf_addf(b, "%d", ((const int16_t *)p)[row]); break;
-    case DUCKDB_TYPE_INTEGER: buf_addf(b, "%d", ((const int32_t *)p)[row]); break;
-    case DUCKDB_TYPE_BIGINT: buf_addf(b, "%lld", (long long)((const int64_t *)p)[row]); break;
-    case DUCKDB_TYPE_UTINYINT: buf_addf(b, "%u", ((const uint8_t *)p)[row]); break;
-    case DUCKDB_TYPE_USMALLINT: buf_addf(b, "%u", ((const uint16_t *)p)[row]); break;
-    case DUCKDB_TYPE_UINTEGER: buf_addf(b, "%u", ((const uint32_t *)p)[row]); break;
+    case DUCKDB_TYPE_BOOLEAN:
+        buf_add_str(b, ((const bool *)p)[row] ? "true" : "false");
+        break;
+    case DUCKDB_TYPE_TINYINT:
+        buf_addf(b, "%d", ((const int8_t *)p)[row]);
+        break;
+    case DUCKDB_TYPE_SMALLINT:
+        buf_addf(b, "%d", ((const int16_t *)p)[row]);
+        break;
+    case DUCKDB_TYPE_INTEGER:
+        buf_addf(b, "%d", ((const int32_t *)p)[row]);
+        break;
+    case DUCKDB_TYPE_BIGINT:
+        buf_addf(b, "%lld", (long long)((const int64_t *)p)[row]);
+        break;
+    case DUCKDB_TYPE_UTINYINT:
+        buf_addf(b, "%u", ((const uint8_t *)p)[row]);
+        break;
+    case DUCKDB_TYPE_USMALLINT:
+        buf_addf(b, "%u", ((const uint16_t *)p)[row]);
+        break;
+    case DUCKDB_TYPE_UINTEGER:
+        buf_addf(b, "%u", ((const uint32_t *)p)[row]);
+        break;
     case DUCKDB_TYPE_UBIGINT:
         buf_addf(b, "%llu", (unsigned long long)((const uint64_t *)p)[row]);
         break;
-    case DUCKDB_TYPE_HUGEINT: put_decimal(b, hugeint((const duckdb_hugeint *)p + row), 0); break;
-    case DUCKDB_TYPE_DOUBLE: put_double(b, ((const double *)p)[row]); break;
-    case DUCKDB_TYPE_DECIMAL: put_any_decimal(b, p, type, row); break;
-    case DUCKDB_TYPE_DATE: put_date(b, ((const duckdb_date *)p)[row]); break;
-    case DUCKDB_TYPE_TIMESTAMP: put_time(b, ((const int64_t *)p)[row], false); break;
-    case DUCKDB_TYPE_TIMESTAMP_TZ: put_time(b, ((const int64_t *)p)[row], true); break;
+    case DUCKDB_TYPE_HUGEINT:
+        put_decimal(b, hugeint((const duckdb_hugeint *)p + row), 0);
+        break;
+    case DUCKDB_TYPE_DOUBLE:
+        put_double(b, ((const double *)p)[row]);
+        break;
+    case DUCKDB_TYPE_DECIMAL:
+        put_any_decimal(b, p, type, row);
+        break;
+    case DUCKDB_TYPE_DATE:
+        put_date(b, ((const duckdb_date *)p)[row]);
+        break;
+    case DUCKDB_TYPE_TIMESTAMP:
+        put_time(b, ((const int64_t *)p)[row], false);
+        break;
+    case DUCKDB_TYPE_TIMESTAMP_TZ:
+        put_time(b, ((const int64_t *)p)[row], true);
+        break;
     default: {
         const char *text = text_bytes((const duckdb_string_t *)p + row, &len);
         buf_add(b, text, len);

@@ -3,7 +3,8 @@
 
 #include "engine/drivers.h"
 
-int engine_open(const char *url, const struct engine_options *o, struct engine **ret, struct err *e) {
+int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
+                struct err *e) {
     if (strcmp(url, "duckdb") == 0)
         return engine_duckdb_open(o, ret, e);
     err_set(e, ERR_CONFIG, "engine.url: no engine for '%s'", url);

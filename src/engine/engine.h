@@ -38,10 +38,11 @@ struct engine_job {
     const char *what; /* for messages: "silver" */
     const struct engine_input *inputs;
     size_t n_inputs;
-    const struct engine_stage *stages; /* in order; each may name the inputs and the stages before it */
+    const struct engine_stage
+        *stages; /* in order; each may name the inputs and the stages before it */
     size_t n_stages;
-    const char *select;            /* the rows to write; columns by name as in output, in any order */
-    bool small;                    /* the rows are few: compute them once, then write (gold) */
+    const char *select; /* the rows to write; columns by name as in output, in any order */
+    bool small;         /* the rows are few: compute them once, then write (gold) */
     const struct table_def *output; /* where they go; NULL: no rows are written */
     /*
      * SELECT of one row of numbers (NULL = 0), named; may be NULL. One named `rows` is checked
@@ -56,7 +57,8 @@ struct engine_counter {
 };
 
 struct engine_result {
-    struct table_files files; /* published in the output table's folder; empty files are not written */
+    struct table_files
+        files; /* published in the output table's folder; empty files are not written */
     struct engine_counter *counters;
     size_t n_counters;
 };
@@ -71,7 +73,8 @@ int64_t engine_counter(const struct engine_result *r, const char *name); /* 0 if
  */
 struct engine_rows {
     /* Once, before the rows. */
-    int (*header)(void *arg, const char *const *names, const char *const *types, size_t n, struct err *e);
+    int (*header)(void *arg, const char *const *names, const char *const *types, size_t n,
+                  struct err *e);
     int (*row)(void *arg, const char *const *values, size_t n, struct err *e);
     void *arg;
 };
@@ -80,10 +83,11 @@ struct engine;
 
 struct engine_ops {
     const char *scheme; /* "duckdb" */
-    int (*run)(struct engine *en, struct storage *st, const struct engine_job *job, struct engine_result *ret,
-               struct err *e);
-    int (*query)(struct engine *en, struct storage *st, const struct engine_input *inputs, size_t n_inputs,
-                 const char *sql, bool untrusted, const struct engine_rows *rows, struct err *e);
+    int (*run)(struct engine *en, struct storage *st, const struct engine_job *job,
+               struct engine_result *ret, struct err *e);
+    int (*query)(struct engine *en, struct storage *st, const struct engine_input *inputs,
+                 size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
+                 struct err *e);
     void (*free)(struct engine *en);
 };
 
@@ -98,7 +102,8 @@ struct engine_options {
 };
 
 /* Opens by URL: duckdb. ERR_CONFIG for an engine there is not. An open engine may be used by several threads. */
-int engine_open(const char *url, const struct engine_options *o, struct engine **ret, struct err *e);
+int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
+                struct err *e);
 
 static inline int engine_run(struct engine *en, struct storage *st, const struct engine_job *job,
                              struct engine_result *ret, struct err *e) {
@@ -109,9 +114,9 @@ static inline int engine_run(struct engine *en, struct storage *st, const struct
  * WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, and may read the views and nothing else
  * on this machine (no other files, no extensions, no settings).
  */
-static inline int engine_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
-                               size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
-                               struct err *e) {
+static inline int engine_query(struct engine *en, struct storage *st,
+                               const struct engine_input *inputs, size_t n_inputs, const char *sql,
+                               bool untrusted, const struct engine_rows *rows, struct err *e) {
     return en->ops->query(en, st, inputs, n_inputs, sql, untrusted, rows, e);
 }
 static inline void engine_free(struct engine *en) {

@@ -57,7 +57,8 @@ char *model_render(const char *model, const struct model_var *vars, size_t n) {
 static int bot_add(struct buf *out, const char *line, size_t len, struct err *e) {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)line[i];
-        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c >= 0x80;
+        bool plain =
+            (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c >= 0x80;
         if (!plain && !strchr(" -_./:+();,@=", c)) {
             err_set(e, ERR_CONFIG, "the list of bots: '%.*s' holds the character '%c'", (int)len,
                     line, c);

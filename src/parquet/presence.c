@@ -28,11 +28,8 @@ void presence_gap(struct presence *p, uint32_t row) {
 }
 
 void presence_finish(struct presence *p, uint32_t rows) {
-    if (!presence_none(p) && !presence_all(p, rows)) {
-        uint32_t next = p->next;
+    if (!presence_none(p) && !presence_all(p, rows))
         presence_gap(p, rows);
-        p->next = next;
-    }
 }
 
 size_t presence_levels(const struct presence *p, uint32_t from, uint32_t to, uint32_t rows,

@@ -153,6 +153,7 @@ READ_ONLY = {"produce": ("stream", 4, ("produce", "--events", "5")), "ingest": (
 def test_a_read_only_folder(mill, disk, verb):
     folder, code, command = READ_ONLY[verb]
     own = disk(mill.home / "data" / folder)
+    mill.env["CLICKMILL_ENGINE_TEMP_DIR"] = str(mill.home / "elsewhere")
     mill.feed(SHIRT)
     mill.produce(HAT)
     names = [s[0] for s in STEPS]
@@ -171,6 +172,8 @@ def test_a_read_only_home_can_still_be_looked_at(mill, disk):
     own = disk(mill.home / "data")
     mill.feed(SHIRT)
     own.remount("ro")
+    mill.fails(3, "sql", "SELECT 1", says=["engine.temp_dir", "Read-only"])
+    mill.env["CLICKMILL_ENGINE_TEMP_DIR"] = str(mill.home / "elsewhere")
     assert mill.sql("SELECT count(*) AS n FROM bronze.events") == [{"n": 1}]
     mill.reconciled()
     assert mill.counts()["events"] == 1
@@ -331,6 +334,24 @@ def test_a_stream_segment_cut_short(mill):
     mill.fails(4, "ingest", "--once", says=segment.name)
     mill.fails(4, "produce", "--events", "1", says=segment.name)
     segment.write_bytes(whole)
+    all_is_well(mill)
+
+
+@pytest.mark.parametrize("tail", ["half a record", "zeros", "noise"])
+def test_a_torn_end_of_the_stream_is_cut(mill, tail):
+    """What a power cut leaves behind the last acknowledged record is no record and no error."""
+    some_shoppers(mill, seed=1)
+    [segment] = (mill.home / "data/stream/clickstream/0").glob("*.log")
+    whole = segment.read_bytes()
+    torn = {"half a record": whole[:100], "zeros": bytes(5000), "noise": bytes(range(256)) * 20}[tail]
+    segment.write_bytes(whole + torn)
+    mill.ok("ingest", "--once")
+    before = mill.counts()
+    assert before["lag"] == 0 and before["events"] == len(books.segment_records(0, 0, whole))
+    some_shoppers(mill, seed=2)
+    now = segment.read_bytes()
+    assert now.startswith(whole) and not now[len(whole):].startswith(torn)
+    assert len(books.stream_records(mill.home)) > before["events"]
     all_is_well(mill)
 
 

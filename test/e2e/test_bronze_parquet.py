@@ -100,6 +100,7 @@ def check_footer(file, expected, rows):
     meta = pq.ParquetFile(file).metadata
     assert meta.num_rows == rows
     assert meta.created_by.startswith("clickmill version ") and " (build " in meta.created_by
+    data, at = file.read_bytes(), 4
     start = 0
     for g in range(meta.num_row_groups):
         group = meta.row_group(g)
@@ -108,6 +109,7 @@ def check_footer(file, expected, rows):
             column = group.column(c)
             assert column.path_in_schema == name
             assert column.num_values == group.num_rows
+            at = check_pages(data, column, at)
             values = expected[name][start:start + group.num_rows]
             there = [v for v in values if v is not None]
             stats = column.statistics
@@ -126,25 +128,31 @@ def check_footer(file, expected, rows):
                 assert (stats.min, stats.max) == (min(there), max(there)), name
         start += group.num_rows
     assert start == rows
-    assert group_sizes(meta) == file.stat().st_size - footer_size(file) - 4
+    assert data[-4:] == b"PAR1"
+    assert at == len(data) - int.from_bytes(data[-8:-4], "little") - 8
 
 
-def group_sizes(meta):
-    return sum(meta.row_group(g).column(c).total_compressed_size
-               for g in range(meta.num_row_groups) for c in range(len(COLUMNS)))
-
-
-def footer_size(file):
-    tail = file.read_bytes()[-8:]
-    assert tail[4:] == b"PAR1"
-    return int.from_bytes(tail[:4], "little") + 8
+def check_pages(data, column, at):
+    """The chunk's pages lie where the footer says; returns where they end."""
+    if column.has_dictionary_page:
+        assert column.dictionary_page_offset == at < column.data_page_offset
+        assert data[at:at + 2] == b"\x15\x04" # PageHeader.type: DICTIONARY_PAGE
+    else:
+        assert column.data_page_offset == at
+    assert data[column.data_page_offset:column.data_page_offset + 2] == b"\x15\x00" # DATA_PAGE
+    if column.compression == "UNCOMPRESSED":
+        assert column.total_uncompressed_size == column.total_compressed_size
+    else:
+        assert column.compression == "ZSTD"
+    return at + column.total_compressed_size
 
 
 def check_log_stats(stats, expected, rows):
     assert stats["numRecords"] == rows
     assert stats["nullCount"] == {n: expected[n].count(None) for n in COLUMNS}
     lows, highs = stats["minValues"], stats["maxValues"]
-    assert set(highs) <= set(lows) <= set(LOGGED)
+    assert set(lows) == {n for n in LOGGED if any(v is not None for v in expected[n])}
+    assert set(highs) <= set(lows)
     for name, low in lows.items():
         high = highs.get(name)
         there = [v for v in expected[name] if v is not None]

@@ -72,8 +72,9 @@ static void print_result(const struct engine_result *r, int64_t began_ns) {
     getrusage(RUSAGE_SELF, &used);
     json_obj(&o, NULL);
     json_put_int(&o, "ms", (clock_mono_ns() - began_ns) / 1000000);
-    json_put_int(&o, "cpu_ms", used.ru_utime.tv_sec * 1000 + used.ru_utime.tv_usec / 1000 +
-                                   used.ru_stime.tv_sec * 1000 + used.ru_stime.tv_usec / 1000);
+    json_put_int(&o, "cpu_ms",
+                 used.ru_utime.tv_sec * 1000 + used.ru_utime.tv_usec / 1000 +
+                     used.ru_stime.tv_sec * 1000 + used.ru_stime.tv_usec / 1000);
     json_put_int(&o, "rss_mib", used.ru_maxrss / 1024);
     json_obj(&o, "counters");
     for (size_t i = 0; i < r->n_counters; i++)
@@ -124,14 +125,15 @@ static int run_silver(struct engine *en, struct storage *st, const struct table_
         return fail(&e);
     const struct model_var var = {"bots", bots};
     _cleanup_(freep) char *select = model_render("sql/silver/events.sql", &var, 1);
-    return run_job(en, st, &(struct engine_job){.what = "silver",
-                                                .inputs = inputs,
-                                                .n_inputs = ARRAY_LEN(inputs),
-                                                .stages = stages,
-                                                .n_stages = ARRAY_LEN(stages),
-                                                .select = select,
-                                                .output = &silver_events,
-                                                .counters = model_text("sql/silver/counters.sql")});
+    return run_job(en, st,
+                   &(struct engine_job){.what = "silver",
+                                        .inputs = inputs,
+                                        .n_inputs = ARRAY_LEN(inputs),
+                                        .stages = stages,
+                                        .n_stages = ARRAY_LEN(stages),
+                                        .select = select,
+                                        .output = &silver_events,
+                                        .counters = model_text("sql/silver/counters.sql")});
 }
 
 static int run_gold(struct engine *en, struct storage *st, const struct table_files *files) {

@@ -4,8 +4,7 @@
 static void open_engine(struct bench *b, int64_t memory_bytes) {
     struct err e;
     _cleanup_(freep) char *temp = xasprintf("%s/tmp/engine", b->folder);
-    const struct engine_options o = {
-        .threads = 2, .memory_bytes = memory_bytes, .temp_dir = temp};
+    const struct engine_options o = {.threads = 2, .memory_bytes = memory_bytes, .temp_dir = temp};
     assert_ok(engine_open("duckdb", &o, &b->en, &e), &e);
 }
 

@@ -18,7 +18,8 @@ static void values_are_texts(void **state) {
         const char *sql, *text;
     } cases[] = {
         {"SELECT true, false, NULL", "true|false|-"},
-        {"SELECT (-128)::TINYINT, 32767::SMALLINT, (-2147483648)::INT, 255::UTINYINT, 65535::USMALLINT, "
+        {"SELECT (-128)::TINYINT, 32767::SMALLINT, (-2147483648)::INT, 255::UTINYINT, "
+         "65535::USMALLINT, "
          "4294967295::UINTEGER",
          "-128|32767|-2147483648|255|65535|4294967295"},
         {"SELECT 9223372036854775807, 18446744073709551615::UBIGINT",
@@ -113,9 +114,9 @@ static void rows_stream_and_a_callbacks_error_ends_them(void **state) {
 
 static void an_error_in_the_middle_is_an_error(void **state) {
     struct bench *b = *state;
-    _cleanup_(freep) char *rows = rows_of(
-        b, NULL, 0, false,
-        "SELECT CASE WHEN i = 150000 THEN error('at last') ELSE i::VARCHAR END FROM range(200000) t(i)");
+    _cleanup_(freep) char *rows = rows_of(b, NULL, 0, false,
+                                          "SELECT CASE WHEN i = 150000 THEN error('at last') ELSE "
+                                          "i::VARCHAR END FROM range(200000) t(i)");
     assert_non_null(strstr(rows, "ERROR: query: "));
     assert_non_null(strstr(rows, "at last"));
 }
@@ -149,8 +150,8 @@ static void a_stop_ends_a_long_query(void **state) {
 
 static void the_user_may_read_the_views(void **state) {
     struct bench *b = *state;
-    struct table_files files =
-        written(b, &two, "SELECT i::INT AS a, DATE '2026-01-01' + (i % 2)::INT AS d FROM range(4) t(i)");
+    struct table_files files = written(
+        b, &two, "SELECT i::INT AS a, DATE '2026-01-01' + (i % 2)::INT AS d FROM range(4) t(i)");
     const struct engine_input in = {"silver.two", &two, &files};
     static const struct {
         const char *sql, *text;
@@ -227,7 +228,8 @@ static const char *const forbidden[] = {
     "VACUUM",
     "CALL pragma_version()",
     "CALL enable_logging()",
-    "SELECT * FROM enable_logging('QueryLog', storage = 'file', storage_path = '/tmp/clickmill-never')",
+    "SELECT * FROM enable_logging('QueryLog', storage = 'file', storage_path = "
+    "'/tmp/clickmill-never')",
     "SELECT * FROM main.\"ENABLE_LOGGING\"('QueryLog', storage = 'stdout')",
     "SELECT write_log('x')",
     "SELECT * FROM enable_profiling(save_location = '/tmp/clickmill-never')",
@@ -244,7 +246,8 @@ static const char *const forbidden[] = {
     "INSERT INTO silver.two VALUES (1, DATE '2026-01-01')",
     "UPDATE silver.two SET a = 1",
     "DELETE FROM silver.two",
-    "MERGE INTO silver.two USING (SELECT 1 AS a) s ON false WHEN NOT MATCHED THEN INSERT VALUES (1, NULL)",
+    "MERGE INTO silver.two USING (SELECT 1 AS a) s ON false WHEN NOT MATCHED THEN INSERT VALUES "
+    "(1, NULL)",
     "BEGIN",
     "COMMIT",
     "PREPARE p AS SELECT 1",
@@ -291,7 +294,8 @@ static void the_user_may_do_nothing_else(void **state) {
 /* One more after an update of DuckDB: read about it, then allow it here or forbid it in the guard. */
 static void every_table_function_is_known(void **state) {
     static const char known[] =
-        "arrow_scan arrow_scan_dumb check_peg_parser checkpoint disable_logging disable_peg_parser disable_profiling "
+        "arrow_scan arrow_scan_dumb check_peg_parser checkpoint disable_logging disable_peg_parser "
+        "disable_profiling "
         "duckdb_approx_database_count duckdb_columns duckdb_connection_count duckdb_constraints "
         "duckdb_coordinate_systems duckdb_databases duckdb_dependencies duckdb_extensions "
         "duckdb_external_file_cache duckdb_functions duckdb_indexes duckdb_keywords "
@@ -299,7 +303,8 @@ static void every_table_function_is_known(void **state) {
         "duckdb_prepared_statements duckdb_schemas duckdb_secret_types duckdb_secrets "
         "duckdb_sequences duckdb_settings duckdb_table_sample duckdb_tables "
         "duckdb_temporary_files duckdb_types duckdb_variables duckdb_views enable_logging "
-        "enable_peg_parser enable_profiling force_checkpoint generate_series glob icu_calendar_names "
+        "enable_peg_parser enable_profiling force_checkpoint generate_series glob "
+        "icu_calendar_names "
         "json_each json_execute_serialized_sql json_tree parquet_bloom_probe "
         "parquet_file_metadata parquet_full_metadata parquet_kv_metadata parquet_metadata "
         "parquet_scan parquet_schema pg_timezone_names pragma_collations pragma_database_size "
@@ -310,10 +315,10 @@ static void every_table_function_is_known(void **state) {
         "read_ndjson_objects read_parquet read_text repeat repeat_row seq_scan sniff_csv "
         "sql_auto_complete summary test_all_types test_vector_types truncate_duckdb_logs "
         "unnest which_secret";
-    _cleanup_(freep) char *rows = rows_of(
-        *state, NULL, 0, false,
-        "SELECT string_agg(DISTINCT function_name, ' ' ORDER BY function_name) FROM "
-        "duckdb_functions() WHERE function_type = 'table'");
+    _cleanup_(freep) char *rows =
+        rows_of(*state, NULL, 0, false,
+                "SELECT string_agg(DISTINCT function_name, ' ' ORDER BY function_name) FROM "
+                "duckdb_functions() WHERE function_type = 'table'");
     struct buf unknown = BUF_INIT(MIB);
     char *rest = NULL;
     for (char *name = strtok_r(rows, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {

@@ -131,7 +131,7 @@ static void a_dictionary_is_given_up_in_mid_group(void **state) {
         if (i % 3 == 0)
             continue;
         r.ev[i].order_id = text(&r, "order-%u", i < 3000 ? i % 10 : i);
-        r.ev[i].user_agent = text(&r, "%0200u", i % 8000); /* too many bytes of them */
+        r.ev[i].user_agent = text(&r, "%0200u", draw(6000)); /* repeat, but are too many bytes */
     }
     assert_int_equal(encoding_of(&r, COL_ORDER_ID), ENCODING_DELTA_LENGTH);
     assert_int_equal(encoding_of(&r, COL_USER_AGENT), ENCODING_DELTA_LENGTH);
@@ -221,6 +221,8 @@ static void numbers_choose_their_encoding(void **state) {
     }
     assert_int_equal(encoding_of(&r, COL_PRICE), ENCODING_PLAIN);
     assert_int_equal(encoding_of(&r, COL_EVENT_TS), ENCODING_PLAIN);
+    r.n = 1000; /* few enough for a dictionary, but it would only cost */
+    assert_int_equal(encoding_of(&r, COL_PRICE), ENCODING_PLAIN);
     rows_release(&r);
 }
 
@@ -272,6 +274,31 @@ static void event_id_is_there_where_it_is_the_key(void **state) {
     }
 }
 
+/* The first row whose event_id is not its key comes when the keys fill more than a page already. */
+static void event_id_leaves_its_key_behind_a_full_page(void **state) {
+    (void)state;
+    static const uint32_t odd[] = {1047, 1048, 2500};
+    for (size_t k = 0; k < ARRAY_LEN(odd); k++) {
+        struct rows r = rows_new(3000);
+        for (uint32_t i = 0; i < r.n; i++) /* in row 1047 a page is full, but none may begin */
+            r.ev[i].event_id = r.ev[i].event_key = text_of_length(&r, 1001, (char)('a' + i % 26));
+        r.ev[odd[k]].event_id = text_of_length(&r, 1001, 'X');
+        struct bronze_group *g = group_new();
+        bronze_encoded_free(encode_checked(g, &r));
+        for (uint32_t i = 0; i < r.n; i++) /* all different: direct */
+            memcpy((char *)r.ev[i].event_key.p, &i, sizeof i);
+        bronze_encoded_free(encode_checked(g, &r));
+        bronze_group_add_many(g, r.ev, r.src, odd[k]);
+        bronze_group_add_many(g, r.ev + odd[k], r.src + odd[k], r.n - odd[k]);
+        struct bronze_encoded *en = bronze_encode(g);
+        check_all(&r, en);
+        assert_in_range(en->chunks[COL_EVENT_ID].data_pages, 3, 4);
+        bronze_encoded_free(en);
+        bronze_group_free(g);
+        rows_release(&r);
+    }
+}
+
 static void rejected_rows_have_only_their_reason(void **state) {
     (void)state;
     struct rows r = rows_new(500);
@@ -302,6 +329,7 @@ static void rows_one_by_one_are_the_same_file(void **state) {
         r.ev[i].category = text(&r, "category %u", i % 30);
         r.ev[i].event_id = i > 500 ? r.ev[i].event_key : (struct text){0};
         r.src[i].topic = i / 100 % 2 ? "clicks" : "other";
+        r.src[i].protocol = i / 70 % 2 ? "native" : "other";
     }
     struct bronze_group *g = group_new();
     struct bronze_encoded *many = encode_checked(g, &r);
@@ -383,6 +411,7 @@ int main(void) {
         cmocka_unit_test(numbers_choose_their_encoding),
         cmocka_unit_test(what_repeats_in_every_row_takes_no_room),
         cmocka_unit_test(event_id_is_there_where_it_is_the_key),
+        cmocka_unit_test(event_id_leaves_its_key_behind_a_full_page),
         cmocka_unit_test(rejected_rows_have_only_their_reason),
         cmocka_unit_test(rows_one_by_one_are_the_same_file),
         cmocka_unit_test(a_reset_group_is_empty),
