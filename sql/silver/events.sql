@@ -16,6 +16,13 @@
 -- largest value is held there.
 -- is_bot: the pattern is tried once for each user agent, not for each event. The CASE keeps an
 -- optimizer from trying it before the agents are grouped.
+WITH bots AS (
+    SELECT user_agent
+    FROM bronze_new
+    WHERE reject_reason IS NULL AND user_agent IS NOT NULL
+    GROUP BY user_agent
+    HAVING regexp_like(CASE WHEN count(*) > 0 THEN user_agent END, '${bots}')
+)
 SELECT
     event_key,
     event_id,
@@ -89,9 +96,10 @@ FROM (
         SELECT
             b.event_key, b.event_id, b.event_type, b.event_ts, b.product_id, b.sku, b.category,
             b.price, b.quantity, b.currency, b.user_id, b.session_id, b.order_id, b.page_url,
-            b.referrer, coalesce(regexp_like(b.user_agent, '${bots}'), false) AS is_bot, b.received_at, b.source_topic,
+            b.referrer, bots.user_agent IS NOT NULL AS is_bot, b.received_at, b.source_topic,
             b.source_partition, b.source_offset, b.source_index
         FROM bronze_new b
+        LEFT JOIN bots ON bots.user_agent = b.user_agent
         LEFT JOIN repeats r
             ON r.source_offset = b.source_offset
             AND r.source_partition = b.source_partition
@@ -104,8 +112,9 @@ FROM (
         SELECT
             t.event_key, t.event_id, t.event_type, t.event_ts, t.product_id, t.sku, t.category,
             t.price, t.quantity, t.currency, t.user_id, t.session_id, t.order_id, t.page_url,
-            t.referrer, coalesce(regexp_like(t.user_agent, '${bots}'), false) AS is_bot, t.received_at, t.source_topic,
+            t.referrer, bots.user_agent IS NOT NULL AS is_bot, t.received_at, t.source_topic,
             t.source_partition, t.source_offset, t.source_index
         FROM twins t
+        LEFT JOIN bots ON bots.user_agent = t.user_agent
     ) staying
 ) typed
