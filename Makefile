@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 BIN = build/clickmill
 # What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
-RUN_CMD = $(BIN) produce --events 100000 --duplicates 0.01 --late 0.01 --bad 0.002 && $(BIN) ingest --once && $(BIN) run && \
+RUN_CMD = $(BIN) produce --seed 1 --events 100000 --duplicates 0.01 --late 0.01 --bad 0.002 && $(BIN) ingest --once && $(BIN) run && \
 	$(BIN) status && $(BIN) sql "$(METRICS)"
 METRICS = SELECT event_date, category, total_events, round(total_revenue, 2) AS total_revenue \
 	FROM gold.clickstream_metrics ORDER BY event_date, category
@@ -20,7 +20,7 @@ build: ## build/clickmill
 run: build ## install what is missing, build, and take 100,000 clicks through the whole pipeline
 	@$(RUN_CMD)
 
-up: build ## everything in one process, with simulated shoppers and the dashboard
+up: build ## everything in one process, with simulated shoppers and the metrics on the screen
 	@$(BIN) up --demo
 
 test: ## every test there is; the last line says "N passed, N failed"

@@ -128,6 +128,8 @@ int main(int argc, char **argv) {
     int r = run(argc, argv, &e);
     if (r == 0)
         r = finish_output(&e);
+    if (r == ERR_USAGE && !e.hint[0])
+        err_hint(&e, "clickmill --help lists the verbs, clickmill VERB --help their options");
     if (r < 0) {
         fprintf(stderr, "clickmill: %s\n", e.msg);
         if (e.hint[0])

@@ -26,7 +26,7 @@ const struct config_key config_keys[CFG_N] = {
                                .help = "Partitions of a topic that produce creates."},
     [CFG_STREAM_TIMEOUT] = {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
                             .help =
-                                "How long ingest --once waits for a stream that does not answer."},
+                                "How long ingest waits for a stream or a lake that does not answer."},
     [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
                       .help = "Where the tables lie: file:PATH."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",

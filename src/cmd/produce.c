@@ -10,6 +10,8 @@ struct produce_opts {
     bool as_json;
 };
 
+enum { SEEDED_NOW = 1771286400 }; /* 2026-02-17T00:00:00Z, the contract's example */
+
 #define FIELD(name) offsetof(struct produce_opts, o.name)
 
 static const struct opt options[] = {
@@ -32,7 +34,8 @@ static const struct opt options[] = {
     {"ledger", "FILE", OPT_TEXT, FIELD(ledger),
      "Append a line of JSON for every acknowledged record.", 0, 0},
     {"now", "SECONDS", OPT_INT, FIELD(now_s),
-     "Time of the last event, seconds since 1970 UTC (the clock's).", 0, 4102444800},
+     "Time of the last event, seconds since 1970 UTC (the clock's; 1771286400 with --seed).", 0,
+     4102444800},
     {"period", "DURATION", OPT_DURATION, FIELD(period_ms),
      "Spread event_ts over this long before now (7d; 0 with --rate).", 0, INT64_MAX},
     {"ts-unit", "s|ms|us", OPT_TEXT, FIELD(ts_unit), "Unit of event_ts (s).", 0, 0},
@@ -65,6 +68,9 @@ static int run(struct cmd *c, struct err *e) {
     int r = parts_open_stream(c->cfg, &s, e);
     if (r < 0)
         return r;
+    /* The same seed makes the same events, times included, unless they happen now. */
+    if (opts->o.seed >= 0 && opts->o.now_s == 0 && opts->o.rate == 0 && opts->o.events != 0)
+        opts->o.now_s = SEEDED_NOW;
     struct produce_result res = {0};
     r = flow_produce(&opts->o, s, &res, e);
     if (opts->as_json && (r == 0 || r == ERR_STOPPED))

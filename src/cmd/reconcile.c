@@ -60,8 +60,10 @@ static int run(struct cmd *c, struct err *e) {
     else
         print_text(&res);
     for (size_t i = 0; r == 0 && i < res.n; i++)
-        if (!res.v[i].ok)
-            r = err_set(e, ERR_CHECK, "reconcile: %s: %s", res.v[i].name, res.v[i].detail);
+        if (!res.v[i].ok) {
+            err_set(e, ERR_CHECK, "reconcile: %s: %s", res.v[i].name, res.v[i].detail);
+            r = err_hint(e, "clickmill table history shows what each commit did");
+        }
     reconcile_result_release(&res);
     return r;
 }

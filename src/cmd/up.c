@@ -93,8 +93,8 @@ static int round_once(struct cmd *c, struct parts *p, struct up_view *v, struct 
     struct run_result res;
     int r = flow_run(p->st, p->en, &o, &res, e);
     if (r == 0)
-        return up_show(v, c->cfg, p, e);
-    if (!e->retry)
+        r = up_show(v, c->cfg, p, e);
+    if (r == 0 || !e->retry)
         return r;
     log_err(LOG_WARN, "round failed", e);
     return 0;

@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "flow/ingest_priv.h"
 #include "flow/retry.h"
+#include "flow/step.h"
 
 struct open_file {
     int32_t day;
@@ -122,7 +123,9 @@ static int publish_file(struct writer *w, struct open_file *f, struct table_file
     return r;
 }
 
-static int commit_positions(struct writer *w, const struct table_files *adds, struct err *e) {
+/* *ret_tried: how often the commit was tried; after a first failure its outcome may be open. */
+static int commit_positions(struct writer *w, const struct table_files *adds, int *ret_tried,
+                            struct err *e) {
     struct table_txn *txn = xcalloc(w->n_parts, sizeof *txn);
     size_t n = 0;
     for (size_t i = 0; i < w->n_parts; i++)
@@ -142,9 +145,10 @@ static int commit_positions(struct writer *w, const struct table_files *adds, st
     int64_t version;
     int r;
     struct retry again = retry_start(w->in->o->timeout_ms);
-    do
+    do {
+        (*ret_tried)++;
         r = table_commit(w->tb, &c, &version, e);
-    while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, e));
+    } while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, e));
     for (size_t i = 0; i < n; i++)
         free((char *)(uintptr_t)txn[i].app_id);
     free(txn);
@@ -179,23 +183,19 @@ static int batch_commit(struct writer *w, struct err *e) {
     if (w->records == 0)
         return 0;
     struct table_files adds = {0};
-    int r = 0;
+    int r = 0, tried = 0;
     for (size_t i = 0; r == 0 && i < w->n_files; i++)
         r = publish_file(w, &w->files[i], &adds, e);
     crash_point("ingest.after_data");
     if (r == 0)
-        r = commit_positions(w, &adds, e);
+        r = commit_positions(w, &adds, &tried, e);
     if (r == 0) {
         batch_done(w, adds.n);
     } else if (r == ERR_CONFLICT) {
         /* Another process read these records: ours are dropped, the positions are read again. */
         log_warn("batch dropped: another ingest was faster", F_STR("why", e->msg));
-        for (size_t i = 0; i < adds.n; i++) {
-            char *path = xasprintf("%s/%s", bronze_events.name, adds.v[i].path);
-            struct err ignored;
-            storage_remove(w->in->st, path, &ignored);
-            free(path);
-        }
+        if (tried == 1) /* else the conflict may be with our own entry of an earlier try */
+            step_discard(w->in->st, &bronze_events, &adds, r);
         w->sum.conflicts++;
         atomic_fetch_add(&w->in->generation, 1);
         r = 0;
@@ -254,8 +254,10 @@ static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
     case UNIT_ASSIGN:
         return answer_assign(w, u, e);
     case UNIT_REVOKE:
-        if (u->lost)
+        if (u->lost) { /* what is open goes, also of the partitions that stay: read them again */
             batch_drop(w);
+            atomic_fetch_add(&w->in->generation, 1);
+        }
         forget_parts(w, u);
         reply(w->in, xcalloc(1, sizeof(struct position)));
         return 0;

@@ -7,15 +7,28 @@
 #include "event/event.h"
 #include "flow/ingest_priv.h"
 
-enum { GROUP_BYTES = 48 * MIB }; /* a row group is closed early beyond this */
+enum {
+    GROUP_BYTES = 48 * MIB, /* a row group is closed early beyond this */
+    TOGETHER = 64,          /* events that go into the columns at once */
+};
 
 struct decoder {
     struct ingest *in;
     struct event_decoder *dec;
     struct bronze_group *group;
+    struct event events[TOGETHER]; /* decoded, not yet in the group */
+    struct bronze_source sources[TOGETHER];
+    size_t n;
 };
 
+static void fill_group(struct decoder *d) {
+    if (d->n)
+        bronze_group_add_many(d->group, d->events, d->sources, d->n);
+    d->n = 0;
+}
+
 static void close_group(struct decoder *d, struct unit *u, int32_t day) {
+    fill_group(d);
     if (bronze_group_rows(d->group) == 0)
         return;
     if (u->n_pieces == u->cap_pieces) {
@@ -27,20 +40,21 @@ static void close_group(struct decoder *d, struct unit *u, int32_t day) {
 }
 
 static void decode_record(struct decoder *d, struct unit *u, const struct record *rec) {
-    struct event ev;
+    struct event *ev = &d->events[d->n];
     const char *value = rec->value ? rec->value : "";
-    event_decode(d->dec, value, rec->value_len, rec->timestamp_us, &ev);
-    u->rejected += ev.reject != REJECT_NONE;
-    bronze_group_add(d->group, &ev,
-                     &(struct bronze_source){.topic = d->in->s->topic,
-                                             .partition = rec->partition,
-                                             .offset = rec->offset,
-                                             .index = 0,
-                                             .received_us = rec->timestamp_us,
-                                             .protocol = "native",
-                                             .raw = value,
-                                             .raw_len = rec->value_len,
-                                             .keep_raw = d->in->o->keep_raw});
+    event_decode(d->dec, value, rec->value_len, rec->timestamp_us, ev);
+    u->rejected += ev->reject != REJECT_NONE;
+    d->sources[d->n] = (struct bronze_source){.topic = d->in->s->topic,
+                                              .partition = rec->partition,
+                                              .offset = rec->offset,
+                                              .index = 0,
+                                              .received_us = rec->timestamp_us,
+                                              .protocol = "native",
+                                              .raw = value,
+                                              .raw_len = rec->value_len,
+                                              .keep_raw = d->in->o->keep_raw};
+    if (++d->n == TOGETHER)
+        fill_group(d);
 }
 
 /* The records of one day become row groups; *ret_later: the next day that stands in the span, if any. */
@@ -52,7 +66,7 @@ static bool decode_day(struct decoder *d, struct unit *u, int32_t day, int32_t *
         int32_t its = day_of_us(rec->timestamp_us);
         if (its == day) {
             decode_record(d, u, rec);
-            if (bronze_group_bytes(d->group) >= GROUP_BYTES)
+            if (d->n == 0 && bronze_group_bytes(d->group) >= GROUP_BYTES)
                 close_group(d, u, day);
         } else if (its > day && (!more || its < later)) {
             more = true;

@@ -99,8 +99,12 @@ void ledger_add(struct ledger *l, const struct ack *a, const char *value, size_t
 int ledger_write(struct ledger *l, bool last, struct err *e) {
     for (size_t done = 0; done < l->lines.len;) {
         ssize_t n = write(l->fd, l->lines.data + done, l->lines.len - done);
-        if (n < 0 && errno != EINTR)
-            return err_sys(e, ERR_STREAM, errno, "cannot write the ledger %s", l->path);
+        if (n < 0 && errno != EINTR) {
+            int why = errno; /* what is written is not written again */
+            memmove(l->lines.data, l->lines.data + done, l->lines.len - done);
+            l->lines.len -= done;
+            return err_sys(e, ERR_STREAM, why, "cannot write the ledger %s", l->path);
+        }
         done += n > 0 ? (size_t)n : 0;
     }
     buf_reset(&l->lines);

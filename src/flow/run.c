@@ -56,17 +56,18 @@ static int step_load(struct run *run, struct err *e) {
 static const struct {
     const char *name;
     int (*run)(struct run *run, struct err *e);
-} steps[] = {{"silver", step_silver}, {"gold", step_gold}, {"load", step_load}};
+    bool retries_itself;
+} steps[] = {{"silver", step_silver, false}, {"gold", step_gold, false}, {"load", step_load, true}};
 
 static int run_step(struct run *run, size_t i, struct err *e) {
     int64_t pause = run->o->retry_delay_ms;
-    for (int64_t left = run->o->retries;; left--, pause *= 2) {
+    for (int64_t left = run->o->retries;; left--, pause = MIN(2 * pause, 3600000)) {
         int r = steps[i].run(run, e);
-        if (r == 0 || !e->retry || left <= 0 || stop_requested())
+        if (r == 0 || steps[i].retries_itself || !e->retry || left <= 0 || stop_requested())
             return r;
         log_err(LOG_WARN, "step failed, trying again", e);
         run->res->tries++;
-        stop_wait((int)MIN(pause, 3600000));
+        stop_wait((int)MIN(pause, 3600000)); /* at most an hour */
     }
 }
 

@@ -162,6 +162,8 @@ static int connect_failed(struct pg_sink *pg, struct err *e) {
     else if (PQconnectionNeedsPassword(pg->conn))
         sqlstate_hint(e, "28P01", PQuser(pg->conn), PQdb(pg->conn));
     e->retry = *code ? sqlstate_passes(code) : connect_passes(text);
+    if (e->retry && !e->hint[0])
+        err_hint(e, "is it running there? see sink.url; sink.timeout says how long to try");
     return e->code;
 }
 
