@@ -24,9 +24,9 @@ const struct config_key config_keys[CFG_N] = {
          .help = "Names this pipeline; positions in the bronze table are kept under it."},
     [CFG_STREAM_PARTITIONS] = {"stream.partitions", VALUE_INT, "1", 1, 1024,
                                .help = "Partitions of a topic that produce creates."},
-    [CFG_STREAM_TIMEOUT] = {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
-                            .help =
-                                "How long ingest waits for a stream or a lake that does not answer."},
+    [CFG_STREAM_TIMEOUT] =
+        {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
+         .help = "How long ingest waits for a stream or a lake that does not answer."},
     [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
                       .help = "Where the tables lie: file:PATH."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
