@@ -115,7 +115,8 @@ static struct position *ask_writer(struct poller *p, enum unit_kind kind, const 
     if (!u)
         return NULL;
     u->partitions = xrealloc(u->partitions, MAX(n, 1) * sizeof *parts);
-    memcpy(u->partitions, parts, n * sizeof *parts);
+    if (n)
+        memcpy(u->partitions, parts, n * sizeof *parts);
     u->n_partitions = n;
     u->lost = lost;
     if (!unit_send(p, u, kind))
