@@ -74,6 +74,8 @@ def unit(totals):
 def asan(totals):
     build_asan()
     c_tests(totals, "asan", "build-asan")
+    # The whole program as well, from the first event to the metrics.
+    pytest(totals, "asan e2e", "build-asan", *("test/e2e/test_%s.py" % t for t in ("first_run", "contract", "up")))
 
 
 def build_asan():
@@ -97,16 +99,21 @@ def fuzz(totals):
         totals.add("fuzz " + name, time.monotonic() - start, code == 0, code != 0)
 
 
-def e2e(totals):
-    build("build")
+def pytest(totals, part, folder, *tests):
+    """Runs the tests against the program in the build folder."""
     python = output("scripts/venv.sh").decode().strip() + "/bin/python"
-    report = ROOT / "build/e2e.xml"
+    report = ROOT / folder / "e2e.xml"
     report.unlink(missing_ok=True)
-    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--junitxml", str(report), "test/e2e",
-        check=False, PYTHONDONTWRITEBYTECODE="1")
+    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--junitxml", str(report), *tests,
+        check=False, PYTHONDONTWRITEBYTECODE="1", CM_BUILD_ROOT=str(ROOT / folder))
     for case in ET.parse(report).iter("testcase"):
         bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))
-        totals.add("e2e %s::%s" % (case.get("classname"), case.get("name")), float(case.get("time")), not bad, bad)
+        totals.add("%s %s::%s" % (part, case.get("classname"), case.get("name")), float(case.get("time")), not bad, bad)
+
+
+def e2e(totals):
+    build("build")
+    pytest(totals, "e2e", "build", "test/e2e")
 
 
 def docs(totals):
