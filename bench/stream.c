@@ -48,13 +48,15 @@ static void append(struct stream *s, int64_t n, size_t size) {
 
 static void read_all(struct stream *s, const char *what) {
     struct err e;
-    struct position *p;
+    struct bounds *v;
     size_t n;
     struct poll_result polled = {0};
-    if (stream_ends(s, &p, &n, &e) < 0)
+    if (stream_bounds(s, &v, &n, &e) < 0)
         die(&e);
+    struct position *p = xcalloc(MAX(n, 1), sizeof *p);
     for (size_t i = 0; i < n; i++)
-        p[i].offset = -1;
+        p[i] = (struct position){v[i].partition, -1};
+    free(v);
     if (stream_assign(s, p, n, &e) < 0)
         die(&e);
     struct span *sp = span_new(8 * MIB);

@@ -57,18 +57,18 @@ static char *masked(const struct config *cfg, enum config_id id) {
 static void try_stream(struct doctor *d) {
     struct err e = {0};
     struct parts p = {0};
-    struct position *ends = NULL;
+    struct bounds *v = NULL;
     size_t n = 0;
     int r = parts_open(d->cfg, PART_STREAM, &p, &e);
     if (r == 0)
-        r = stream_ends(p.s, &ends, &n, &e);
+        r = stream_bounds(p.s, &v, &n, &e);
     char *url = masked(d->cfg, CFG_STREAM_URL);
     char *good =
         xasprintf("%s, topic '%s', %zu partitions", url, config_text(d->cfg, CFG_STREAM_TOPIC), n);
     report(d, "stream", r, &e, good);
     free(good);
     free(url);
-    free(ends);
+    free(v);
     parts_close(&p);
 }
 

@@ -20,7 +20,7 @@ struct poller {
     struct position *at;
     size_t n_at;
     /* once: where to stop */
-    struct position *ends;
+    struct bounds *ends;
     size_t n_ends;
     int64_t progress_ns;
 };
@@ -185,10 +185,9 @@ static bool batch_is_due(const struct poller *p) {
 
 static bool ends_reached(const struct poller *p) {
     for (size_t i = 0; i < p->n_ends; i++) {
-        bool there = p->ends[i].offset == 0;
+        bool there = p->ends[i].end == p->ends[i].begin;
         for (size_t k = 0; !there && k < p->n_at; k++)
-            there =
-                p->at[k].partition == p->ends[i].partition && p->at[k].offset >= p->ends[i].offset;
+            there = p->at[k].partition == p->ends[i].partition && p->at[k].offset >= p->ends[i].end;
         if (!there)
             return false;
     }
@@ -237,7 +236,7 @@ static int check_timeout(const struct poller *p, struct err *e) {
 static int poll_start(struct poller *p, struct err *e) {
     p->progress_ns = clock_mono_ns();
     int r = stream_subscribe(p->in->s, e);
-    return r < 0 || !p->in->o->once ? r : stream_ends(p->in->s, &p->ends, &p->n_ends, e);
+    return r < 0 || !p->in->o->once ? r : stream_bounds(p->in->s, &p->ends, &p->n_ends, e);
 }
 
 /* Until the ends are reached, a stop is asked for or something fails. */

@@ -6,22 +6,21 @@
 
 static int stream_status(struct stream *s, const char *app, struct table *bronze,
                          struct status *ret, struct err *e) {
-    struct position *ends = NULL;
+    struct bounds *v = NULL;
     size_t n = 0;
-    int r = stream_ends(s, &ends, &n, e);
+    int r = stream_bounds(s, &v, &n, e);
     if (r < 0)
         return r;
     ret->partitions = xcalloc(MAX(n, 1), sizeof *ret->partitions);
     ret->n_partitions = n;
     for (size_t i = 0; i < n; i++) {
-        char *app_id = ingest_app_id(app, s, ends[i].partition);
+        char *app_id = ingest_app_id(app, s, v[i].partition);
         int64_t at = table_txn(bronze, app_id);
         free(app_id);
-        ret->partitions[i] =
-            (struct partition_status){ends[i].partition, MAX(at, 0), ends[i].offset};
-        ret->lag += MAX(ends[i].offset - MAX(at, 0), 0);
+        ret->partitions[i] = (struct partition_status){v[i].partition, MAX(at, 0), v[i].end};
+        ret->lag += MAX(v[i].end - MAX(at, 0), 0);
     }
-    free(ends);
+    free(v);
     return 0;
 }
 

@@ -173,6 +173,10 @@ static void local_committed(struct stream *s ATTR_UNUSED, const struct position 
     /* The table is the truth and there is no lag tool to feed. */
 }
 
+static void local_stats(struct stream *s ATTR_UNUSED, struct stream_stats *ret) {
+    *ret = (struct stream_stats){0}; /* no broker, no group, nothing fetched ahead */
+}
+
 static void local_free(struct stream *s) {
     struct local *l = (struct local *)s;
     appender_free(l->appender);
@@ -190,8 +194,9 @@ static const struct stream_ops local_ops = {
     .subscribe = read_subscribe,
     .poll = read_poll,
     .assign = read_assign,
-    .ends = read_ends,
+    .bounds = read_bounds,
     .committed = local_committed,
+    .stats = local_stats,
     .send = append_send,
     .flush = append_flush,
     .free = local_free,

@@ -122,7 +122,7 @@ int read_subscribe(struct stream *s, struct err *e);
 int read_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
               size_t max_bytes, struct poll_result *ret, struct err *e);
 int read_assign(struct stream *s, const struct position *p, size_t n, struct err *e);
-int read_ends(struct stream *s, struct position **ret, size_t *ret_n, struct err *e);
+int read_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
 void consumer_free(struct consumer *c);
 
 #endif

@@ -62,17 +62,17 @@ int read_subscribe(struct stream *s, struct err *e ATTR_UNUSED) {
     return 0;
 }
 
-int read_ends(struct stream *s, struct position **ret, size_t *ret_n, struct err *e) {
+int read_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e) {
     struct local *l = (struct local *)s;
     int r = local_load_topic(l, e);
     if (r < 0)
         return r;
-    struct position *v = xcalloc((size_t)l->partitions, sizeof *v);
+    struct bounds *v = xcalloc((size_t)l->partitions, sizeof *v);
     for (int32_t i = 0; i < l->partitions && r == 0; i++) {
         struct point end = {0};
-        int64_t begin;
+        int64_t begin = 0;
         r = log_range(l, i, &begin, &end, e);
-        v[i] = (struct position){i, end.offset};
+        v[i] = (struct bounds){i, begin, end.offset};
     }
     if (r < 0) {
         free(v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where records come from and go to: the local stream today; Kafka is a further driver of the same
- * contract. Words as in Kafka: topic, partition, offset, record.
+ * Where records come from and go to: a local stream or Kafka, behind one contract. Words as in
+ * Kafka: topic, partition, offset, record.
  *
  * Consuming. The table is the truth for positions: after POLL_ASSIGN the caller looks up where
  * each partition stands and calls stream_assign; there is no seek. After POLL_REVOKE the caller
@@ -47,11 +47,29 @@ struct position {
     int64_t offset; /* the next one to read; -1: from the beginning */
 };
 
+/* What a partition holds: offsets begin <= o < end. begin rises as the stream forgets (retention). */
+struct bounds {
+    int32_t partition;
+    int64_t begin, end;
+};
+
+/* Offsets from <= o < to of a partition that the stream held once and holds no more. */
+struct loss {
+    int32_t partition;
+    int64_t from, to;
+};
+
+/* A driver's own setting, passed on as it is: "sasl.mechanisms" of kafka.sasl.mechanisms. */
+struct stream_property {
+    const char *name, *value;
+};
+
 enum poll_kind {
     POLL_IDLE,    /* nothing came within the timeout */
     POLL_RECORDS, /* records were appended to the span */
     POLL_ASSIGN,  /* these partitions are ours now: stream_assign them */
     POLL_REVOKE,  /* these partitions are no longer ours */
+    POLL_LOSS,    /* `loss` is gone; reading goes on behind it. Only with accept_loss */
 };
 
 struct poll_result {
@@ -59,6 +77,22 @@ struct poll_result {
     const int32_t *partitions; /* POLL_ASSIGN, POLL_REVOKE; valid until the next call */
     size_t n_partitions;
     bool lost; /* POLL_REVOKE: they are gone already, commit nothing */
+    struct loss loss;
+    /*
+     * With POLL_IDLE and POLL_RECORDS: partitions read beyond their last record, up to these
+     * offsets. What lies between holds nothing that will ever be handed out (a transaction's
+     * markers, aborted or compacted records). Valid until the next call.
+     */
+    const struct position *reached;
+    size_t n_reached;
+};
+
+/* Since the stream was opened. */
+struct stream_stats {
+    int64_t rebalances;   /* assignments and revocations */
+    int64_t errors;       /* that passed, or may pass: broker down, request timed out */
+    int64_t queued_bytes; /* fetched, not handed out yet */
+    int32_t brokers_up;
 };
 
 /* What the ack function gets: where the record went, and the caller's own pointer. */
@@ -74,8 +108,14 @@ struct stream;
 
 struct stream_options {
     const char *topic;
-    const char *app;                                /* consumer group */
-    int32_t partitions;                             /* when the topic is created; >= 1 */
+    const char *app;     /* consumer group */
+    int32_t partitions;  /* when the topic is created; >= 1 */
+    int32_t replication; /* the same; >= 1 */
+    bool
+        accept_loss; /* what the stream forgot before it was read is told by POLL_LOSS, not an error */
+    int64_t timeout_ms; /* how long one call may wait for a stream that does not answer */
+    const struct stream_property *properties;
+    size_t n_properties;
     void (*on_ack)(void *arg, const struct ack *a); /* or later, by stream_on_ack */
     void *ack_arg;
 };
@@ -87,8 +127,9 @@ struct stream_ops {
     int (*poll)(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
                 size_t max_bytes, struct poll_result *ret, struct err *e);
     int (*assign)(struct stream *s, const struct position *p, size_t n, struct err *e);
-    int (*ends)(struct stream *s, struct position **ret, size_t *ret_n, struct err *e);
+    int (*bounds)(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
     void (*committed)(struct stream *s, const struct position *p, size_t n);
+    void (*stats)(struct stream *s, struct stream_stats *ret);
     /* Producer */
     int (*send)(struct stream *s, const void *key, size_t key_len, const void *value,
                 size_t value_len, void *opaque, struct err *e);
@@ -101,7 +142,12 @@ struct stream {
     const struct stream_ops *ops;
     char *url; /* for messages, secrets masked */
     char *topic;
-    char *cluster_id; /* part of the txn appId: another cluster's offsets are other offsets */
+    /*
+     * Known after the first POLL_ASSIGN and after stream_bounds. cluster_id is part of the txn
+     * appId: another cluster's offsets are other offsets. topic_id changes when a topic is deleted
+     * and made again; NULL where the stream has none.
+     */
+    char *cluster_id, *topic_id;
     void (*on_ack)(void *arg, const struct ack *a); /* NULL: nobody listens */
     void *ack_arg;
 };
@@ -134,10 +180,14 @@ static inline int stream_assign(struct stream *s, const struct position *p, size
                                 struct err *e) {
     return s->ops->assign(s, p, n, e);
 }
-/* For each partition of the topic the offset the next record will get. The caller frees *ret. */
-static inline int stream_ends(struct stream *s, struct position **ret, size_t *ret_n,
-                              struct err *e) {
-    return s->ops->ends(s, ret, ret_n, e);
+/* What each partition of the topic holds, by number; none: there is no topic yet. The caller frees *ret. */
+static inline int stream_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
+                                struct err *e) {
+    return s->ops->bounds(s, ret, ret_n, e);
+}
+/* May be called from any thread while the stream is open. */
+static inline void stream_stats(struct stream *s, struct stream_stats *ret) {
+    s->ops->stats(s, ret);
 }
 /* Tells the stream what stands in the table now; advisory, never fails. */
 static inline void stream_committed(struct stream *s, const struct position *p, size_t n) {

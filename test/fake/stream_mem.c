@@ -172,14 +172,14 @@ static int mem_subscribe(struct stream *s, struct err *e ATTR_UNUSED) {
     return 0;
 }
 
-static int mem_ends(struct stream *s, struct position **ret, size_t *ret_n,
-                    struct err *e ATTR_UNUSED) {
+static int mem_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
+                      struct err *e ATTR_UNUSED) {
     struct mem_topic *t = find_topic((struct mem *)s);
     int32_t n = t ? t->n : 0;
     *ret = xcalloc((size_t)n, sizeof **ret);
     *ret_n = (size_t)n;
     for (int32_t i = 0; i < n; i++)
-        (*ret)[i] = (struct position){i, (int64_t)t->partitions[i].n};
+        (*ret)[i] = (struct bounds){i, 0, (int64_t)t->partitions[i].n};
     return 0;
 }
 
@@ -269,6 +269,10 @@ static void mem_committed(struct stream *s ATTR_UNUSED, const struct position *p
                           size_t n ATTR_UNUSED) {
 }
 
+static void mem_stats(struct stream *s ATTR_UNUSED, struct stream_stats *ret) {
+    *ret = (struct stream_stats){0};
+}
+
 static void mem_free(struct stream *s) {
     struct mem *m = (struct mem *)s;
     free(m->offered);
@@ -285,8 +289,9 @@ static const struct stream_ops mem_ops = {
     .subscribe = mem_subscribe,
     .poll = mem_poll,
     .assign = mem_assign,
-    .ends = mem_ends,
+    .bounds = mem_bounds,
     .committed = mem_committed,
+    .stats = mem_stats,
     .send = mem_send,
     .flush = mem_flush,
     .free = mem_free,

@@ -48,7 +48,7 @@ static void a_missing_topic_reads_as_nothing_until_it_appears(void **state) {
     struct stream *in = open_on(&b, "clicks", 1);
     struct span *sp = span_new(MIB);
     struct poll_result polled;
-    struct position *ends;
+    struct bounds *ends;
     size_t n;
     struct err e;
     assert_ok(stream_subscribe(in, &e), &e);
@@ -56,7 +56,7 @@ static void a_missing_topic_reads_as_nothing_until_it_appears(void **state) {
         assert_ok(stream_poll(in, 1, sp, 10, MIB, &polled, &e), &e);
         assert_int_equal(polled.kind, POLL_IDLE);
     }
-    assert_ok(stream_ends(in, &ends, &n, &e), &e);
+    assert_ok(stream_bounds(in, &ends, &n, &e), &e);
     assert_int_equal(n, 0);
     free(ends);
 
@@ -177,12 +177,12 @@ static void acks_name_where_each_record_stands(void **state) {
         assert_true(record_is(rec, value));
         assert_int_equal(rec->timestamp_us, a->timestamp_us);
     }
-    struct position *ends;
+    struct bounds *ends;
     size_t n;
-    assert_ok(stream_ends(b.out, &ends, &n, &e), &e);
+    assert_ok(stream_bounds(b.out, &ends, &n, &e), &e);
     assert_int_equal(n, 4);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(ends[i].offset, next[ends[i].partition]);
+        assert_int_equal(ends[i].end, next[ends[i].partition]);
     free(ends);
     span_free(sp);
     end(&b);

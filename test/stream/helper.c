@@ -35,11 +35,13 @@ void flush_all(struct stream *s) {
 
 size_t assign_all(struct stream *s) {
     struct err e;
-    struct position *p;
+    struct bounds *v;
     size_t n;
-    assert_ok(stream_ends(s, &p, &n, &e), &e);
+    assert_ok(stream_bounds(s, &v, &n, &e), &e);
+    struct position *p = xcalloc(MAX(n, 1), sizeof *p);
     for (size_t i = 0; i < n; i++)
-        p[i].offset = -1;
+        p[i] = (struct position){v[i].partition, -1};
+    free(v);
     int r = stream_assign(s, p, n, &e);
     free(p);
     assert_ok(r, &e);

@@ -563,11 +563,11 @@ static void a_foreign_meta_file_is_refused(void **state ATTR_UNUSED) {
     flush_all(s);
     _cleanup_(freep) char *meta = xasprintf("%s/clicks/meta", folder);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        struct position *ends;
+        struct bounds *v;
         size_t n;
         struct err e;
         write_file(meta, texts[i], strlen(texts[i]));
-        assert_int_equal(stream_ends(s, &ends, &n, &e), ERR_STREAM);
+        assert_int_equal(stream_bounds(s, &v, &n, &e), ERR_STREAM);
         assert_non_null(strstr(e.msg, meta));
     }
     stream_free(s);
