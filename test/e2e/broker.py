@@ -12,9 +12,10 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition, OFFSET_BEGINNING
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, OFFSET_BEGINNING
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 import books
@@ -172,11 +173,14 @@ class Broker:
         """All there are, in the order of partition and offset, as books.Books takes them."""
         reader, found, open_ends = self.consumer(), [], set(range(self.partitions(topic)))
         reader.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_ends])
+        idle_since = time.monotonic()
         while open_ends:
-            for m in reader.consume(10000, WAIT_S) or [None]:
-                assert m is not None, f"{topic}: nothing within {WAIT_S} s"
+            messages = reader.consume(10000, 0.1)  # waits for all of them, or that long
+            assert messages or time.monotonic() - idle_since < WAIT_S, f"{topic}: nothing within {WAIT_S} s"
+            for m in messages:
+                idle_since = time.monotonic()
                 if m.error():
-                    assert m.error().code() == -191, m.error()  # the end of a partition
+                    assert m.error().code() == KafkaError._PARTITION_EOF, m.error()
                     open_ends.discard(m.partition())
                 else:
                     found.append(books.Record(m.partition(), m.offset(), m.timestamp()[1] * 1000, m.key(), m.value()))
