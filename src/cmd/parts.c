@@ -4,9 +4,21 @@
 #include "flow/retry.h"
 
 int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e) {
-    struct stream_options o = {.topic = config_text(cfg, CFG_STREAM_TOPIC),
-                               .app = config_text(cfg, CFG_STREAM_APP),
-                               .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS)};
+    size_t n;
+    const struct config_property *p = config_properties(cfg, &n);
+    _cleanup_(freep) struct stream_property *properties = xcalloc(MAX(n, 1), sizeof *properties);
+    for (size_t i = 0; i < n; i++)
+        properties[i] = (struct stream_property){p[i].name, p[i].value};
+    struct stream_options o = {
+        .topic = config_text(cfg, CFG_STREAM_TOPIC),
+        .app = config_text(cfg, CFG_STREAM_APP),
+        .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS),
+        .replication = (int32_t)config_int(cfg, CFG_STREAM_REPLICATION),
+        .create_time = strcmp(config_text(cfg, CFG_STREAM_TIMESTAMP), "create") == 0,
+        .timeout_ms = config_int(cfg, CFG_STREAM_TIMEOUT),
+        .properties = properties,
+        .n_properties = n,
+    };
     return stream_open(config_text(cfg, CFG_STREAM_URL), &o, ret, e);
 }
 
