@@ -127,7 +127,6 @@ class Round:
         broker.create(self.mill.topic, PARTITIONS)
         self.producers, self.ingests, self.gone = [], [], []
         self.names = collections.Counter()
-        self.run = None
         self.faults = collections.Counter()
         self.wanted = 3  # ingests
 
@@ -157,8 +156,6 @@ class Round:
                 break
         while len(self.producers) < PRODUCERS:
             self.producers.append(Producer(self.mill, self.name("p")))
-        if self.run and not self.run.alive() and self.run.process.returncode != 0:
-            raise Broken(f"run: exit {self.run.process.returncode}: {self.run.err()}")
 
     def add_ingest(self, crash=None):
         self.ingests.append(Ingest(self.mill, self.name("i"), crash))
@@ -253,11 +250,11 @@ class Round:
         """Somewhere in a run; one that has ended before is let be."""
         if not self.mill.table_path("bronze.events").exists():
             return False
-        self.run = self.mill.start("run")
+        run = self.mill.start("run")
         time.sleep(self.draw.uniform(0.02, 0.4))
-        code = self.run.kill()
+        code = run.kill()
         if code not in (0, KILLED):
-            raise Broken(f"run: exit {code}: {self.run.err()}")
+            raise Broken(f"run: exit {code}: {run.err()}")
         return code == KILLED and self.count("kill run", "")
 
     def kill_broker(self):
