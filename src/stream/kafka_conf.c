@@ -32,6 +32,7 @@ static const struct preset consumer[] = {
     {"queued.min.messages", "1000000"},
     {"queued.max.messages.kbytes", "32768"},
     {"fetch.message.max.bytes", "1048576"},
+    {"fetch.wait.max.ms", "100"}, /* a new position waits for the fetch that is under way */
     {"fetch.queue.backoff.ms", "5"},
     {"fetch.error.backoff.ms", "200"},
     {"check.crcs", "true"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stream/kafka_helper.h"
 
+#include <librdkafka/rdkafka.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -116,4 +117,106 @@ int kafka_conformance(const char *broker) {
                                                .one_cluster = true};
     contract_broker = broker;
     return stream_conformance(&kafka);
+}
+
+/* --- an administrator --- */
+
+static rd_kafka_t *raw(rd_kafka_type_t type, const char *broker, const char *name,
+                       const char *value) {
+    char why[512];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", broker, why, sizeof why);
+    if (name && rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK)
+        fail_msg("%s", why);
+    rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
+    assert_non_null(rk);
+    return rk;
+}
+
+/* The answer to an admin question; `sent` has put it on its way. */
+static void answered(rd_kafka_t *rk, rd_kafka_queue_t *q) {
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(q, 30000);
+    assert_non_null(ev);
+    if (rd_kafka_event_error(ev))
+        fail_msg("%s", rd_kafka_event_error_string(ev));
+    rd_kafka_event_destroy(ev);
+    rd_kafka_queue_destroy(q);
+    rd_kafka_destroy(rk);
+}
+
+void kafka_delete_topic(const char *broker, const char *topic) {
+    rd_kafka_t *rk = raw(RD_KAFKA_PRODUCER, broker, NULL, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteTopic_t *del = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_DeleteTopics(rk, &del, 1, NULL, q);
+    rd_kafka_DeleteTopic_destroy(del);
+    answered(rk, q);
+}
+
+void kafka_delete_records(const char *broker, const char *topic, int32_t partition,
+                          int64_t before) {
+    rd_kafka_t *rk = raw(RD_KAFKA_PRODUCER, broker, NULL, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+    rd_kafka_DeleteRecords_t *del = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(rk, &del, 1, NULL, q);
+    rd_kafka_DeleteRecords_destroy(del);
+    rd_kafka_topic_partition_list_destroy(list);
+    answered(rk, q);
+}
+
+void kafka_add_partitions(const char *broker, const char *topic, int32_t total) {
+    char why[512];
+    rd_kafka_t *rk = raw(RD_KAFKA_PRODUCER, broker, NULL, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(rk);
+    rd_kafka_NewPartitions_t *more =
+        rd_kafka_NewPartitions_new(topic, (size_t)total, why, sizeof why);
+    rd_kafka_CreatePartitions(rk, &more, 1, NULL, q);
+    rd_kafka_NewPartitions_destroy(more);
+    answered(rk, q);
+}
+
+static void assert_no_error(rd_kafka_error_t *error) {
+    if (error)
+        fail_msg("%s", rd_kafka_error_string(error));
+}
+
+void kafka_transaction(const char *broker, const char *topic, int32_t partition, int n,
+                       bool commit) {
+    _cleanup_(freep) char *id = kafka_unique("txn");
+    rd_kafka_t *rk = raw(RD_KAFKA_PRODUCER, broker, "transactional.id", id);
+    assert_no_error(rd_kafka_init_transactions(rk, 30000));
+    assert_no_error(rd_kafka_begin_transaction(rk));
+    for (int i = 0; i < n; i++)
+        assert_int_equal(
+            rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                              RD_KAFKA_V_VALUE((void *)(uintptr_t) "txn", 3), RD_KAFKA_V_END),
+            0);
+    assert_int_equal(rd_kafka_flush(rk, 30000), 0);
+    assert_no_error(commit ? rd_kafka_commit_transaction(rk, 30000)
+                           : rd_kafka_abort_transaction(rk, 30000));
+    rd_kafka_destroy(rk);
+}
+
+void kafka_send_at(const char *broker, const char *topic, int64_t timestamp_ms) {
+    rd_kafka_t *rk = raw(RD_KAFKA_PRODUCER, broker, NULL, NULL);
+    assert_int_equal(
+        rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_TIMESTAMP(timestamp_ms),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t) "then", 4), RD_KAFKA_V_END),
+        0);
+    assert_int_equal(rd_kafka_flush(rk, 30000), 0);
+    rd_kafka_destroy(rk);
+}
+
+int64_t kafka_committed(const char *broker, const char *group, const char *topic,
+                        int32_t partition) {
+    rd_kafka_t *rk = raw(RD_KAFKA_CONSUMER, broker, "group.id", group);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    assert_int_equal(rd_kafka_committed(rk, list, 30000), 0);
+    int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    return offset;
 }

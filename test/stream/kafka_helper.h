@@ -32,4 +32,16 @@ struct stream *kafka_stream(const char *broker, const struct stream_options *o,
 int kafka_stream_try(const char *broker, const struct stream_options *o,
                      const char *const *properties, struct stream **ret, struct err *e);
 
+/* What an administrator or another program does, by librdkafka itself. Each fails the test. */
+void kafka_delete_topic(const char *broker, const char *topic);
+void kafka_delete_records(const char *broker, const char *topic, int32_t partition, int64_t before);
+void kafka_add_partitions(const char *broker, const char *topic, int32_t total);
+/* n records into a partition in one transaction. */
+void kafka_transaction(const char *broker, const char *topic, int32_t partition, int n,
+                       bool commit);
+void kafka_send_at(const char *broker, const char *topic, int64_t timestamp_ms);
+/* What the group has committed; -1001: nothing. */
+int64_t kafka_committed(const char *broker, const char *group, const char *topic,
+                        int32_t partition);
+
 #endif
