@@ -109,7 +109,8 @@ static void on_log(const rd_kafka_t *rk ATTR_UNUSED, int level, const char *faci
     /* Producer and consumer are given the same properties; each speaks of the other's. */
     if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "will be ignored by this"))
         return;
-    enum log_level to = level <= 4 ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
+    bool trouble = level <= 4 && !strstr(text, "retrying");
+    enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
     log_write(to, text, LOG_FIELDS(F_STR("kafka", facility)));
 }
 

@@ -32,6 +32,7 @@ static const struct preset consumer[] = {
     {"queued.min.messages", "1000000"},
     {"queued.max.messages.kbytes", "32768"},
     {"fetch.message.max.bytes", "1048576"},
+    {"fetch.wait.max.ms", "100"}, /* a new position waits for the fetch that is under way */
     {"fetch.queue.backoff.ms", "5"},
     {"fetch.error.backoff.ms", "200"},
     {"check.crcs", "true"},
@@ -65,23 +66,33 @@ static const struct {
     {"transactional.id", "produce is idempotent, not transactional"},
 };
 
-/* Our own words on librdkafka's "No such configuration property". */
-static int unknown_property(rd_kafka_conf_t *conf, const char *name, struct err *e) {
-    char nearest[64] = "";
-    size_t best = SIZE_MAX, n[2];
-    rd_kafka_topic_conf_t *topic = rd_kafka_topic_conf_new();
-    const char **all[] = {rd_kafka_conf_dump(conf, &n[0]), rd_kafka_topic_conf_dump(topic, &n[1])};
-    for (int set = 0; set < 2; set++) {
-        for (size_t i = 0; i + 1 < n[set]; i += 2) {
-            size_t far = edit_distance(name, all[set][i]);
-            if (far < best) {
-                best = far;
-                snprintf(nearest, sizeof nearest, "%s", all[set][i]);
-            }
+/* librdkafka lists its properties as a table for people only: NAME | … on each line. */
+static void nearest_property(const char *name, char *out, size_t cap) {
+    char *text = NULL, *line;
+    size_t len, best = SIZE_MAX;
+    FILE *f = open_memstream(&text, &len);
+    if (!f)
+        return;
+    rd_kafka_conf_properties_show(f);
+    fclose(f);
+    for (char *rest = text; (line = strsep(&rest, "\n"));) {
+        size_t n = strcspn(line, " ");
+        if (line[n + strspn(line + n, " ")] != '|')
+            continue;
+        line[n] = '\0';
+        size_t far = edit_distance(name, line);
+        if (far < best) {
+            best = far;
+            snprintf(out, cap, "%s", line);
         }
-        rd_kafka_conf_dump_free(all[set], n[set]);
     }
-    rd_kafka_topic_conf_destroy(topic);
+    free(text);
+}
+
+/* Our own words on librdkafka's "No such configuration property". */
+static int unknown_property(const char *name, struct err *e) {
+    char nearest[64] = "";
+    nearest_property(name, nearest, sizeof nearest);
     err_set(e, ERR_CONFIG, "unknown key 'kafka.%s'; the nearest is 'kafka.%s'", name, nearest);
     return err_hint(e, "kafka.* takes the properties of librdkafka %s, as in its CONFIGURATION.md",
                     rd_kafka_version_str());
@@ -93,7 +104,7 @@ static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struc
     case RD_KAFKA_CONF_OK:
         return 0;
     case RD_KAFKA_CONF_UNKNOWN:
-        return unknown_property(conf, name, e);
+        return unknown_property(name, e);
     default:
         if (is_secret_name(name)) /* librdkafka quotes the value */
             snprintf(why, sizeof why, "this value is not accepted");
