@@ -93,6 +93,9 @@ static int serve_error(struct kafka *k, const rd_kafka_message_t *m, struct err 
     return 0;
 }
 
+/* 9999-12-31T23:59:59.999Z. Later days are no dates to readers of the table; a producer may claim any. */
+static const int64_t LATEST_MS = 253402300799999;
+
 static int64_t time_of(struct kafka *k, const rd_kafka_message_t *m) {
     rd_kafka_timestamp_type_t type;
     int64_t ms = rd_kafka_message_timestamp(m, &type);
@@ -103,7 +106,7 @@ static int64_t time_of(struct kafka *k, const rd_kafka_message_t *m) {
                  "this is meant)",
                  F_STR("topic", k->s.topic));
     }
-    return ms < 0 ? clock_now_us() : ms * 1000;
+    return ms < 0 ? clock_now_us() : MIN(ms, LATEST_MS) * 1000;
 }
 
 static void copy_record(struct kafka *k, const rd_kafka_message_t *m, struct span *sp) {
