@@ -183,6 +183,6 @@ class Broker:
                     assert m.error().code() == KafkaError._PARTITION_EOF, m.error()
                     open_ends.discard(m.partition())
                 else:
-                    found.append(books.Record(m.partition(), m.offset(), m.timestamp()[1] * 1000, m.key(), m.value()))
+                    found.append(books.Record(m.partition(), m.offset(), m.timestamp()[1] * 1000, m.key(), m.value() or b""))
         reader.close()
         return sorted(found, key=lambda r: (r.partition, r.offset))
