@@ -25,6 +25,7 @@ struct position *poller_ask(struct poller *p, enum unit_kind kind, const int32_t
         memcpy(u->partitions, parts, n * sizeof *parts);
     u->n_partitions = n;
     u->lost = lost;
+    u->open = lost && p->batch_open;
     if (!poller_send(p, u, kind))
         return NULL;
     struct ingest *in = p->in;

@@ -210,7 +210,7 @@ void mem_leave(struct mem *m) {
 void mem_let_go(struct mem *m) {
     for (int32_t i = 0; i < MEM_PARTITIONS; i++)
         if (m->leaving[i])
-            m->told[i] = m->leaving[i] = false;
+            m->told[i] = m->leaving[i] = m->lost[i] = false;
 }
 
 void mem_cluster_group(struct mem_cluster *mc, enum mem_group how) {
@@ -241,7 +241,7 @@ void mem_member_expire(struct mem_cluster *mc, size_t n) {
     pthread_mutex_lock(&mc->lock);
     struct mem *m = member(mc, n);
     for (int32_t i = 0; m && i < MEM_PARTITIONS; i++) {
-        m->lost[i] = m->told[i] && !m->leaving[i];
+        m->lost[i] = m->told[i];
         m->want[i] = false;
     }
     /* The others get it all; whose session has expired joins again when it learns of it. */

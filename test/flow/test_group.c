@@ -45,7 +45,7 @@ static void what_is_open_is_committed_on_revoke(void **state ATTR_UNUSED) {
         reader_start(&rd[1]);
         wait_until(world_position(&w, "t", 0) == 10 && world_position(&w, "t", 3) == 10);
         assert_int_equal(atomic_load(&rd[0].commits), 1);
-        assert_int_equal(mem_topic_committed(w.mc, TOPIC, "t", 3), 10);
+        wait_until(mem_topic_committed(w.mc, TOPIC, "t", 3) == 10);
         for (int i = 0; i < 4; i++)
             world_fill(&w, i, 5);
         let_it_read();
@@ -138,7 +138,7 @@ static void a_zombie_is_refused(void **state ATTR_UNUSED) {
     wait_until(atomic_load(&rd[1].records) == 40);
     assert_int_equal(world_position(&w, "t", 0), 40);
     atomic_store(&g.shut, false);
-    wait_until(atomic_load(&rd[0].drops) == 1);
+    wait_until(atomic_load(&rd[0].drops) >= 1);
     world_fill(&w, 0, 7);
     world_fill(&w, 1, 7);
     wait_until(world_position(&w, "t", 0) == 47 && world_position(&w, "t", 1) == 7);
@@ -267,8 +267,10 @@ static void once_takes_over_what_a_dead_one_leaves(void **state ATTR_UNUSED) {
     world_fill(&w, 1, 40);
     for (int i = 0; i < 2; i++) {
         reader_init(&rd[i], &w);
-        if (i == 0)
+        if (i == 0) {
+            rd[i].o.timeout_ms = 100; /* it need not try for long when it is dead */
             storage_fault_hook(rd[i].st, wait_at_gate, &g);
+        }
         reader_start(&rd[i]);
         if (i == 0)
             wait_until(atomic_load(&g.waiting));
