@@ -115,9 +115,13 @@ static int publish_file(struct writer *w, struct open_file *f, struct table_file
     *table_files_add(adds) = done;
     char *path = xasprintf("%s/%s", bronze_events.name, done.path);
     struct retry again = retry_start(w->in->o->timeout_ms);
-    do
+    bool tried = false;
+    do {
         r = storage_publish(w->in->st, f->local, path, e);
-    while (r < 0 && retry_pause(&again, e));
+        if (r == ERR_EXISTS && tried)
+            r = 0; /* nobody else has this name: it is the try before, of which we got no answer */
+        tried = true;
+    } while (r < 0 && retry_pause(&again, e));
     free(path);
     return r;
 }

@@ -25,6 +25,7 @@ struct position *poller_ask(struct poller *p, enum unit_kind kind, const int32_t
         memcpy(u->partitions, parts, n * sizeof *parts);
     u->n_partitions = n;
     u->lost = lost;
+    u->open = lost && p->batch_open;
     if (!poller_send(p, u, kind))
         return NULL;
     struct ingest *in = p->in;
@@ -56,20 +57,21 @@ static void tell_committed(struct poller *p) {
 /* --- assignments --- */
 
 /* Where reading from the beginning begins: bronze notes it. Before the assignment, so never too late. */
-static int look_up_begin(struct poller *p, struct bounds **ret, size_t *ret_n, struct err *e) {
+static int look_up_begin(struct poller *p, const struct position *v, size_t n, struct bounds **ret,
+                         size_t *ret_n, struct err *e) {
     bool needed = false;
-    for (size_t i = 0; i < p->n_at; i++)
-        needed = needed || p->at[i].offset < 0;
+    for (size_t i = 0; i < n; i++)
+        needed = needed || v[i].offset < 0;
     return needed ? stream_bounds(p->in->s, ret, ret_n, e) : 0;
 }
 
-static int assign_held(struct poller *p, struct err *e) {
+static int assign(struct poller *p, const struct position *v, size_t n, struct err *e) {
     struct bounds *b = NULL;
-    size_t n = 0;
-    int r = look_up_begin(p, &b, &n, e);
-    if (r == 0 && p->n_at > 0)
-        r = stream_assign(p->in->s, p->at, p->n_at, e);
-    for (size_t i = 0; r == 0 && i < n; i++) {
+    size_t n_bounds = 0;
+    int r = look_up_begin(p, v, n, &b, &n_bounds, e);
+    if (r == 0 && n > 0)
+        r = stream_assign(p->in->s, v, n, e);
+    for (size_t i = 0; r == 0 && i < n_bounds; i++) {
         struct position *at = poller_position(p, b[i].partition);
         if (at && at->offset < 0)
             at->offset = b[i].begin;
@@ -93,9 +95,10 @@ static int take_over(struct poller *p, const int32_t *parts, size_t n, struct er
         }
         *at = answer[i];
     }
-    free(answer);
     p->progress_ns = clock_mono_ns();
-    return assign_held(p, e);
+    int r = assign(p, answer, n, e);
+    free(answer);
+    return r;
 }
 
 static int revoke(struct poller *p, const struct poll_result *pr) {
@@ -194,7 +197,7 @@ static int poll_loop(struct poller *p, struct err *e) {
             return ERR_STOPPED;
         tell_committed(p);
         r = step(p, again, e);
-        if (r == 0)
+        if (r == 0 && p->pause_ms == 0) /* else the error itself will tell */
             r = ends_check_timeout(p, e);
     }
     return r;

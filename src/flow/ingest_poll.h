@@ -26,8 +26,7 @@ struct poller {
     size_t n_ends;
     int64_t asked_ns;
     int64_t progress_ns;
-    /* a stream that does not answer */
-    int pause_ms;
+    int pause_ms; /* the last pause for a stream that does not answer; 0: it does */
 };
 
 /* --- ingest_span.c: what a poll brought goes into units --- */

@@ -63,6 +63,7 @@ struct unit {
     int32_t *partitions;
     size_t n_partitions;
     bool lost;
+    bool open; /* lost: poll has dropped what it had of a batch */
 };
 
 struct ingest {

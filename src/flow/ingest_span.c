@@ -136,14 +136,14 @@ static int note_records(struct poller *p, size_t from, struct err *e) {
     return 0;
 }
 
-static int note_loss(struct poller *p, struct loss l, struct err *e) {
+static void note_loss(struct poller *p, struct loss l) {
     struct position *at = poller_position(p, l.partition);
     if (!at)
-        return not_ours(p, l.partition, l.from, e);
+        return; /* revoked meanwhile: whoever has it now is told too */
     if (at->offset >= 0)
-        l.from = MAX(l.from, at->offset);
+        l.from = MAX(l.from, at->offset); /* told before, when it was last assigned */
     if (l.from >= l.to)
-        return 0;
+        return;
     log_warn("offsets are gone from the stream before they were read: accepted as lost",
              F_STR("topic", p->in->s->topic), F_INT("partition", l.partition),
              F_INT("from", l.from), F_INT("to", l.to));
@@ -156,18 +156,16 @@ static int note_loss(struct poller *p, struct loss l, struct err *e) {
         u->losses = xrealloc(u->losses, u->cap_losses * sizeof *u->losses);
     }
     u->losses[u->n_losses++] = l;
-    return 0;
 }
 
-static int note_reached(struct poller *p, const struct position *reached, struct err *e) {
+static void note_reached(struct poller *p, const struct position *reached) {
     struct position *at = poller_position(p, reached->partition);
     if (!at)
-        return not_ours(p, reached->partition, reached->offset, e);
+        return;
     if (at->offset < 0) /* where the beginning was we cannot tell: nothing to account for */
         at->offset = reached->offset;
     if (reached->offset > at->offset)
         advance(p, at, reached->offset, 0);
-    return 0;
 }
 
 int poller_note(struct poller *p, const struct poll_result *pr, size_t from, size_t bytes,
@@ -176,9 +174,9 @@ int poller_note(struct poller *p, const struct poll_result *pr, size_t from, siz
     int64_t records = (int64_t)(sp->n - from);
     int r = note_records(p, from, e);
     if (r == 0 && pr->kind == POLL_LOSS)
-        r = note_loss(p, pr->loss, e);
+        note_loss(p, pr->loss);
     for (size_t i = 0; r == 0 && i < pr->n_reached; i++)
-        r = note_reached(p, &pr->reached[i], e);
+        note_reached(p, &pr->reached[i]);
     if (records > 0 || pr->kind == POLL_LOSS || pr->n_reached > 0)
         p->progress_ns = clock_mono_ns();
     p->batch_records += records;

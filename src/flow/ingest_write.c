@@ -151,7 +151,7 @@ static int answer_positions(struct writer *w, const struct unit *u, struct err *
 
 static void answer_revoke(struct writer *w, const struct unit *u) {
     if (u->lost) { /* what is open goes, also of the partitions that stay: they are read again */
-        w->sum->drops += w->n_covered > 0;
+        w->sum->drops += w->n_covered > 0 || u->open;
         batch_drop(w);
     }
     for (size_t i = 0; i < u->n_partitions; i++) {
@@ -167,8 +167,10 @@ static void answer_revoke(struct writer *w, const struct unit *u) {
 static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
     switch (u->kind) {
     case UNIT_SPAN: {
-        if (u->generation != atomic_load(&w->in->generation))
+        if (u->generation != atomic_load(&w->in->generation)) {
+            w->sum->drops += u->ends_batch;
             return 0; /* read before a batch was dropped: it will come again */
+        }
         int r = batch_take(w, u, e);
         return r == 0 && (u->ends_batch || batch_is_wide(w)) ? batch_commit(w, e) : r;
     }
