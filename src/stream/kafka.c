@@ -20,6 +20,8 @@
 #include "stream/drivers.h"
 #include "stream/kafka_private.h"
 
+enum { TOLD_MS = 10000 };
+
 int kafka_error(struct kafka *k, struct err *e, const char *fmt, ...) {
     char msg[1500];
     va_list ap;
@@ -103,14 +105,26 @@ void kafka_went_well(struct kafka *k) {
 
 /* --- callbacks --- */
 
+/* A broker that is down would fill the log: of its failed connections, one in a while is told. */
+static bool is_told(struct kafka *k, const char *facility) {
+    int64_t now = clock_mono_ns(), last = k ? atomic_load(&k->told_ns) : 0;
+    if (!k || (strcmp(facility, "FAIL") != 0 && strcmp(facility, "ERROR") != 0))
+        return true;
+    if (last && now - last < TOLD_MS * 1000000LL)
+        return false;
+    atomic_store(&k->told_ns, now);
+    return true;
+}
+
 /* From librdkafka's own threads. What it calls an error it will try again: a warning to us. */
-static void on_log(const rd_kafka_t *rk ATTR_UNUSED, int level, const char *facility,
-                   const char *text) {
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     /* Producer and consumer are given the same properties; each speaks of the other's. */
     if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "will be ignored by this"))
         return;
     bool trouble = level <= 4 && !strstr(text, "retrying");
     enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
+    if (to != LOG_DEBUG && !is_told(rd_kafka_opaque(rk), facility))
+        to = LOG_DEBUG;
     log_write(to, text, LOG_FIELDS(F_STR("kafka", facility)));
 }
 

@@ -41,6 +41,7 @@ struct kafka {
     char trouble[512];     /* the last error librdkafka spoke of; empty: none since it went well */
     int64_t refused_ns;    /* since when the login or TLS fails; 0: it does not */
     bool reached;          /* an answer has come, once */
+    atomic_llong told_ns;  /* when a lost connection was last logged */
     atomic_int rebalances; /* the rest for kafka_stats, from any thread */
     atomic_int errors;
     atomic_int brokers_up;

@@ -113,7 +113,7 @@ struct stream_options {
     int32_t replication; /* the same; >= 1 */
     bool
         accept_loss; /* what the stream forgot before it was read is told by POLL_LOSS, not an error */
-    bool create_time; /* a topic we create keeps the producer's time, not that of the appending */
+    bool create_time;   /* a topic we create keeps the producer's time, not that of the appending */
     int64_t timeout_ms; /* how long one call may wait for a stream that does not answer */
     const struct stream_property *properties;
     size_t n_properties;
