@@ -105,11 +105,8 @@ void kafka_went_well(struct kafka *k) {
 
 /* --- callbacks --- */
 
-/* A broker that is down would fill the log: of its failed connections, one in a while is told. */
-static bool is_told(struct kafka *k, const char *facility) {
-    int64_t now = clock_mono_ns(), last = k ? atomic_load(&k->told_ns) : 0;
-    if (!k || (strcmp(facility, "FAIL") != 0 && strcmp(facility, "ERROR") != 0))
-        return true;
+bool kafka_may_log(struct kafka *k) {
+    int64_t now = clock_mono_ns(), last = atomic_load(&k->told_ns);
     if (last && now - last < TOLD_MS * 1000000LL)
         return false;
     atomic_store(&k->told_ns, now);
@@ -123,7 +120,9 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
         return;
     bool trouble = level <= 4 && !strstr(text, "retrying");
     enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
-    if (to != LOG_DEBUG && !is_told(rd_kafka_opaque(rk), facility))
+    bool repeats = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
+    struct kafka *k = rd_kafka_opaque(rk);
+    if (to != LOG_DEBUG && repeats && k && !kafka_may_log(k))
         to = LOG_DEBUG;
     log_write(to, text, LOG_FIELDS(F_STR("kafka", facility)));
 }

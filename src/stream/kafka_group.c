@@ -182,7 +182,7 @@ static int subscribe(struct kafka *k, struct err *e) {
 
 static int topic_seen(struct kafka *k, const struct topic_info *t, struct err *e) {
     struct kafka_consumer *c = k->consumer;
-    bool here = t->partitions > 0 && !t->leaderless;
+    bool here = t->partitions > 0; /* one without a leader need not keep us from the others */
     c->ask_again_ns = clock_mono_ns() + (here ? CHECK_MS : CHECK_MISSING_MS) * 1000000LL;
     if (t->partitions == 0) {
         if (c->subscribed && !c->missing_told)
@@ -236,7 +236,7 @@ int group_serve(struct kafka *k, struct err *e) {
     int r = kafka_refused(k, e);
     if (r == 0)
         r = serve_check(k, e);
-    if (r < 0)
+    if (r < 0 && !e->retry)
         c->failed = *e;
     return r;
 }

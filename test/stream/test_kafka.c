@@ -331,8 +331,8 @@ static int owned(const struct member *m) {
     return m->mine[0] + m->mine[1] + m->mine[2] + m->mine[3];
 }
 
-static void two_members_share(const char *strategy, int revoked) {
-    const char *const properties[] = {strategy, "heartbeat.interval.ms=300", NULL};
+static void two_members_share(const char *strategy, const char *more, int revoked) {
+    const char *const properties[] = {strategy, more, NULL};
     _stream_ out = open_with(4, NULL);
     int64_t table[4] = {0}, until = clock_mono_ns() + 60 * 1000000000LL;
     struct member a = {.s = open_with(4, properties)}, b = {.s = open_with(4, properties)};
@@ -370,11 +370,16 @@ static void two_members_share(const char *strategy, int revoked) {
 }
 
 static void two_members_share_cooperatively(void **state ATTR_UNUSED) {
-    two_members_share("partition.assignment.strategy=cooperative-sticky", 2);
+    two_members_share("partition.assignment.strategy=cooperative-sticky",
+                      "heartbeat.interval.ms=300", 2);
 }
 
 static void two_members_share_eagerly(void **state ATTR_UNUSED) {
-    two_members_share("partition.assignment.strategy=range", 4);
+    two_members_share("partition.assignment.strategy=range", "heartbeat.interval.ms=300", 4);
+}
+
+static void two_members_share_as_the_brokers_say(void **state ATTR_UNUSED) {
+    two_members_share("group.protocol=consumer", NULL, 2);
 }
 
 static void a_member_that_slept_too_long_has_lost_its_partitions(void **state ATTR_UNUSED) {
@@ -461,6 +466,15 @@ static void lag_tools_see_what_was_committed(void **state ATTR_UNUSED) {
         seen = kafka_committed(server.plain, topic, topic, 0);
     }
     assert_int_equal(seen, 4);
+    struct stream_stats stats = {0}; /* librdkafka tells every two seconds */
+    for (int i = 0; i < 50 && stats.brokers_up == 0; i++) {
+        struct poll_result polled;
+        struct err e;
+        assert_ok(stream_poll(in, 100, sp, 10, MIB, &polled, &e), &e);
+        stream_stats(in, &stats);
+    }
+    assert_int_equal(stats.brokers_up, 1);
+    assert_int_equal(stats.rebalances, 1);
 }
 
 /* --- records --- */
@@ -558,6 +572,7 @@ int main(void) {
         TEST(an_eager_member_reads_again),
         TEST(two_members_share_cooperatively),
         TEST(two_members_share_eagerly),
+        TEST(two_members_share_as_the_brokers_say),
         TEST(a_member_that_slept_too_long_has_lost_its_partitions),
         TEST(a_member_may_leave_before_all_is_read),
         TEST(a_member_may_leave_instead_of_answering_a_revocation),
