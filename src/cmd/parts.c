@@ -18,6 +18,7 @@ static int open_stream(const struct config *cfg, bool accept_loss, struct stream
         .create_time = strcmp(config_text(cfg, CFG_STREAM_TIMESTAMP), "create") == 0,
         .accept_loss = accept_loss,
         .timeout_ms = config_int(cfg, CFG_STREAM_TIMEOUT),
+        .accept_loss = accept_loss,
         .properties = properties,
         .n_properties = n,
     };

@@ -20,6 +20,8 @@
 #include "stream/drivers.h"
 #include "stream/kafka_private.h"
 
+enum { TOLD_MS = 10000 };
+
 int kafka_error(struct kafka *k, struct err *e, const char *fmt, ...) {
     char msg[1500];
     va_list ap;
@@ -103,14 +105,25 @@ void kafka_went_well(struct kafka *k) {
 
 /* --- callbacks --- */
 
+bool kafka_may_log(struct kafka *k) {
+    int64_t now = clock_mono_ns(), last = atomic_load(&k->told_ns);
+    if (last && now - last < TOLD_MS * 1000000LL)
+        return false;
+    atomic_store(&k->told_ns, now);
+    return true;
+}
+
 /* From librdkafka's own threads. What it calls an error it will try again: a warning to us. */
-static void on_log(const rd_kafka_t *rk ATTR_UNUSED, int level, const char *facility,
-                   const char *text) {
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     /* Producer and consumer are given the same properties; each speaks of the other's. */
     if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "will be ignored by this"))
         return;
     bool trouble = level <= 4 && !strstr(text, "retrying");
     enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
+    bool repeats = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
+    struct kafka *k = rd_kafka_opaque(rk);
+    if (to != LOG_DEBUG && repeats && k && !kafka_may_log(k))
+        to = LOG_DEBUG;
     log_write(to, text, LOG_FIELDS(F_STR("kafka", facility)));
 }
 

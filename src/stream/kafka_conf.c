@@ -3,6 +3,8 @@
  * librdkafka's properties: ours as defaults, the user's on top (kafka.NAME in the configuration),
  * and those on which our guarantees stand, which nobody may change.
  */
+#include <strings.h>
+
 #include "base/limits.h"
 #include "base/value.h"
 #include "stream/kafka_private.h"
@@ -28,7 +30,6 @@ static const struct preset common[] = {
     {0},
 };
 static const struct preset consumer[] = {
-    {"partition.assignment.strategy", "cooperative-sticky"},
     {"queued.min.messages", "1000000"},
     {"queued.max.messages.kbytes", "32768"},
     {"fetch.message.max.bytes", "1048576"},
@@ -119,11 +120,19 @@ static int set_all(rd_kafka_conf_t *conf, const struct preset *p, struct err *e)
     return r;
 }
 
-static bool given(const struct kafka *k, const char *name) {
+/* What the user says of it; NULL: nothing. */
+static const char *given(const struct kafka *k, const char *name) {
+    const char *value = NULL;
     for (size_t i = 0; i < k->n_properties; i++)
         if (strcmp(k->properties[i].name, name) == 0)
-            return true;
-    return false;
+            value = k->properties[i].value;
+    return value;
+}
+
+/* KIP-848, group.protocol=consumer: the brokers assign, and take no strategy from us. */
+static bool brokers_assign(const struct kafka *k) {
+    const char *protocol = given(k, "group.protocol");
+    return protocol && strcasecmp(protocol, "consumer") == 0;
 }
 
 static int set_users(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
@@ -161,6 +170,8 @@ static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e
     int r = set_all(conf, fixed, e);
     if (r == 0)
         r = set(conf, "group.id", k->group, e);
+    if (r == 0 && !given(k, "partition.assignment.strategy") && !brokers_assign(k))
+        r = set(conf, "partition.assignment.strategy", "cooperative-sticky", e);
     if (r == 0 && !given(k, "fetch.max.bytes"))
         r = set_number(conf, "fetch.max.bytes", MAX(8 * (int64_t)MIB, k->max_bytes), e);
     return r;

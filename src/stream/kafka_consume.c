@@ -89,7 +89,8 @@ static int serve_error(struct kafka *k, const rd_kafka_message_t *m, struct err 
     default:
         break;
     }
-    log_warn("the stream has trouble", F_STR("stream", k->s.url), F_STR("why", why));
+    if (kafka_may_log(k))
+        log_warn("the stream has trouble", F_STR("stream", k->s.url), F_STR("why", why));
     return 0;
 }
 
@@ -157,6 +158,10 @@ static int hand_out(struct kafka *k, struct span *sp, const struct room *room, s
         /* It may assign anew, which drops what is held: m is ours alone by now. */
         if (m->err)
             r = serve_error(k, m, e);
+        if (r < 0 && e->retry) { /* the next poll tries it again */
+            c->held_at--;
+            return r;
+        }
         rd_kafka_message_destroy(m);
     }
     return r;
@@ -195,7 +200,8 @@ int consume_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_r
             return 0;
         r = poll_once(k, wait, sp, &room, e);
         if (r < 0) { /* what came before it is good; the error is told next time */
-            c->failed = *e;
+            if (!e->retry)
+                c->failed = *e;
             if (sp->n == before)
                 return r;
         }

@@ -182,7 +182,7 @@ static int subscribe(struct kafka *k, struct err *e) {
 
 static int topic_seen(struct kafka *k, const struct topic_info *t, struct err *e) {
     struct kafka_consumer *c = k->consumer;
-    bool here = t->partitions > 0 && !t->leaderless;
+    bool here = t->partitions > 0; /* one without a leader need not keep us from the others */
     c->ask_again_ns = clock_mono_ns() + (here ? CHECK_MS : CHECK_MISSING_MS) * 1000000LL;
     if (t->partitions == 0) {
         if (c->subscribed && !c->missing_told)
@@ -236,7 +236,7 @@ int group_serve(struct kafka *k, struct err *e) {
     int r = kafka_refused(k, e);
     if (r == 0)
         r = serve_check(k, e);
-    if (r < 0)
+    if (r < 0 && !e->retry)
         c->failed = *e;
     return r;
 }
@@ -447,8 +447,12 @@ static void close_consumer(struct kafka_consumer *c) {
     rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
     int64_t until = clock_mono_ns() + CLOSE_MS * 1000000LL;
-    while (!error && !rd_kafka_consumer_closed(c->rk) && clock_mono_ns() < until)
-        rd_kafka_queue_poll_callback(q, 20);
+    while (!error && !rd_kafka_consumer_closed(c->rk) && clock_mono_ns() < until) {
+        rd_kafka_message_t *late[64]; /* what was fetched lies in the same queue */
+        ssize_t n = rd_kafka_consume_batch_queue(q, 20, late, ARRAY_LEN(late));
+        for (ssize_t i = 0; i < n; i++)
+            rd_kafka_message_destroy(late[i]);
+    }
     rd_kafka_error_destroy(error);
     rd_kafka_queue_destroy(q);
 }

@@ -41,6 +41,7 @@ struct kafka {
     char trouble[512];     /* the last error librdkafka spoke of; empty: none since it went well */
     int64_t refused_ns;    /* since when the login or TLS fails; 0: it does not */
     bool reached;          /* an answer has come, once */
+    atomic_llong told_ns;  /* when a lost connection was last logged */
     atomic_int rebalances; /* the rest for kafka_stats, from any thread */
     atomic_int errors;
     atomic_int brokers_up;
@@ -58,6 +59,8 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
                  const char *what);
 /* An error once the cluster refuses our login; 0 as long as there is hope. */
 int kafka_refused(struct kafka *k, struct err *e);
+/* Of what repeats while the cluster is away, one line in a while goes to the log. From any thread. */
+bool kafka_may_log(struct kafka *k);
 /* Whatever came from the cluster proves that it is there and lets us in. */
 void kafka_went_well(struct kafka *k);
 

@@ -180,7 +180,8 @@ static void read_one_and_lose_the_rest(struct stream *s) {
     struct poll_result polled;
     struct err e;
     char value[5001] = "";
-    memset(value, 'x', 5000);
+    for (int i = 0; i < 5000; i++)
+        value[i] = (char)('!' + (unsigned)i * 2654435761u / 7919 % 90); /* does not compress */
     for (int i = 0; i < 100; i++) {
         send_text(s, NULL, value);
         flush_all(s); /* a batch each */
@@ -330,8 +331,8 @@ static int owned(const struct member *m) {
     return m->mine[0] + m->mine[1] + m->mine[2] + m->mine[3];
 }
 
-static void two_members_share(const char *strategy, int revoked) {
-    const char *const properties[] = {strategy, "heartbeat.interval.ms=300", NULL};
+static void two_members_share(const char *strategy, const char *more, int revoked) {
+    const char *const properties[] = {strategy, more, NULL};
     _stream_ out = open_with(4, NULL);
     int64_t table[4] = {0}, until = clock_mono_ns() + 60 * 1000000000LL;
     struct member a = {.s = open_with(4, properties)}, b = {.s = open_with(4, properties)};
@@ -369,11 +370,16 @@ static void two_members_share(const char *strategy, int revoked) {
 }
 
 static void two_members_share_cooperatively(void **state ATTR_UNUSED) {
-    two_members_share("partition.assignment.strategy=cooperative-sticky", 2);
+    two_members_share("partition.assignment.strategy=cooperative-sticky",
+                      "heartbeat.interval.ms=300", 2);
 }
 
 static void two_members_share_eagerly(void **state ATTR_UNUSED) {
-    two_members_share("partition.assignment.strategy=range", 4);
+    two_members_share("partition.assignment.strategy=range", "heartbeat.interval.ms=300", 4);
+}
+
+static void two_members_share_as_the_brokers_say(void **state ATTR_UNUSED) {
+    two_members_share("group.protocol=consumer", NULL, 2);
 }
 
 static void a_member_that_slept_too_long_has_lost_its_partitions(void **state ATTR_UNUSED) {
@@ -394,6 +400,57 @@ static void a_member_that_slept_too_long_has_lost_its_partitions(void **state AT
     read_records(in, sp, 6); /* once more, as the table says */
 }
 
+static void a_member_may_leave_before_all_is_read(void **state ATTR_UNUSED) {
+    _stream_ out = open_with(4, NULL);
+    for (int i = 0; i < 20000; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i);
+        send_text(out, key, "some words to be read by nobody");
+    }
+    flush_all(out);
+    struct poll_result polled;
+    struct err e;
+    for (int i = 0; i < 3; i++) {
+        struct stream *in = open_with(4, NULL);
+        int64_t start = clock_mono_ns();
+        span_reset(sp);
+        join(in);
+        while (i && sp->n == 0)
+            assert_ok(stream_poll(in, 1000, sp, 10, MIB, &polled, &e), &e);
+        stop_wait(i * 100);
+        stream_free(in); /* leaves the group: the next one need not wait for it */
+        assert_true(clock_mono_ns() - start < 10 * 1000000000LL);
+    }
+}
+
+static void a_member_may_leave_instead_of_answering_a_revocation(void **state ATTR_UNUSED) {
+    _stream_ out = open_with(2, NULL);
+    send_many(out, 0, 3);
+    _stream_ b = NULL;
+    struct stream *a = open_with(2, NULL);
+    struct poll_result polled = {0};
+    struct err e;
+    join(a);
+    read_records(a, sp, 3);
+    b = open_with(2, NULL);
+    assert_ok(stream_subscribe(b, &e), &e);
+    for (int i = 0; i < 600 && polled.kind != POLL_REVOKE; i++) {
+        struct poll_result other;
+        assert_ok(stream_poll(b, 10, sp, 10, MIB, &other, &e), &e);
+        assert_ok(stream_poll(a, 20, sp, 10, MIB, &polled, &e), &e);
+    }
+    assert_int_equal(polled.kind, POLL_REVOKE);
+    stream_free(a);
+    bool mine[2] = {false, false};
+    for (int i = 0; i < 10 && !(mine[0] && mine[1]); i++) {
+        poll_for(b, POLL_ASSIGN, &polled);
+        for (size_t k = 0; k < polled.n_partitions; k++)
+            mine[polled.partitions[k]] = true;
+        assign_from(b, &polled, -1);
+    }
+    assert_true(mine[0] && mine[1]);
+}
+
 static void lag_tools_see_what_was_committed(void **state ATTR_UNUSED) {
     _stream_ out = open_with(1, NULL);
     _stream_ in = open_with(1, NULL);
@@ -409,6 +466,15 @@ static void lag_tools_see_what_was_committed(void **state ATTR_UNUSED) {
         seen = kafka_committed(server.plain, topic, topic, 0);
     }
     assert_int_equal(seen, 4);
+    struct stream_stats stats = {0}; /* librdkafka tells every two seconds */
+    for (int i = 0; i < 50 && stats.brokers_up == 0; i++) {
+        struct poll_result polled;
+        struct err e;
+        assert_ok(stream_poll(in, 100, sp, 10, MIB, &polled, &e), &e);
+        stream_stats(in, &stats);
+    }
+    assert_int_equal(stats.brokers_up, 1);
+    assert_int_equal(stats.rebalances, 1);
 }
 
 /* --- records --- */
@@ -506,7 +572,10 @@ int main(void) {
         TEST(an_eager_member_reads_again),
         TEST(two_members_share_cooperatively),
         TEST(two_members_share_eagerly),
+        TEST(two_members_share_as_the_brokers_say),
         TEST(a_member_that_slept_too_long_has_lost_its_partitions),
+        TEST(a_member_may_leave_before_all_is_read),
+        TEST(a_member_may_leave_instead_of_answering_a_revocation),
         TEST(lag_tools_see_what_was_committed),
         TEST(large_records_pass_and_larger_ones_are_refused),
         TEST(records_keep_the_time_of_their_topic),
