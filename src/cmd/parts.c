@@ -16,7 +16,6 @@ static int open_stream(const struct config *cfg, bool accept_loss, struct stream
         .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS),
         .replication = (int32_t)config_int(cfg, CFG_STREAM_REPLICATION),
         .create_time = strcmp(config_text(cfg, CFG_STREAM_TIMESTAMP), "create") == 0,
-        .accept_loss = accept_loss,
         .timeout_ms = config_int(cfg, CFG_STREAM_TIMEOUT),
         .accept_loss = accept_loss,
         .properties = properties,
