@@ -54,6 +54,8 @@ INGEST = ("-c", "log.level=debug", "-c", "ingest.batch_age=100ms", "-c", "kafka.
 CRASH_POINTS = ("ingest.after_data", "commit.before_log", "commit.after_log")
 WEIGHTS = {"kill ingest": 30, "crash ingest": 15, "freeze ingest": 20, "leave": 8, "join": 8, "kill producer": 15, "kill run": 8}
 BROKER_EVERY = 40  # faults
+STUCK_S = 90
+PATIENCE_S = 2  # until another kind of fault is tried
 KILLED, STOPPED = -signal.SIGKILL, 9
 
 
@@ -129,6 +131,7 @@ class Round:
         self.names = collections.Counter()
         self.faults = collections.Counter()
         self.wanted = 3  # ingests
+        self.last = time.monotonic()  # fault that hit
 
     def name(self, what):
         self.names[what] += 1
@@ -199,9 +202,11 @@ class Round:
 
     def crash_ingest(self):
         """Counted when it has died of it."""
-        if sum(i.crash is not None for i in self.ingests) < 1 and len(self.ingests) < MOST_INGESTS + 1:
-            self.add_ingest(f"{self.draw.choice(CRASH_POINTS)}:{self.draw.randint(1, 6)}")
-        return False
+        before = self.faults["crash ingest"]
+        if not any(i.crash for i in self.ingests):
+            self.add_ingest(f"{self.draw.choice(CRASH_POINTS)}:{self.draw.randint(1, 4)}")
+        self.keep_company()
+        return self.faults["crash ingest"] > before
 
     def freeze_ingest(self):
         ingest = self.victim(self.ingests)
@@ -269,18 +274,19 @@ class Round:
 
     def torture(self, faults, until):
         """Until so many faults have hit."""
-        stuck = time.monotonic()
+        kind, since = None, time.monotonic()
         while (done := sum(self.faults.values())) < faults and time.monotonic() < until:
             self.keep_company()
             time.sleep(self.draw.uniform(0.02, 0.15))
             if done // BROKER_EVERY > self.faults["kill broker"]:
                 kind = "kill broker"
-            else:
-                kind = self.draw.choices(list(WEIGHTS), WEIGHTS.values())[0]
+            elif kind is None or time.monotonic() - since > PATIENCE_S:
+                kind, since = self.draw.choices(list(WEIGHTS), WEIGHTS.values())[0], time.monotonic()
             if self.fault(kind):
-                stuck = time.monotonic()
-            if time.monotonic() - stuck > 60:
-                raise Broken("nobody has done anything for 60 s:\n" + "\n".join(i.name + "\n" + i.running.err()[-2000:] for i in self.ingests))
+                kind, self.last = None, time.monotonic()
+            elif time.monotonic() - self.last > STUCK_S:
+                raise Broken(f"nobody has got on with his work for {STUCK_S} s:\n" +
+                             "\n".join(i.name + "\n" + i.running.err()[-2000:] for i in self.ingests))
 
     # ---- the judgement ----
 
