@@ -91,7 +91,6 @@ static void assert_says(const struct err *e, const char *words) {
         fail_msg("\"%s\" is not in: %s\nHINT: %s", words, e->msg, e->hint);
 }
 
-/* Polls until that fails. */
 static void poll_fails(struct stream *s, struct err *e) {
     struct poll_result polled;
     int64_t until = clock_mono_ns() + 30 * 1000000000LL;
@@ -428,7 +427,8 @@ static void a_member_may_leave_before_all_is_read(void **state ATTR_UNUSED) {
 }
 
 static void a_revocation_waits_for_its_answer_or_for_the_member_to_leave(void **state ATTR_UNUSED) {
-    static const char *const lively[] = {"heartbeat.interval.ms=300", NULL};
+    static const char *const lively[] = {"heartbeat.interval.ms=300",
+                                         "partition.assignment.strategy=range", NULL};
     _stream_ out = open_with(2, NULL);
     send_many(out, 0, 3);
     _stream_ b = NULL;
