@@ -35,12 +35,13 @@ def main():
     try:
         b.load()
         ours, theirs = throughput(b), spark(b, args.python)
-        rate = b.events / theirs.result["seconds"]
-        b.add("Spark, the query alone", f"{rate / 1e3:,.0f} k events/s")
-        b.add("Spark, the whole process", f"{b.events / theirs.seconds / 1e3:,.0f} k events/s; the broker's CPU "
-              f"{theirs.broker_cpu / b.events * 1e6:.2f} µs an event")
+        rate, cpu = b.events / theirs.result["seconds"], theirs.result["cpu"]
+        b.add("Spark, the query alone", f"{rate / 1e3:,.0f} k events/s; {theirs.result['mib']:.0f} MiB")
+        b.add("Spark, CPU an event, its start included", f"{cpu / b.events * 1e6:.2f} µs, of the broker {theirs.broker_cpu / b.events * 1e6:.2f} µs")
+        b.add("processors meanwhile", f"{max(0, theirs.others - cpu / theirs.seconds):.2f} of {os.cpu_count()} by others on this machine")
         ratio = theirs.result["seconds"] / ours.seconds
-        b.add("clickmill, whole process, to Spark's query", f"{ratio:.1f}x", "5x", ratio >= 5)
+        b.add("clickmill, whole process, to Spark's query: time", f"{ratio:.1f}x", "5x", ratio >= 5)
+        b.add("clickmill to Spark: CPU, brokers included", f"{(cpu + theirs.broker_cpu) / (ours.cpu + ours.broker_cpu):.1f}x")
         b.show()
     finally:
         b.end()

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rival: Spark Structured Streaming, Kafka -> JSON -> Parquet with a checkpoint, as its guide shows it.
 
-    spark_job.py ADDRESS TOPIC OUT JARS     prints {"seconds": of the query, "rows": …} as its last line
+    spark_job.py ADDRESS TOPIC OUT JARS     prints as its last line the query's "seconds", the JVM's
+                                            seconds of "cpu" and peak "mib" by then, and "rows"
 
 The columns are those clickmill's bronze has of the same events: the 12 fields, position, time, day.
 """
 import glob
 import json
+import os
+import re
 import sys
 import time
 
@@ -15,6 +18,13 @@ from pyspark.sql.functions import col, from_json, to_date
 
 SCHEMA = ("event_id STRING, event_type STRING, user_id STRING, session_id STRING, product_id INT, category STRING, price DOUBLE, "
           "quantity INT, event_ts BIGINT, page_url STRING, referrer STRING, user_agent STRING")
+
+
+def of_process(pid):
+    """Seconds of CPU and peak resident MiB."""
+    with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/status") as status:
+        fields = stat.read().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]) / 1024
 
 
 def main(address, topic, out, jars):
@@ -35,8 +45,9 @@ def main(address, topic, out, jars):
              .partitionBy("ingest_date").trigger(availableNow=True).start())
     query.awaitTermination()
     seconds = time.perf_counter() - start
+    cpu, mib = of_process(spark._jvm.java.lang.ProcessHandle.current().pid())
     rows = spark.read.parquet(out + "/bronze").where("event_ts IS NOT NULL").count()
-    print(json.dumps({"seconds": seconds, "rows": rows}), flush=True)
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "mib": mib, "rows": rows}), flush=True)
     spark.stop()
 
 
