@@ -29,7 +29,7 @@ int value_parse(enum value_type t, const char *what, const char *text, int64_t m
                 int64_t *ret, struct err *e);
 int value_parse_ratio(const char *what, const char *text, double *ret, struct err *e);
 
-/* The URL with its password, and parameters that sound secret (password=, token=, …), as ****. The caller frees. */
+/* The URL with its password, and parameters not known to be harmless, as ****. The caller frees. */
 char *url_mask(const char *url);
 
 /* Edit distance, for "did you mean". */
