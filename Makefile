@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # clickmill. `make run` is the way in; `make help` lists the rest.
-.PHONY: help build run up test asan bench lint tidy fmt docs install clean
+.PHONY: help build run up test asan torture bench bench-kafka bench-spark lint tidy fmt docs install clean
 MAKEFLAGS += --no-print-directory
 BIN = build/clickmill
 # What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
@@ -10,7 +10,7 @@ METRICS = SELECT event_date, category, total_events, round(total_revenue, 2) AS 
 	FROM gold.clickstream_metrics ORDER BY event_date, category
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: ## build/clickmill
 	@scripts/install-packages.sh build
@@ -31,10 +31,25 @@ asan: ## all tests of the program under AddressSanitizer and UndefinedBehaviorSa
 	@scripts/install-packages.sh test
 	@scripts/test.py asan
 
-bench: build ## speed and memory against DuckDB's own statements, in one run (minutes)
+torture: build ## 2,000 faults against a real Kafka broker: nothing lost, nothing twice (an hour)
+	@scripts/install-packages.sh test
+	@$$(scripts/venv.sh)/bin/python test/torture/torture.py $(TORTURE)
+
+bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka (minutes)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/run.py
+	@$$(scripts/venv.sh)/bin/python bench/kafka.py
+
+bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, freshness (minutes)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
+	@$$(scripts/venv.sh)/bin/python bench/kafka.py
+
+bench-spark: build ## Kafka to bronze beside Spark Structured Streaming (minutes; fetches Spark, 450 MB)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
+	@$$(scripts/venv.sh)/bin/python bench/spark.py --python $$(scripts/venv.sh bench/requirements-spark.txt)/bin/python
 
 lint: ## the rules of the house: layers, foreign headers, format, sizes
 	@scripts/install-packages.sh test

@@ -54,20 +54,23 @@ static void read_all(struct stream *s, const char *what) {
     if (stream_bounds(s, &v, &n, &e) < 0)
         die(&e);
     struct position *p = xcalloc(MAX(n, 1), sizeof *p);
-    for (size_t i = 0; i < n; i++)
+    int64_t all = 0;
+    for (size_t i = 0; i < n; i++) {
         p[i] = (struct position){v[i].partition, -1};
+        all += v[i].end - v[i].begin;
+    }
     free(v);
     if (stream_assign(s, p, n, &e) < 0)
         die(&e);
     struct span *sp = span_new(8 * MIB);
     int64_t records = 0, bytes = 0, start = clock_mono_ns();
-    do {
+    while (records < all) {
         span_reset(sp);
-        if (stream_poll(s, 0, sp, 100000, 8 * MIB, &polled, &e) < 0)
+        if (stream_poll(s, 1000, sp, 100000, 8 * MIB, &polled, &e) < 0)
             die(&e);
         records += (int64_t)sp->n;
         bytes += (int64_t)sp->bytes.len;
-    } while (polled.kind == POLL_RECORDS);
+    }
     report(what, records, bytes, clock_mono_ns() - start);
     span_free(sp);
     free(p);

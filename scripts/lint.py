@@ -30,7 +30,7 @@ LAYERS = {
 # Foreign headers and the files that may know them.
 FOREIGN = {
     r"duckdb\.h": r"src/engine/duckdb\w*\.c|src/engine/duckdb_priv\.h",
-    r"(librdkafka/)?rdkafka\w*\.h": r"src/stream/kafka\.c",
+    r"(librdkafka/)?rdkafka\w*\.h": r"src/stream/kafka_private\.h",
     r"(postgresql/)?libpq.*\.h": r"src/sink/postgres\.c",
     r"sqlite3\.h": r"src/sink/sqlite\.c",
     r"curl/.*": r"src/net/http\.c",

@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Makes the Python environment of the tests and prints its folder. It lives in the user's cache,
-# one for each content of test/requirements.txt.
+# venv.sh [FILE]: makes the Python environment of the tests, or of another file of requirements, and
+# prints its folder. It lives in the user's cache, one for each content of the file.
 set -eu
 die() { echo "venv: $*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")/.." && pwd)
+wanted=${1:-$here/test/requirements.txt}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/venv
-key=$({ python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat "$here/test/requirements.txt"; } |
+key=$({ python3 -c 'import sys; print(sys.base_prefix, sys.version)'; cat "$wanted"; } |
     sha256sum | cut -c1-16)
 dest=$cache/$key
 [ -e "$dest/.done" ] && echo "$dest" && exit 0
@@ -18,9 +19,9 @@ exec 9>"$cache/.lock"
 flock 9
 [ -e "$dest/.done" ] && echo "$dest" && exit 0
 rm -rf "$dest"
-echo "venv: installing test/requirements.txt once into $dest" >&2
+echo "venv: installing $wanted once into $dest" >&2
 python3 -m venv "$dest" >&2 || die "cannot make a venv (scripts/install-packages.sh test)"
-"$dest/bin/pip" -q --disable-pip-version-check install -r "$here/test/requirements.txt" >&2 ||
-    die "cannot install test/requirements.txt; no network?"
+"$dest/bin/pip" -q --disable-pip-version-check install -r "$wanted" >&2 ||
+    die "cannot install $wanted; no network?"
 touch "$dest/.done"
 echo "$dest"

@@ -16,7 +16,7 @@ static const int64_t day_ms = 86400000;
 
 const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream",
-                        .help = "Where events come from: local:PATH."},
+                        .help = "Where events come from: local:PATH or kafka://HOST:PORT[,…]."},
     [CFG_STREAM_TOPIC] = {"stream.topic", VALUE_TEXT, "clickstream",
                           .help = "The topic that is written and read."},
     [CFG_STREAM_APP] =
@@ -24,6 +24,13 @@ const struct config_key config_keys[CFG_N] = {
          .help = "Names this pipeline; positions in the bronze table are kept under it."},
     [CFG_STREAM_PARTITIONS] = {"stream.partitions", VALUE_INT, "1", 1, 1024,
                                .help = "Partitions of a topic that produce creates."},
+    [CFG_STREAM_REPLICATION] = {"stream.replication", VALUE_INT, "1", 1, 32767,
+                                .help = "Copies of each partition of a Kafka topic that produce "
+                                        "creates."},
+    [CFG_STREAM_TIMESTAMP] =
+        {"stream.timestamp", VALUE_TEXT, "append", .choices = "append|create",
+         .help = "A Kafka record's time: append, when the broker took it; create, what its "
+                 "producer says. Topics are created so."},
     [CFG_STREAM_TIMEOUT] =
         {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
          .help = "How long ingest waits for a stream or a lake that does not answer."},
@@ -83,7 +90,16 @@ struct config {
         char *origin;
         int64_t number;
     } v[CFG_N];
+    struct config_property *properties;
+    size_t n_properties;
 };
+
+static const char property_prefix[] = "kafka.";
+
+static bool is_property(const char *name) {
+    size_t n = sizeof property_prefix - 1;
+    return strncmp(name, property_prefix, n) == 0 && name[n];
+}
 
 /* CFG_N if there is none. */
 static enum config_id find_key(const char *name) {
@@ -141,8 +157,34 @@ static int set_key(struct config *cfg, enum config_id id, const char *text, cons
     return 0;
 }
 
+static void property_free(struct config_property *p) {
+    free(p->name);
+    free(p->value);
+    free(p->origin);
+}
+
+/* Goes to the end: where two names mean the same to librdkafka, the later source wins, too. */
+static int set_property(struct config *cfg, const char *name, const char *text,
+                        const char *origin) {
+    size_t kept = 0;
+    for (size_t i = 0; i < cfg->n_properties; i++) {
+        struct config_property p = cfg->properties[i];
+        if (strcmp(p.name, name) == 0)
+            property_free(&p);
+        else
+            cfg->properties[kept++] = p;
+    }
+    cfg->properties = xrealloc(cfg->properties, (kept + 1) * sizeof *cfg->properties);
+    cfg->properties[kept++] =
+        (struct config_property){xstrdup(name), xstrdup(text), xstrdup(origin)};
+    cfg->n_properties = kept;
+    return 0;
+}
+
 static int set_by_name(struct config *cfg, const char *name, const char *text, const char *origin,
                        struct err *e) {
+    if (is_property(name))
+        return set_property(cfg, name + sizeof property_prefix - 1, text, origin);
     enum config_id id = find_key(name);
     return id == CFG_N ? unknown_key(origin, name, e) : set_key(cfg, id, text, origin, e);
 }
@@ -287,7 +329,17 @@ static int load_postgres_env(struct config *cfg, char *const *env, struct err *e
     return set_key(cfg, CFG_SINK_URL, buf_str(&url), "environment POSTGRES_HOST", e);
 }
 
-/* CLICKMILL_STREAM_URL is stream.url: the first _ is the dot, further ones stay. */
+/* STREAM_URL is stream.url: the first _ is the dot, further ones stay. Those of kafka.* are dots. */
+static void name_of_variable(char *name) {
+    for (char *p = name; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    char *dot = strchr(name, '_');
+    if (dot)
+        *dot = '.';
+    for (; is_property(name) && dot; dot = strchr(dot, '_'))
+        *dot = '.';
+}
+
 static int load_env(struct config *cfg, char *const *env, struct err *e) {
     static const char prefix[] = "CLICKMILL_";
     for (; env && *env; env++) {
@@ -296,11 +348,7 @@ static int load_env(struct config *cfg, char *const *env, struct err *e) {
             continue;
         char *origin = xasprintf("environment %.*s", (int)(eq - *env), *env);
         char *name = xstrndup(*env + sizeof prefix - 1, (size_t)(eq - *env) - (sizeof prefix - 1));
-        for (char *p = name; *p; p++)
-            *p = (char)tolower((unsigned char)*p);
-        char *dot = strchr(name, '_');
-        if (dot)
-            *dot = '.';
+        name_of_variable(name);
         int r = set_by_name(cfg, name, eq + 1, origin, e);
         free(name);
         free(origin);
@@ -346,6 +394,9 @@ void config_free(struct config *cfg) {
         free(cfg->v[i].text);
         free(cfg->v[i].origin);
     }
+    for (size_t i = 0; i < cfg->n_properties; i++)
+        property_free(&cfg->properties[i]);
+    free(cfg->properties);
     free(cfg);
 }
 
@@ -359,4 +410,9 @@ int64_t config_int(const struct config *cfg, enum config_id id) {
 
 const char *config_origin(const struct config *cfg, enum config_id id) {
     return cfg->v[id].origin;
+}
+
+const struct config_property *config_properties(const struct config *cfg, size_t *ret_n) {
+    *ret_n = cfg->n_properties;
+    return cfg->properties;
 }

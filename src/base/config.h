@@ -2,7 +2,8 @@
 /*
  * Configuration: one table of keys gives the INI file, the environment, -c key=value and
  * docs/configuration.md. Later wins: default, clickmill.ini, POSTGRES_…, CLICKMILL_…, -c.
- * Unknown keys are errors that name the nearest key, wherever they stand.
+ * Unknown keys are errors that name the nearest key, wherever they stand. Only kafka.NAME is open:
+ * it is a property of librdkafka, which the stream driver checks.
  */
 #ifndef CM_BASE_CONFIG_H
 #define CM_BASE_CONFIG_H
@@ -15,6 +16,8 @@ enum config_id {
     CFG_STREAM_TOPIC,
     CFG_STREAM_APP,
     CFG_STREAM_PARTITIONS,
+    CFG_STREAM_REPLICATION,
+    CFG_STREAM_TIMESTAMP,
     CFG_STREAM_TIMEOUT,
     CFG_LAKE_URL,
     CFG_ENGINE_URL,
@@ -50,6 +53,12 @@ struct config_key {
 };
 extern const struct config_key config_keys[CFG_N];
 
+/* kafka.NAME. In the environment CLICKMILL_KAFKA_NAME, each _ a dot: no property has a _ but log_level. */
+struct config_property {
+    char *name, *value; /* without the kafka. */
+    char *origin;
+};
+
 struct config;
 
 struct config_source {
@@ -71,5 +80,7 @@ int64_t config_int(const struct config *cfg,
                    enum config_id id); /* INT, SIZE, DURATION (ms), BOOL */
 /* Where the value came from: "default", "clickmill.ini:3", "environment CLICKMILL_…", "-c". */
 const char *config_origin(const struct config *cfg, enum config_id id);
+/* The kafka.* properties, each once, in the order in which they are to be applied. */
+const struct config_property *config_properties(const struct config *cfg, size_t *ret_n);
 
 #endif

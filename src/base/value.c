@@ -119,6 +119,14 @@ static bool is_harmless(const char *name, size_t n) {
     return false;
 }
 
+bool is_secret_name(const char *name) {
+    static const char *const words[] = {"pass", "secret", "private", "pem", "oauthbearer.config"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcasestr(name, words[i]))
+            return true;
+    return false;
+}
+
 /* name=value&…, masked but for what is harmless; also what has no name. */
 static void add_masked_query(struct buf *b, const char *query) {
     for (;;) {

@@ -37,6 +37,13 @@ static void show(const struct config *cfg, bool as_json) {
         out_row(&t, row);
         free(masked);
     }
+    size_t n;
+    const struct config_property *p = config_properties(cfg, &n);
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_(freep) char *name = xasprintf("kafka.%s", p[i].name);
+        const char *row[] = {name, is_secret_name(name) ? "****" : p[i].value, p[i].origin};
+        out_row(&t, row);
+    }
     out_print(&t, as_json);
     out_release(&t);
 }

@@ -8,12 +8,14 @@
 #include "cmd/parts.h"
 
 struct ingest_opts {
-    bool once, json;
+    bool once, accept_loss, json;
 };
 
 static const struct opt options[] = {
     {"once", NULL, OPT_FLAG, offsetof(struct ingest_opts, once),
      "Stop when the end offsets seen at the start are reached.", 0, 0},
+    {"accept-loss", NULL, OPT_FLAG, offsetof(struct ingest_opts, accept_loss),
+     "Read on behind what the stream forgot before it was read; bronze notes the gap.", 0, 0},
     {"json", NULL, OPT_FLAG, offsetof(struct ingest_opts, json), "Print the result as JSON.", 0, 0},
     {0},
 };
@@ -26,6 +28,8 @@ static void print_result(const struct ingest_result *r, double seconds, bool as_
     if (!as_json) {
         printf("ingest: %lld records, %lld rejected, %lld commits in %.1f s\n",
                (long long)r->records, (long long)r->rejected, (long long)r->commits, seconds);
+        if (r->lost)
+            printf("accepted as lost: %lld offsets\n", (long long)r->lost);
         return;
     }
     struct buf b = BUF_INIT(4096);
@@ -38,6 +42,9 @@ static void print_result(const struct ingest_result *r, double seconds, bool as_
     json_put_int(&o, "commits", r->commits);
     json_put_int(&o, "files", r->files);
     json_put_int(&o, "conflicts", r->conflicts);
+    json_put_int(&o, "drops", r->drops);
+    json_put_int(&o, "rebalances", r->rebalances);
+    json_put_int(&o, "lost", r->lost);
     json_put_double(&o, "seconds", seconds);
     json_obj_end(&o);
     puts(buf_str(&b));
@@ -47,7 +54,8 @@ static void print_result(const struct ingest_result *r, double seconds, bool as_
 static int run(struct cmd *c, struct err *e) {
     const struct ingest_opts *opts = c->opts;
     struct parts p;
-    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE, &p, e);
+    int flags = PART_STREAM | PART_LAKE | (opts->accept_loss ? PART_ACCEPT_LOSS : 0);
+    int r = parts_open(c->cfg, flags, &p, e);
     if (r < 0)
         return r;
     struct progress progress;
@@ -73,7 +81,9 @@ const struct command cmd_ingest = {
     .about = "Runs until it is stopped (SIGTERM or SIGINT finish the open batch), or with --once "
              "until what was in\n"
              "the stream at the start has been read. Rejected records are kept in bronze with the "
-             "reason.",
+             "reason.\n"
+             "Several may run at once: they share the partitions, and each record is committed by "
+             "one of them.",
     .options = options,
     .opts_size = sizeof(struct ingest_opts),
     .run = run,

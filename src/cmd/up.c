@@ -17,7 +17,7 @@
 #include "flow/produce.h"
 
 struct up_opts {
-    bool demo;
+    bool demo, accept_loss;
     int64_t rate;
 };
 
@@ -30,6 +30,8 @@ static const struct opt options[] = {
      "Also simulate shoppers, as produce does.", 0, 0},
     {"rate", "N", OPT_INT, offsetof(struct up_opts, rate),
      "Events a second of the simulated shoppers (200).", 1, 1000000},
+    {"accept-loss", NULL, OPT_FLAG, offsetof(struct up_opts, accept_loss),
+     "Read on behind what the stream forgot before it was read; bronze notes the gap.", 0, 0},
     {0},
 };
 
@@ -37,6 +39,7 @@ static const struct opt options[] = {
 struct worker {
     const char *name;
     const struct config *cfg;
+    bool accept_loss;
     int64_t rate;
     atomic_llong count; /* records ingested */
     int code;
@@ -59,7 +62,8 @@ static void on_commit(void *arg, const struct ingest_result *sum) {
 static void *ingest_thread(void *arg) {
     struct worker *w = arg;
     struct parts p;
-    int r = parts_open(w->cfg, PART_STREAM | PART_LAKE, &p, &w->e);
+    int flags = PART_STREAM | PART_LAKE | (w->accept_loss ? PART_ACCEPT_LOSS : 0);
+    int r = parts_open(w->cfg, flags, &p, &w->e);
     if (r < 0)
         return worker_end(w, r);
     struct ingest_options o = parts_ingest_options(w->cfg);
@@ -118,7 +122,7 @@ static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, s
 static int run(struct cmd *c, struct err *e) {
     const struct up_opts *opts = c->opts;
     struct worker demo = {.name = "produce", .cfg = c->cfg, .rate = opts->rate},
-                  ingest = {.name = "ingest", .cfg = c->cfg};
+                  ingest = {.name = "ingest", .cfg = c->cfg, .accept_loss = opts->accept_loss};
     struct parts p;
     int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
     if (r < 0)

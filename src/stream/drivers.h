@@ -10,6 +10,8 @@
 
 int local_open(const char *rest, const struct stream_options *o, struct stream **ret,
                struct err *e);
+int kafka_open(const char *rest, const struct stream_options *o, struct stream **ret,
+               struct err *e);
 
 /*
  * Kafka's default partitioner for a record with a key: murmur2 of the key, sign bit off, modulo

@@ -12,6 +12,7 @@ static const struct {
                 struct err *e);
 } drivers[] = {
     {"local", local_open},
+    {"kafka", kafka_open},
 };
 
 /* Kafka's rule (org.apache.kafka.common.internals.Topic): a topic can move between drivers. */

@@ -4,9 +4,9 @@
  * Kafka: topic, partition, offset, record.
  *
  * Consuming. The table is the truth for positions: after POLL_ASSIGN the caller looks up where
- * each partition stands and calls stream_assign; there is no seek. After POLL_REVOKE the caller
- * has committed or dropped what it holds of those partitions. Records come in offset order per
- * partition. A record that was handed out is durable in the stream: it is there after a crash.
+ * each partition stands and calls stream_assign; there is no seek. At the next call after
+ * POLL_REVOKE the caller has committed or dropped what it holds of those partitions, and another
+ * member of the group may begin with them. Records come in offset order per partition. A record that was handed out is durable in the stream: it is there after a crash.
  *
  * Producing. stream_send queues; the ack function is called from within send and flush, once for
  * each record, in order of offset per partition, after the record is durable. It must not call the
@@ -14,7 +14,7 @@
  * returns an error has queued nothing and no ack will come. Nothing runs between calls: who pauses
  * between sends, flushes. stream_free drops what was not flushed, without acks.
  *
- * One thread makes all calls on one struct stream. Errors: ERR_STREAM, e->retry where it can pass.
+ * One thread makes all calls on one struct stream, but for stream_committed and stream_stats. Errors: ERR_STREAM, e->retry where it can pass.
  */
 #ifndef CM_STREAM_STREAM_H
 #define CM_STREAM_STREAM_H
@@ -25,7 +25,8 @@
 struct record {
     int32_t partition;
     int64_t offset;
-    int64_t timestamp_us; /* when it was appended (local: whole ms); microseconds since 1970 UTC */
+    int64_t timestamp_us; /* when it was appended, or (Kafka, CreateTime) what its producer said;
+                           * whole ms as microseconds since 1970 UTC */
     const char *key;      /* NULL: no key */
     size_t key_len;
     const char *value; /* NULL: no value */
@@ -67,7 +68,7 @@ struct stream_property {
 enum poll_kind {
     POLL_IDLE,    /* nothing came within the timeout */
     POLL_RECORDS, /* records were appended to the span */
-    POLL_ASSIGN,  /* these partitions are ours now: stream_assign them */
+    POLL_ASSIGN,  /* these partitions are ours now, besides those we have: stream_assign them */
     POLL_REVOKE,  /* these partitions are no longer ours */
     POLL_LOSS,    /* `loss` is gone; reading goes on behind it. Only with accept_loss */
 };
@@ -113,6 +114,7 @@ struct stream_options {
     int32_t replication; /* the same; >= 1 */
     bool
         accept_loss; /* what the stream forgot before it was read is told by POLL_LOSS, not an error */
+    bool create_time;   /* a topic we create keeps the producer's time, not that of the appending */
     int64_t timeout_ms; /* how long one call may wait for a stream that does not answer */
     const struct stream_property *properties;
     size_t n_properties;
@@ -153,7 +155,7 @@ struct stream {
 };
 
 /*
- * Opens by URL: local:PATH. A topic that does not exist is created by the first send; reading it
+ * Opens by URL: local:PATH or kafka://HOST:PORT[,HOST:PORT…]. A topic that does not exist is created by the first send; reading it
  * finds nothing.
  */
 int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
@@ -173,7 +175,8 @@ static inline int stream_poll(struct stream *s, int timeout_ms, struct span *sp,
     return s->ops->poll(s, timeout_ms, sp, max_records, max_bytes, ret, e);
 }
 /*
- * Reads these partitions, and no others, from these offsets. An offset beyond the stream's end or
+ * In answer to POLL_ASSIGN: reads its partitions, besides what is assigned already, from these
+ * offsets. At any other time: reads these partitions, and no others. An offset beyond the stream's end or
  * before its beginning is an error that names the partition, the offset and the range.
  */
 static inline int stream_assign(struct stream *s, const struct position *p, size_t n,
@@ -189,7 +192,7 @@ static inline int stream_bounds(struct stream *s, struct bounds **ret, size_t *r
 static inline void stream_stats(struct stream *s, struct stream_stats *ret) {
     s->ops->stats(s, ret);
 }
-/* Tells the stream what stands in the table now; advisory, never fails. */
+/* Tells the stream what stands in the table now; advisory, never fails. From any thread. */
 static inline void stream_committed(struct stream *s, const struct position *p, size_t n) {
     s->ops->committed(s, p, n);
 }

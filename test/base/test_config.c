@@ -385,6 +385,32 @@ static void the_working_folder_may_hold_a_file(void **state ATTR_UNUSED) {
     rmdir(folder);
 }
 
+static void properties_of_kafka_pass_from_every_source(void **state ATTR_UNUSED) {
+    char mechanism[] = "CLICKMILL_KAFKA_SASL_MECHANISMS=PLAIN";
+    char linger[] = "CLICKMILL_KAFKA_LINGER_MS=7";
+    const struct setting s = {.ini = "[kafka]\nlinger.ms = 5\nacks = all\n",
+                              .env = {mechanism, linger},
+                              .set = {"kafka.acks=all", "kafka.sasl.password=a=b"}};
+    static const struct {
+        const char *name, *value, *origin;
+    } wanted[] = {{"sasl.mechanisms", "PLAIN", "environment CLICKMILL_KAFKA_SASL_MECHANISMS"},
+                  {"linger.ms", "7", "environment CLICKMILL_KAFKA_LINGER_MS"},
+                  {"acks", "all", "-c"},
+                  {"sasl.password", "a=b", "-c"}};
+    struct config *cfg = load_good(&s);
+    size_t n;
+    const struct config_property *p = config_properties(cfg, &n);
+    assert_int_equal(n, ARRAY_LEN(wanted)); /* each once, in the order of their last source */
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(p[i].name, wanted[i].name);
+        assert_string_equal(p[i].value, wanted[i].value);
+        assert_string_equal(p[i].origin, wanted[i].origin);
+    }
+    config_free(cfg);
+    assert_refused(&(struct setting){.set = {"kafka.=x"}},
+                   "-c: unknown key 'kafka.'; the nearest is 'lake.url'");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_is_whole),
@@ -396,6 +422,7 @@ int main(void) {
         cmocka_unit_test(values_are_checked),
         cmocka_unit_test(postgres_variables_become_a_url),
         cmocka_unit_test(postgres_variables_need_a_host_and_a_port),
+        cmocka_unit_test(properties_of_kafka_pass_from_every_source),
         cmocka_unit_test(odd_environments_do_no_harm),
         cmocka_unit_test(files_that_are_none_are_refused),
         cmocka_unit_test(noise_is_refused_in_words),

@@ -234,6 +234,22 @@ static void a_secret_never_shows(void **state ATTR_UNUSED) {
     }
 }
 
+static void names_of_secrets_are_known(void **state ATTR_UNUSED) {
+    static const char *const secret[] = {"sasl.password",
+                                         "ssl.key.password",
+                                         "ssl.keystore.password",
+                                         "ssl.key.pem",
+                                         "sasl.oauthbearer.config",
+                                         "sasl.oauthbearer.client.secret",
+                                         "sasl.oauthbearer.assertion.private.key.passphrase"};
+    static const char *const open[] = {"sasl.username", "ssl.key.location", "linger.ms",
+                                       "sasl.oauthbearer.token.endpoint.url"};
+    for (size_t i = 0; i < ARRAY_LEN(secret); i++)
+        assert_true(is_secret_name(secret[i]));
+    for (size_t i = 0; i < ARRAY_LEN(open); i++)
+        assert_false(is_secret_name(open[i]));
+}
+
 static void distances_are_counted(void **state ATTR_UNUSED) {
     char long_name[100];
     memset(long_name, 'x', sizeof long_name);
@@ -266,6 +282,7 @@ int main(void) {
         cmocka_unit_test(ratios_go_from_0_to_1),
         cmocka_unit_test(passwords_are_masked),
         cmocka_unit_test(a_secret_never_shows),
+        cmocka_unit_test(names_of_secrets_are_known),
         cmocka_unit_test(distances_are_counted),
     };
     return cmocka_run_group_tests_name("value", tests, NULL, NULL);

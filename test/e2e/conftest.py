@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fixtures: mill (a clickmill in its own empty folder), postgres (an empty database), sink (each of both)."""
+"""The fixtures: mill (a clickmill in its own empty folder), postgres (an empty database), sink (each of both),
+kafka (a broker), kafka_mill (a mill that reads a fresh topic of it)."""
 import os
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import uuid
 import psycopg
 import pytest
 
+from broker import Broker
 from mill import Mill, ROOT
 from sinks import Postgres, Sqlite
 
@@ -87,3 +89,24 @@ def sink(request, mill):
     postgres = request.getfixturevalue("postgres")
     mill.env["CLICKMILL_SINK_URL"] = postgres.url
     return postgres
+
+
+@pytest.fixture(scope="session")
+def kafka():
+    broker = Broker().start()
+    yield broker
+    broker.end()
+
+
+@pytest.fixture
+def own_kafka():
+    """A broker of this test alone, which it may stop and kill."""
+    broker = Broker().start()
+    yield broker
+    broker.end()
+
+
+@pytest.fixture
+def kafka_mill(mill, kafka):
+    """Its stream is a topic that does not exist yet."""
+    return kafka.connect(mill)

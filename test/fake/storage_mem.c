@@ -225,6 +225,11 @@ static int read_local(const char *local, struct buf *b, struct err *e) {
 static int mem_publish(struct storage *st, const char *local, const char *path, struct err *e) {
     struct buf b = BUF_INIT(1024 * MIB);
     int r = read_local(local, &b, e);
+    /* Before, when the answer was lost: the local file is gone, and what is there says so. */
+    struct storage_entry there;
+    struct err ignored;
+    if (r < 0 && mem_stat(st, path, &there, &ignored) == 0)
+        r = err_set(e, ERR_EXISTS, "%s exists already", path);
     if (r == 0)
         r = mem_put_new(st, path, buf_str(&b), b.len, e);
     if (r == 0)

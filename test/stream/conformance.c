@@ -242,9 +242,8 @@ static void reading_starts_at_the_assigned_offset(void **state) {
         struct position at = {p, from[i]};
         assert_ok(stream_assign(b.out, &at, 1, &e), &e);
         span_reset(sp);
-        read_to_end(b.out, sp);
         int64_t first = from[i] < 0 ? 0 : from[i];
-        assert_int_equal(sp->n, 200 - first);
+        read_records(b.out, sp, (size_t)(200 - first));
         for (size_t k = 0; k < sp->n; k++) {
             snprintf(value, sizeof value, "%d", (int)(first + (int64_t)k));
             assert_true(record_is(&sp->v[k], value));
@@ -284,6 +283,14 @@ static void positions_outside_of_the_stream_are_errors(void **state) {
     end(&b);
 }
 
+/* Polls until the span holds n records, or no more than it does. */
+static void poll_until(struct stream *s, struct span *sp, size_t n, size_t max_bytes) {
+    struct poll_result polled;
+    struct err e;
+    for (int i = 0; i < 50 && sp->n < n; i++)
+        assert_ok(stream_poll(s, 200, sp, n - sp->n, max_bytes, &polled, &e), &e);
+}
+
 static void a_poll_keeps_to_its_limits(void **state) {
     BENCH(b, 1);
     char value[101];
@@ -296,20 +303,20 @@ static void a_poll_keeps_to_its_limits(void **state) {
     struct poll_result polled;
     struct err e;
     assign_all(b.out);
-    assert_ok(stream_poll(b.out, 0, sp, 7, MIB, &polled, &e), &e);
+    poll_until(b.out, sp, 7, MIB);
     assert_int_equal(sp->n, 7);
-    assert_ok(stream_poll(b.out, 0, sp, 3, MIB, &polled, &e), &e);
+    poll_until(b.out, sp, 10, MIB);
     assert_int_equal(sp->n, 10); /* appended */
     assert_int_equal(sp->v[9].offset, 9);
     span_reset(sp);
-    assert_ok(stream_poll(b.out, 0, sp, 1000, 1000, &polled, &e), &e);
+    assert_ok(stream_poll(b.out, 5000, sp, 1000, 1000, &polled, &e), &e);
     assert_true(sp->n >= 5 && sp->n <= 10 && sp->bytes.len <= 1000);
     size_t full = sp->n;
     assert_ok(stream_poll(b.out, 0, sp, 1000, 1000, &polled, &e), &e);
     assert_int_equal(polled.kind, POLL_IDLE); /* full: nothing more fits */
     assert_int_equal(sp->n, full);
     span_reset(sp);
-    assert_ok(stream_poll(b.out, 0, sp, 1000, 1, &polled, &e), &e);
+    assert_ok(stream_poll(b.out, 5000, sp, 1000, 1, &polled, &e), &e);
     assert_int_equal(sp->n, 1); /* one at least, however large */
     assert_int_equal(sp->v[0].offset, 10 + (int64_t)full);
     span_free(sp);
@@ -331,7 +338,7 @@ static void a_span_keeps_its_records_when_it_grows(void **state) {
     struct err e;
     assign_all(b.out);
     while (sp->n < N)
-        assert_ok(stream_poll(b.out, 0, sp, 100, 64 * MIB, &polled, &e), &e);
+        assert_ok(stream_poll(b.out, 1000, sp, 100, 64 * MIB, &polled, &e), &e);
     for (int i = 0; i < N; i++) {
         snprintf(value, sizeof value, "value %d padded to be a bit longer than that", i);
         snprintf(key, sizeof key, "%d", i);
@@ -383,9 +390,11 @@ static void topics_and_clusters_are_apart(void **state) {
     assert_true(record_is(&sp->v[0], "other"));
     assert_string_equal(b.out->cluster_id, other->cluster_id);
 
-    BENCH(second, 1);
-    assert_string_not_equal(b.out->cluster_id, second.out->cluster_id);
-    end(&second);
+    if (!b.d->one_cluster) {
+        BENCH(second, 1);
+        assert_string_not_equal(b.out->cluster_id, second.out->cluster_id);
+        end(&second);
+    }
     span_free(sp);
     stream_free(other);
     end(&b);

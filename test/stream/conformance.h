@@ -13,6 +13,7 @@ struct stream_driver {
     void *(*cluster_new)(void);
     int (*open)(void *cluster, const struct stream_options *o, struct stream **ret, struct err *e);
     void (*cluster_free)(void *cluster);
+    bool one_cluster; /* they are all the same one, with topics and groups of their own */
 };
 
 /* The number of failed tests. */

@@ -4,6 +4,8 @@
 #include <ftw.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 void ack_log_add(void *arg, const struct ack *a) {
     struct ack_log *log = arg;
     if (log->n == log->cap) {
@@ -55,10 +57,27 @@ void read_to_end(struct stream *s, struct span *sp) {
         assert_ok(stream_poll(s, 0, sp, 100000, SIZE_MAX / 4, &polled, &e), &e);
 }
 
+void read_records(struct stream *s, struct span *sp, size_t n) {
+    struct err e;
+    struct poll_result polled;
+    int64_t until = clock_mono_ns() + 30 * 1000000000LL;
+    while (sp->n < n && clock_mono_ns() < until)
+        assert_ok(stream_poll(s, 1000, sp, 100000, SIZE_MAX / 4, &polled, &e), &e);
+    assert_ok(stream_poll(s, 0, sp, 1, SIZE_MAX / 4, &polled, &e), &e);
+    assert_int_equal(sp->n, n);
+}
+
 void read_topic(struct stream *s, struct span *sp) {
+    struct err e;
+    struct bounds *v;
+    size_t n, records = 0;
+    assert_ok(stream_bounds(s, &v, &n, &e), &e);
+    for (size_t i = 0; i < n; i++)
+        records += (size_t)(v[i].end - v[i].begin);
+    free(v);
     span_reset(sp);
     assign_all(s);
-    read_to_end(s, sp);
+    read_records(s, sp, records);
 }
 
 /* A topic read by read_topic has its records in runs: the guess is mostly right. */

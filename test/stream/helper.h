@@ -32,7 +32,9 @@ void flush_all(struct stream *s);
 size_t assign_all(struct stream *s);
 /* Polls until nothing more comes; appends to sp. */
 void read_to_end(struct stream *s, struct span *sp);
-/* Both, with an empty span. */
+/* Polls, as long as it takes, until sp holds n records; and there are no more. */
+void read_records(struct stream *s, struct span *sp, size_t n);
+/* Empties sp, assigns every partition and reads all its offsets; there must be no holes. */
 void read_topic(struct stream *s, struct span *sp);
 
 const struct record *find_record(const struct span *sp, int32_t partition, int64_t offset);

@@ -73,8 +73,9 @@ static void a_fake_that_is_told_to_fail_fails(void **state ATTR_UNUSED) {
 }
 
 int main(void) {
-    static const struct stream_driver mem = {"mem", mem_new, mem_open, mem_free};
-    static const struct stream_driver local = {"local", local_new, local_open_in, local_free};
+    static const struct stream_driver mem = {"mem", mem_new, mem_open, mem_free, false};
+    static const struct stream_driver local = {"local", local_new, local_open_in, local_free,
+                                               false};
     const struct CMUnitTest own[] = {
         cmocka_unit_test(wrong_urls_and_topics_are_config_errors),
         cmocka_unit_test(a_fake_that_is_told_to_fail_fails),

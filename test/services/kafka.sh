@@ -1,0 +1,223 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# kafka.sh start|stop|kill|restart|env DIR: a real Kafka broker for tests (one node, KRaft); all of it lives in DIR.
+#   start    makes it on first use, starts it, waits until it answers, prints its address
+#   stop     ends it; what is in DIR stays
+#   kill     SIGKILL, as when the machine's memory is short. Kafka does not fsync before it acknowledges,
+#            so this proves what a killed process loses, not what a power cut does
+#   restart  kill, then start: same ports, same data
+#   env      prints TEST_KAFKA (host:port, no password), TEST_KAFKA_SASL (password, no TLS) and TEST_KAFKA_TLS
+#            (password and TLS, DIR/broker.crt) as shell assignments. User and password: clickmill, or
+#            clickmill and a secret with blanks and signs, TEST_KAFKA_PASSWORD. PLAIN and SCRAM-SHA-512.
+# KAFKA_OWNER=PID: when that process is gone, the broker ends and DIR is removed.
+# KAFKA_EXTRA: lines for server.properties; KAFKA_XMX: the heap, 256m; KAFKA_JAVA_OPTS.
+# kafka.sh fetch: the jars only, once into the user's cache; prints their folder.
+set -eu
+export LC_ALL=C
+VERSION=4.4.0 LOG4J=2.25.5 # LOG4J as in log4j-core of that Kafka
+COPY=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
+PASSWORD='open sesame; =1'
+
+die() { echo "kafka.sh: $*" >&2; exit 1; }
+
+here=$(cd "$(dirname "$0")" && pwd)
+self=$here/$(basename "$0")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/kafka
+jars=$cache/kafka-$VERSION-log4j-$LOG4J
+
+# One fetches, the others wait and find it done. The pins are the whole list.
+fetch() {
+    [ -d "$jars" ] && return 0
+    mkdir -p "$cache"
+    exec 9>"$cache/.lock"
+    flock 9
+    [ -d "$jars" ] && exec 9>&- && return 0
+    command -v mvn >/dev/null || die "needs maven (scripts/install-packages.sh test)"
+    echo "kafka.sh: fetching Kafka $VERSION once into $cache (about 45 MB)" >&2
+    t=$(mktemp -d "$cache/.new.XXXXXX")
+    trap 'rm -rf "$t"' EXIT
+    cat >"$t/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$VERSION</version></dependency>
+    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>$LOG4J</version></dependency>
+  </dependencies>
+</project>
+POM
+    mvn -B -q -f "$t/pom.xml" "-Dmaven.repo.local=$t/m2" $COPY -DincludeScope=runtime "-DoutputDirectory=$t/lib" \
+        >"$t/log" 2>&1 || { cat "$t/log" >&2; die "cannot download Kafka $VERSION, and $jars is not there to do without"; }
+    if [ -n "${KAFKA_RECORD:-}" ]; then
+        (cd "$t/lib" && sha256sum *) >"$here/kafka.sha256"
+        echo "kafka.sh: wrote $here/kafka.sha256" >&2
+    fi
+    [ "$(ls "$t/lib")" = "$(sed 's/^[0-9a-f]*  //' "$here/kafka.sha256")" ] || die "Kafka $VERSION has other jars than kafka.sha256 lists"
+    (cd "$t/lib" && sha256sum -c --quiet "$here/kafka.sha256") >&2 || die "a downloaded jar is not the one kafka.sha256 names"
+    mv "$t/lib" "$jars"
+    rm -rf "$t"
+    trap - EXIT
+    exec 9>&-
+}
+
+listens() { # PORT
+    grep -qi ":$(printf %04X "$1") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6
+}
+
+free_port() {
+    while :; do
+        port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
+        grep -qi ":$(printf %04X "$port") " /proc/net/tcp /proc/net/tcp6 || break
+    done
+    echo "$port"
+}
+
+choose_ports() {
+    for name in plain sasl tls controller; do echo "$name=$(free_port)"; done >"$dir/ports"
+}
+
+properties() {
+    . "$dir/ports"
+    jaas='org.apache.kafka.common.security'
+    cat <<CONF
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$plain,SASL_PLAINTEXT://127.0.0.1:$sasl,SASL_SSL://127.0.0.1:$tls,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$plain,SASL_PLAINTEXT://127.0.0.1:$sasl,SASL_SSL://127.0.0.1:$tls
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+ssl.keystore.type=PEM
+ssl.keystore.location=$dir/broker.pem
+log.dirs=$dir/data
+num.partitions=4
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=4
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+log.cleaner.dedupe.buffer.size=8388608
+CONF
+    for listener in sasl_plaintext sasl_ssl; do
+        echo "listener.name.$listener.plain.sasl.jaas.config=$jaas.plain.PlainLoginModule required user_clickmill=\"$PASSWORD\";"
+        echo "listener.name.$listener.scram-sha-512.sasl.jaas.config=$jaas.scram.ScramLoginModule required;"
+    done
+    printf '%s\n' "${KAFKA_EXTRA:-}"
+}
+
+make() {
+    openssl req -new -x509 -days 30 -nodes -subj /CN=clickmill.test -addext subjectAltName=IP:127.0.0.1 -newkey rsa:2048 \
+        -keyout "$dir/broker.key" -out "$dir/broker.crt" 2>/dev/null
+    cat "$dir/broker.key" "$dir/broker.crt" >"$dir/broker.pem"
+    cat >"$dir/log4j2.properties" <<CONF
+status=error
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d %p %c{1} %m%n
+rootLogger.level=INFO
+rootLogger.appenderRef.out.ref=out
+logger.config.name=org.apache.kafka.common.config.AbstractConfig
+logger.config.level=WARN
+CONF
+    choose_ports
+    properties >"$dir/server.properties"
+    head -c16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22 | sed 's/^-/A/' >"$dir/cluster.id"
+    java -Xmx128m -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.tools.StorageTool format -t "$(cat "$dir/cluster.id")" \
+        -c "$dir/server.properties" -S "SCRAM-SHA-512=[name=clickmill,password=\"$PASSWORD\"]" >"$dir/format.log" 2>&1 ||
+        { cat "$dir/format.log" >&2; rm -rf "$dir/data"; die "cannot format $dir/data"; }
+}
+
+alive() { # the pid file names a live process, and it is our broker
+    [ -s "$dir/pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$dir/pid")/cmdline" | grep -qF "$dir/server.properties"
+}
+
+# Waits for the line this run writes: the log is appended to.
+ready() {
+    until tail -c "+$((seen + 1))" "$dir/log" | grep -q 'Kafka Server started' && listens "$plain"; do
+        alive || return 1
+        [ "$(date +%s)" -lt "$until" ] || return 1
+        sleep 0.1
+    done
+}
+
+# A port that was taken in between is chosen anew, unless somebody knows the old one by now.
+start() {
+    alive && die "already running in $dir"
+    fetch
+    command -v java >/dev/null || die "needs java (scripts/install-packages.sh test)"
+    [ -d "$dir/data" ] || make
+    for try in 1 2 3 4 5; do
+        properties >"$dir/server.properties"
+        . "$dir/ports"
+        seen=$(stat -c %s "$dir/log" 2>/dev/null || echo 0) until=$(($(date +%s) + 90))
+        setsid java "-Xmx${KAFKA_XMX:-256m}" -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.net.preferIPv4Stack=true \
+            "-Dlog4j2.configurationFile=$dir/log4j2.properties" ${KAFKA_JAVA_OPTS:-} -cp "$jars/*" \
+            kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null &
+        echo $! >"$dir/pid"
+        sleep 0.1
+        ready && break
+        stop
+        [ "$try" != 5 ] && [ ! -e "$dir/known" ] && tail -c "+$((seen + 1))" "$dir/log" | grep -q 'Address already in use' ||
+            { tail -n 20 "$dir/log" >&2; die "the broker does not start"; }
+        choose_ports
+    done
+    if [ ! -e "$dir/known" ]; then
+        touch "$dir/known"
+        [ -z "${KAFKA_OWNER:-}" ] ||
+            setsid sh -c "while kill -0 $KAFKA_OWNER 2>/dev/null; do sleep 1; done
+                '$self' kill '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
+    fi
+    echo "127.0.0.1:$plain"
+}
+
+end() { # SIGNAL SECONDS
+    alive || return 0
+    pid=$(cat "$dir/pid")
+    kill "-$1" "$pid"
+    for i in $(seq $(($2 * 50))); do
+        alive || return 0
+        sleep 0.02
+    done
+    return 1
+}
+
+stop() { end TERM 30 || kill_; }
+kill_() { end KILL 30 || die "the broker in $dir does not die"; }
+restart() { kill_; start; }
+
+if [ "${1:-}" = fetch ]; then
+    fetch
+    echo "$jars"
+    exit 0
+fi
+[ $# = 2 ] || die "usage: start|stop|kill|restart|env DIR"
+case $1 in start) mkdir -p "$2" ;; stop | kill) [ -d "$2" ] || exit 0 ;; esac
+cd "$2" || die "no such folder: $2"
+dir=$(pwd)
+case $1 in
+start | stop | restart) $1 ;;
+kill) kill_ ;;
+env)
+    . "$dir/ports"
+    cat <<ENV
+TEST_KAFKA=127.0.0.1:$plain
+TEST_KAFKA_SASL=127.0.0.1:$sasl
+TEST_KAFKA_TLS=127.0.0.1:$tls
+TEST_KAFKA_CA='$dir/broker.crt'
+TEST_KAFKA_PASSWORD='$PASSWORD'
+TEST_KAFKA_PID=$(cat "$dir/pid")
+ENV
+    ;;
+*) die "usage: start|stop|kill|restart|env DIR" ;;
+esac
