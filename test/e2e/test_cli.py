@@ -132,6 +132,24 @@ def test_config_lists_every_key(mill):
     assert set(keys) == {row["key"] for row in mill.json("config", "show")}
 
 
+def test_properties_of_kafka(mill):
+    mill.common = ["-c", "stream.url=kafka://127.0.0.1:9", "-c", "kafka.linger.ms=5"]
+    mill.env["CLICKMILL_KAFKA_SASL_PASSWORD"] = "hunter2"
+    shown = {row["key"]: (row["value"], row["from"]) for row in mill.json("config", "show")}
+    assert shown["kafka.linger.ms"] == ("5", "-c")
+    assert shown["kafka.sasl.password"] == ("****", "environment CLICKMILL_KAFKA_SASL_PASSWORD")
+    mill.ok("config", "check")
+    for verb in ["config", "check"], ["produce"], ["ingest"]:
+        mill.fails(3, "-c", "kafka.linger.sm=5", *verb, says=["'kafka.linger.sm'", "'kafka.linger.ms'"])
+        mill.fails(3, "-c", "kafka.acks=1", *verb, says="kafka.acks")
+
+
+def test_a_kafka_that_is_away_is_exit_4(mill):
+    mill.common = ["-c", "stream.url=kafka://127.0.0.1:9", "-c", "stream.timeout=1s"]
+    for verb in ["produce", "--events", "1"], ["ingest", "--once"], ["status"]:
+        assert "HINT: " in mill.fails(4, *verb, says="kafka://127.0.0.1:9")
+
+
 # ---- secrets ----
 
 def test_the_postgres_variables_name_the_database(mill, postgres):
