@@ -13,14 +13,24 @@
 #include "flow/retry.h"
 #include "flow/step.h"
 
-enum { WIDE = 1024 }; /* partitions, or losses, of one batch */
+enum {
+    WIDE = 1024,    /* partitions, or losses, of one batch */
+    OPEN_DAYS = 64, /* files open at once */
+};
 
-void batch_drop(struct writer *w) {
+static void close_files(struct writer *w) {
     for (size_t i = 0; i < w->n_files; i++) {
         bronze_file_free(w->files[i].file);
         free(w->files[i].local);
     }
-    w->n_files = w->n_covered = w->n_losses = 0;
+    w->n_files = 0;
+}
+
+void batch_drop(struct writer *w) {
+    close_files(w);
+    step_discard(w->in->st, &bronze_events, &w->adds, ERR_CONFLICT); /* no entry names them */
+    table_files_release(&w->adds);
+    w->n_covered = w->n_losses = 0;
     w->records = w->bytes = w->events = w->rejected = 0;
     for (size_t i = 0; i < w->n_parts; i++)
         w->parts[i].in_batch = false;
@@ -32,6 +42,8 @@ void batch_release(struct writer *w) {
     free(w->losses);
 }
 
+static int publish_files(struct writer *w, struct err *e);
+
 static int file_for_day(struct writer *w, int32_t day, struct bronze_file **ret, struct err *e) {
     for (size_t i = 0; i < w->n_files; i++)
         if (w->files[i].day == day) {
@@ -40,7 +52,9 @@ static int file_for_day(struct writer *w, int32_t day, struct bronze_file **ret,
         }
     char *local = xasprintf("%s/%llu.parquet", w->stage, (unsigned long long)w->files_made++);
     struct bronze_file *f;
-    int r = bronze_file_create(local, &f, e);
+    int r = w->n_files == OPEN_DAYS ? publish_files(w, e) : 0;
+    if (r == 0)
+        r = bronze_file_create(local, &f, e);
     if (r < 0) {
         free(local);
         return r;
@@ -101,8 +115,7 @@ static bool is_void(const struct writer *w) {
     return w->generation != atomic_load(&w->in->generation);
 }
 
-static int publish_file(struct writer *w, struct open_file *f, struct table_files *adds,
-                        struct err *e) {
+static int publish_file(struct writer *w, struct open_file *f, struct err *e) {
     struct table_file done = {0};
     int r = bronze_file_finish(f->file, &done, e);
     if (r < 0)
@@ -112,7 +125,7 @@ static int publish_file(struct writer *w, struct open_file *f, struct table_file
     done.partition = xstrdup(day);
     done.path = table_new_file_path(&bronze_events, day);
     done.mtime_ms = clock_now_us() / 1000;
-    *table_files_add(adds) = done;
+    *table_files_add(&w->adds) = done;
     char *path = xasprintf("%s/%s", bronze_events.name, done.path);
     struct retry again = retry_start(w->in->o->timeout_ms);
     bool tried = false;
@@ -123,6 +136,14 @@ static int publish_file(struct writer *w, struct open_file *f, struct table_file
         tried = true;
     } while (r < 0 && retry_pause(&again, e));
     free(path);
+    return r;
+}
+
+static int publish_files(struct writer *w, struct err *e) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < w->n_files; i++)
+        r = publish_file(w, &w->files[i], e);
+    close_files(w);
     return r;
 }
 
@@ -166,14 +187,13 @@ static void parts_release(struct entry_parts *p) {
 }
 
 /* *ret_tried: how often the commit was tried; after a first failure its outcome may be open. */
-static int commit_positions(struct writer *w, const struct table_files *adds, int *ret_tried,
-                            struct err *e) {
+static int commit_positions(struct writer *w, int *ret_tried, struct err *e) {
     struct entry_parts parts;
     parts_make(w, &parts);
     struct table_metric metrics[] = {
         {"records", w->records}, {"events", w->events}, {"rejected", w->rejected}};
     struct table_commit c = {.operation = "STREAMING UPDATE",
-                             .add = adds,
+                             .add = &w->adds,
                              .txn = parts.txn,
                              .n_txn = parts.n,
                              .metrics = metrics,
@@ -239,7 +259,7 @@ static void hand_back(struct ingest *in, struct position at) {
 }
 
 /* What is committed becomes the start of the next batch. */
-static void batch_done(struct writer *w, size_t n_files) {
+static void batch_done(struct writer *w) {
     pthread_mutex_lock(&w->in->lock);
     for (size_t i = 0; i < w->n_parts; i++)
         if (w->parts[i].in_batch) {
@@ -252,19 +272,19 @@ static void batch_done(struct writer *w, size_t n_files) {
     w->sum->events += w->events;
     w->sum->rejected += w->rejected;
     w->sum->commits++;
-    w->sum->files += (int64_t)n_files;
+    w->sum->files += (int64_t)w->adds.n;
     for (size_t i = 0; i < w->n_losses; i++)
         w->sum->lost += w->losses[i].to - w->losses[i].from;
 }
 
 /* Another process read these records, or will: ours are dropped, the positions are read again. */
-static void batch_refused(struct writer *w, const struct table_files *adds, int tried,
-                          const struct err *why) {
+static void batch_refused(struct writer *w, int tried, const struct err *why) {
     log_warn(tried ? "batch dropped: another ingest was faster"
                    : "batch dropped: its partitions are no longer ours",
              F_STR("why", why->msg));
-    if (tried <= 1) /* else the conflict may be with our own entry of an earlier try */
-        step_discard(w->in->st, &bronze_events, adds, ERR_CONFLICT);
+    if (tried >
+        1) /* the conflict may be with our own entry of an earlier try: they stay for vacuum */
+        table_files_release(&w->adds);
     w->sum->conflicts += tried > 0;
     w->sum->drops++;
     atomic_fetch_add(&w->in->generation, 1);
@@ -273,19 +293,17 @@ static void batch_refused(struct writer *w, const struct table_files *adds, int 
 int batch_commit(struct writer *w, struct err *e) {
     if (w->n_covered == 0)
         return 0;
-    struct table_files adds = {0};
-    int r = 0, tried = 0;
-    for (size_t i = 0; r == 0 && i < w->n_files; i++)
-        r = publish_file(w, &w->files[i], &adds, e);
+    int tried = 0, r = publish_files(w, e);
     crash_point("ingest.after_data");
     if (r == 0)
-        r = commit_positions(w, &adds, &tried, e);
+        r = commit_positions(w, &tried, e);
     bool refused = r == ERR_CONFLICT;
     if (r == 0)
-        batch_done(w, adds.n);
+        batch_done(w);
     else if (refused)
-        batch_refused(w, &adds, tried, e);
-    table_files_release(&adds);
+        batch_refused(w, tried, e);
+    if (!refused) /* in the table; or after an error possibly so, and not to be removed */
+        table_files_release(&w->adds);
     batch_drop(w);
     if (r == 0 || refused)
         tell(w);

@@ -57,35 +57,53 @@ static void decode_record(struct decoder *d, struct unit *u, const struct record
         fill_group(d);
 }
 
-/* The records of one day become row groups; *ret_later: the next day that stands in the span, if any. */
-static bool decode_day(struct decoder *d, struct unit *u, int32_t day, int32_t *ret_later) {
-    bool more = false;
-    int32_t later = 0;
-    for (size_t i = 0; i < u->span->n; i++) {
-        const struct record *rec = &u->span->v[i];
-        int32_t its = day_of_us(rec->timestamp_us);
-        if (its == day) {
-            decode_record(d, u, rec);
-            if (d->n == 0 && bronze_group_bytes(d->group) >= GROUP_BYTES)
-                close_group(d, u, day);
-        } else if (its > day && (!more || its < later)) {
-            more = true;
-            later = its;
-        }
-    }
-    close_group(d, u, day);
-    *ret_later = later;
-    return more;
+struct dated {
+    int32_t day;
+    uint32_t at;
+};
+
+static int by_day(const void *a, const void *b) {
+    const struct dated *x = a, *y = b;
+    if (x->day != y->day)
+        return x->day < y->day ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
 }
 
+/*
+ * The records in order of their days, those of one day as they came; NULL: all are of one day. A
+ * producer may date its records as it likes (Kafka's CreateTime), each on another day.
+ */
+static struct dated *order_by_day(const struct span *sp) {
+    int32_t first = day_of_us(sp->v[0].timestamp_us);
+    size_t i = 1;
+    while (i < sp->n && day_of_us(sp->v[i].timestamp_us) == first)
+        i++;
+    if (i == sp->n)
+        return NULL;
+    struct dated *v = xmalloc(sp->n * sizeof *v);
+    for (i = 0; i < sp->n; i++)
+        v[i] = (struct dated){day_of_us(sp->v[i].timestamp_us), (uint32_t)i};
+    qsort(v, sp->n, sizeof *v, by_day);
+    return v;
+}
+
+/* The records of each day become row groups of their own. */
 static void decode_unit(struct decoder *d, struct unit *u) {
-    if (u->span->n == 0)
+    const struct span *sp = u->span;
+    if (sp->n == 0)
         return;
-    int32_t day = day_of_us(u->span->v[0].timestamp_us);
-    for (size_t i = 1; i < u->span->n; i++)
-        day = MIN(day, day_of_us(u->span->v[i].timestamp_us));
-    while (decode_day(d, u, day, &day)) {
+    _cleanup_(freep) struct dated *order = order_by_day(sp);
+    int32_t day = order ? order[0].day : day_of_us(sp->v[0].timestamp_us);
+    for (size_t i = 0; i < sp->n; i++) {
+        if (order && order[i].day != day) {
+            close_group(d, u, day);
+            day = order[i].day;
+        }
+        decode_record(d, u, &sp->v[order ? order[i].at : i]);
+        if (d->n == 0 && bronze_group_bytes(d->group) >= GROUP_BYTES)
+            close_group(d, u, day);
     }
+    close_group(d, u, day);
     event_decoder_reset(d->dec);
 }
 

@@ -37,7 +37,8 @@ struct writer {
     unsigned generation;
     struct open_file *files;
     size_t n_files;
-    size_t n_covered; /* partitions in it */
+    struct table_files adds; /* published already, when there were too many days to keep open */
+    size_t n_covered;        /* partitions in it */
     int64_t records, bytes, events, rejected;
     struct loss *losses;
     size_t n_losses, cap_losses;

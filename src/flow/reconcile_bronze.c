@@ -190,10 +190,9 @@ int reconcile_bronze(struct reconcile *rc, struct err *e) {
     int r = accounts_read(rc->lake.bronze, true, &a, e);
     if (r < 0)
         return r;
+    check_gaps(rc, &a); /* first: what follows from it is then no riddle */
     if (!rc->lake.no_bronze)
         r = check_rows(rc, &a, e);
-    if (r == 0)
-        check_gaps(rc, &a);
     accounts_release(&a);
     return r;
 }

@@ -220,6 +220,7 @@ int local_open(const char *rest, const struct stream_options *o, struct stream *
     l->root = xstrndup(rest, n);
     l->dir = xasprintf("%s/%s", l->root, o->topic);
     l->create_partitions = MAX(o->partitions, 1);
+    l->accept_loss = o->accept_loss;
     l->segment_bytes = SEGMENT_BYTES;
     l->s.on_ack = o->on_ack;
     l->s.ack_arg = o->ack_arg;

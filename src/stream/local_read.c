@@ -19,9 +19,10 @@
 
 struct reader {
     int32_t partition;
-    int fd;          /* the segment, -1: at->base does not exist yet */
-    struct point at; /* the next frame */
-    int64_t durable; /* bytes of the segment known to be on the disk */
+    int fd;            /* the segment, -1: at->base does not exist yet */
+    struct point at;   /* the next frame */
+    int64_t durable;   /* bytes of the segment known to be on the disk */
+    int64_t lost_from; /* the position given, when its segment was removed before; -1: told */
     bool suspicious; /* the last frame was bad although the mark promises it: looked at once more */
 };
 
@@ -138,12 +139,18 @@ static int assign_one(struct local *l, struct reader *rd, const struct position 
     if (r < 0)
         return r;
     int64_t offset = p->offset == -1 ? begin : p->offset;
+    if (offset >= 0 && offset < begin && l->accept_loss) {
+        rd->lost_from = offset;
+        offset = begin;
+    }
     if (offset < begin || offset > end.offset) {
         err_set(e, ERR_STREAM,
                 "position %" PRId64 " of topic %s, partition %" PRId32
                 " in %s is outside of what the stream holds: offsets %" PRId64 " to %" PRId64,
                 offset, l->s.topic, p->partition, l->root, begin, end.offset);
-        return err_hint(e, offset < begin ? "older segments were removed before they were read"
+        return err_hint(e, offset < begin ? "older segments were removed before they were read: "
+                                            "`clickmill ingest --accept-loss` notes the gap and "
+                                            "goes on behind it"
                                           : "the stream was cut or replaced after it was read");
     }
     rd->partition = p->partition;
@@ -159,7 +166,7 @@ int read_assign(struct stream *s, const struct position *p, size_t n, struct err
     close_readers(c);
     c->v = xcalloc(n, sizeof *c->v);
     for (size_t i = 0; i < n; i++)
-        c->v[i].fd = -1;
+        c->v[i].fd = c->v[i].lost_from = -1;
     c->n = n;
     for (size_t i = 0; i < n && r == 0; i++)
         r = assign_one(l, &c->v[i], &p[i], e);
@@ -338,6 +345,20 @@ static int offer_partitions(struct local *l, struct consumer *c, struct poll_res
     return 0;
 }
 
+/* What read_assign found missing. */
+static bool tell_loss(struct consumer *c, struct poll_result *ret) {
+    for (size_t i = 0; i < c->n; i++) {
+        struct reader *rd = &c->v[i];
+        if (rd->lost_from < 0)
+            continue;
+        *ret = (struct poll_result){.kind = POLL_LOSS,
+                                    .loss = {rd->partition, rd->lost_from, rd->at.offset}};
+        rd->lost_from = -1;
+        return true;
+    }
+    return false;
+}
+
 int read_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
               size_t max_bytes, struct poll_result *ret, struct err *e) {
     struct local *l = (struct local *)s;
@@ -345,6 +366,8 @@ int read_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_reco
     struct room room = {.records = sp->n + MIN(max_records, SIZE_MAX / 2), .bytes = max_bytes};
     size_t before = sp->n;
     int64_t until = clock_mono_ns() + timeout_ms * 1000000LL;
+    if (tell_loss(c, ret))
+        return 0;
     for (int64_t pause = 1;; pause = MIN(pause * 2, 16)) {
         *ret = (struct poll_result){.kind = POLL_IDLE};
         int r = c->subscribed ? offer_partitions(l, c, ret, e) : read_round(l, c, sp, &room, e);

@@ -13,9 +13,10 @@
 #include "table/snapshot.h"
 
 enum {
-    MAX_LOST = 60,    /* races lost before we give up */
+    MAX_LOST = 200,   /* races lost before we give up */
     MAX_FAILURES = 5, /* errors that may pass */
-    BACKOFF_MS = 100, /* the longest wait before the next attempt */
+    BACKOFF_MS = 100, /* the longest wait after an error */
+    JITTER_US = 1000, /* the longest wait after a lost race */
 };
 
 /* The commit, fixed before the first attempt: the caller's files may be our own snapshot's. */
@@ -163,13 +164,16 @@ static int check_winner(const struct plan *p, const struct table *tb, const stru
 }
 
 /* Random, so that writers who met once do not meet again. */
-static void pause_before_retry(int tried) {
+static void pause_up_to(long longest_us) {
     char id[UUID_TEXT];
     uuid_make(id);
-    long longest = MIN(2L << MIN(tried, 10), BACKOFF_MS);
-    long us = strtol((char[]){id[0], id[1], id[2], id[3], '\0'}, NULL, 16) * longest * 1000 / 65536;
+    long us = strtol((char[]){id[0], id[1], id[2], id[3], '\0'}, NULL, 16) * longest_us / 65536;
     struct timespec ts = {.tv_nsec = us * 1000};
     nanosleep(&ts, NULL); /* not stop_wait: a commit under way is finished */
+}
+
+static void pause_after_error(int tried) {
+    pause_up_to(1000 * MIN(2L << MIN(tried, 10), BACKOFF_MS));
 }
 
 static bool is_ours(const struct plan *p, const struct log_entry *en) {
@@ -236,7 +240,7 @@ static enum outcome settle(const struct plan *p, struct table *tb, struct err *w
     bool overtaken = false;
     int r = read_winners(p, tb, &overtaken, &e);
     for (int tries = 0; r && e.retry && tries < MAX_FAILURES; tries++) {
-        pause_before_retry(tries + 5);
+        pause_after_error(tries + 5);
         r = read_winners(p, tb, &overtaken, &e);
     }
     if (r == 0)
@@ -269,19 +273,22 @@ static int commit(const struct plan *p, struct table *tb, struct buf *body, stru
         case COMMITTED:
             return 0;
         case OVERTAKEN:
-            if (++lost < MAX_LOST)
-                break;
+            /* Who has lost often waits less: the winners, who come again, do not wait at all. */
+            if (++lost < MAX_LOST) {
+                pause_up_to(JITTER_US / lost);
+                continue;
+            }
             err_set(e, ERR_STORAGE, "%s/%s: %d commits in a row were overtaken by other writers",
                     tb->st->url, tb->def->name, lost);
             return err_retry(e);
         case NOT_THERE:
-            if ((e->retry || e->code == ERR_EXISTS) && ++failures < MAX_FAILURES)
-                break;
-            return err_recode(e, ERR_STORAGE);
+            if ((!e->retry && e->code != ERR_EXISTS) || ++failures >= MAX_FAILURES)
+                return err_recode(e, ERR_STORAGE);
+            pause_after_error(failures);
+            continue;
         case FAILED:
             return e->code;
         }
-        pause_before_retry(lost + failures);
     }
 }
 

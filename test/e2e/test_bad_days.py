@@ -417,15 +417,75 @@ def test_reconcile_names_a_row_edited_in_the_database(mill, sink):
     mill.reconciled()
 
 
-def test_reconcile_finds_a_bronze_file_that_is_gone(mill):
+@pytest.mark.parametrize("name", TABLES)
+def test_reconcile_names_a_data_file_that_is_gone_or_cut(mill, name):
     mill.feed(SHIRT, HAT)
-    [file] = mill.data_files("bronze.events")
+    mill.feed({**SHIRT, "price": 7})
+    file = mill.data_files(name)[-1]
     whole = file.read_bytes()
     file.unlink()
-    done = mill("reconcile")
-    assert done.code in (5, 6, 8) and file.name in done.err, done
+    differs(mill, name.split(".")[0] + ".files", file.name, "is gone")
+    file.write_bytes(whole[:-1])
+    differs(mill, name.split(".")[0] + ".files", file.name, "bytes")
     file.write_bytes(whole)
     mill.reconciled()
+
+
+def test_reconcile_looks_at_the_notes_of_the_commits(mill):
+    """A commit that does not begin where the one before ended is a gap, whatever the rows say."""
+    mill.feed(SHIRT)
+    mill.feed(HAT)
+    last = sorted((mill.table_path("bronze.events") / "_delta_log").glob("*.json"))[-1]
+    good = last.read_text()
+    for wrong in (good.replace(r'\"from\":1', r'\"from\":0'), good.replace(r'\"records\":1', r'\"records\":0'),
+                  good.replace(r'\"to\":2', r'\"to\":3'), good.replace(r'[{\"partition', r'[{\"part')):
+        assert wrong != good
+        last.write_text(wrong)
+        differs(mill, "bronze.", "version 1")
+    last.write_text(good.replace('"positions":', '"was_positions":'))  # as commits were before there were notes
+    mill.reconciled()
+    last.write_text(good)
+    mill.reconciled()
+
+
+def test_records_removed_before_they_were_read(mill):
+    mill.feed(SHIRT)
+    cluster = (mill.home / "data/stream/cluster_id").read_text().strip()
+    partition = mill.home / "data/stream/clickstream/0"
+    mill.produce(HAT, HAT)
+    # As if the segment with offsets 0 to 2 had been removed, and five more before the next one.
+    shutil.move(partition / f"{0:020}.log", partition / f"{8:020}.log")
+    (partition / "durable").unlink()
+    mill.fails(4, "ingest", "--once", says=["position 1", "8"], hint="--accept-loss")
+    result = mill.json("ingest", "--once", "--accept-loss")
+    assert (result["records"], result["lost"]) == (3, 7)
+    assert mill.json("status")["lost"] == 7
+    info = dict(mill.log("bronze.events")[-1])["commitInfo"]
+    assert json.loads(info["operationParameters"]["positions"]) == [{"partition": 0, "from": 1, "to": 11, "records": 3}]
+    assert json.loads(info["operationParameters"]["lost"]) == [{"partition": 0, "from": 1, "to": 8}]
+    assert dict(mill.log("bronze.events")[-1])["txn"]["appId"] == f"clickmill/{cluster}/clickstream/0"
+    mill.steps()
+    mill.reconciled()
+
+
+def test_a_topic_that_is_gone_is_not_nothing_to_do(mill):
+    mill.feed(SHIRT)
+    shutil.rmtree(mill.home / "data/stream/clickstream")
+    mill.fails(4, "ingest", "--once", says="no such topic", hint="stream.app")
+
+
+def test_two_apps_and_two_clusters_feed_one_table(mill):
+    mill.feed(SHIRT, HAT)
+    mill.env["CLICKMILL_STREAM_APP"] = "another"
+    mill.steps()
+    mill.env["CLICKMILL_STREAM_URL"] = "local:data/other"
+    mill.produce(SHIRT, HAT, {**HAT, "price": 3})
+    warned = mill("ingest", "--once")
+    assert warned.code == 0 and warned.err.count("another cluster") == 1, warned
+    mill.steps()
+    checks = {c["name"]: c["detail"] for c in mill.reconciled()["checks"]}
+    assert "of 3 partitions" in checks["bronze.gaps"] and "records 7" in checks["bronze.gaps"]
+    assert mill.counts()["duplicates"] == 4
 
 
 def add_of(mill, name, version=0):

@@ -99,6 +99,10 @@ def test_positions_and_counters_stand_in_the_commits(mill):
     assert txn("bronze.events") == [(f"clickmill/{cluster}/clickstream/0", 3), (f"clickmill/{cluster}/clickstream/0", 5)]
     assert counters("bronze.events") == [{"records": "3", "events": "3", "rejected": "1"},
                                          {"records": "2", "events": "2", "rejected": "0"}]
+    notes = [dict(entry)["commitInfo"]["operationParameters"] for entry in mill.log("bronze.events")]
+    assert [json.loads(n["positions"]) for n in notes] == [[{"partition": 0, "from": 0, "to": 3, "records": 3}],
+                                                           [{"partition": 0, "from": 3, "to": 5, "records": 2}]]
+    assert not any("lost" in n or "topicId" in n for n in notes)
     assert txn("silver.events") == [(f"silver/{ids['bronze.events']}", 0), (f"silver/{ids['bronze.events']}", 1)]
     assert counters("silver.events") == [
         {"events": "3", "rejected": "1", "duplicates": "1", "conflicts": "0", "rows": "1"},

@@ -92,6 +92,35 @@ static void records_without_a_value_are_kept(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+/* More days than files are kept open, back and forth; one commit all the same. */
+static void records_of_many_days_are_one_commit(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    struct reader rd;
+    for (int day = 0; day < 150; day++) {
+        mem_cluster_set_time(w.mc, (20000 + day) * US_PER_DAY);
+        world_fill(&w, 0, 2);
+    }
+    for (int day = 0; day < 10; day++) {
+        mem_cluster_set_time(w.mc, (20000 + day) * US_PER_DAY);
+        world_fill(&w, 1, 2);
+    }
+    reader_init(&rd, &w);
+    rd.o.batch_rows = 10000;
+    rd.o.batch_age_ms = 10000;
+    reader_start(&rd);
+    assert_ok(reader_join(&rd), &rd.e);
+    assert_int_equal(rd.result.commits, 1);
+    assert_int_equal(rd.result.files, 150);
+    reader_release(&rd);
+    assert_partition(&w, 0, 300);
+    assert_int_equal(world_count(&w, "SELECT count(DISTINCT ingest_date) FROM bronze.events"), 150);
+    assert_int_equal(world_count(&w, "SELECT count(*) FROM bronze.events WHERE ingest_date <> "
+                                     "CAST(received_at AT TIME ZONE 'UTC' AS DATE)"),
+                     0);
+    assert_reconciled(&w, "records 320");
+    world_free(&w);
+}
+
 static void what_is_gone_is_an_error_that_names_it(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     world_fill(&w, 0, 10);
@@ -356,6 +385,7 @@ int main(void) {
         cmocka_unit_test(holes_are_accounted_for),
         cmocka_unit_test(many_batches_tile),
         cmocka_unit_test(records_without_a_value_are_kept),
+        cmocka_unit_test(records_of_many_days_are_one_commit),
         cmocka_unit_test(what_is_gone_is_an_error_that_names_it),
         cmocka_unit_test(all_of_a_partition_can_be_lost),
         cmocka_unit_test(what_was_gone_before_the_first_read_is_not_lost),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Four processes, one table on local disk, all moving one counter on by compare-and-swap and
- * adding a file each time: no version is missing, no update lost.
+ * Four processes, one table on local disk. All moving one counter on by compare-and-swap and
+ * adding a file each time: no version is missing, no update lost. Each moving a counter of its own:
+ * none is refused, and none is starved by the others.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,11 +31,27 @@ static void count_on(struct table *tb, int who, int i) {
     }
 }
 
-static void run_process(const char *folder, int who) {
+/* As ingest processes do that share the partitions: nobody is in anybody's way. */
+static void count_alone(struct table *tb, int who, int i) {
+    struct err e;
+    _cleanup_(freep) char *app = xasprintf("counter/%d", who);
+    _cleanup_(freep) char *path = xasprintf("part-%d-%03d", who, i);
+    struct change *ch = change_new();
+    change_add(ch, path, NULL);
+    change_txn(ch, app, i == 0 ? -1 : i, i + 1);
+    int r = change_commit(ch, tb, &e);
+    change_free(ch);
+    if (r != 0) {
+        fprintf(stderr, "process %d: %s\n", who, e.msg);
+        _exit(1);
+    }
+}
+
+static void run_process(const char *folder, int who, void (*count)(struct table *, int, int)) {
     struct storage *st = lake_open(folder);
     struct table *tb = open_table(st);
     for (int i = 0; i < COMMITS; i++)
-        count_on(tb, who, i);
+        count(tb, who, i);
     table_close(tb);
     storage_free(st);
     _exit(0);
@@ -54,19 +71,57 @@ static int tally_entry(void *arg, const struct table_entry *en, struct err *e AT
     return 0;
 }
 
-static void no_update_is_lost(void **state ATTR_UNUSED) {
-    char *folder = lake_folder_new();
+static void run_all(const char *folder, void (*count)(struct table *, int, int)) {
     pid_t pid[PROCESSES];
     for (int i = 0; i < PROCESSES; i++) {
         pid[i] = fork();
         if (pid[i] == 0)
-            run_process(folder, i);
+            run_process(folder, i, count);
     }
     for (int i = 0; i < PROCESSES; i++) {
         int status = 0;
         assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
+}
+
+/* Whose commit each version was: how many of others came between two of one process. */
+struct turns {
+    int64_t last[PROCESSES], longest;
+};
+
+static int take_turn(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    struct turns *t = arg;
+    int who = en->txn[0].app_id[strlen("counter/")] - '0';
+    if (en->txn[0].next > 1)
+        t->longest = MAX(t->longest, en->version - t->last[who]);
+    t->last[who] = en->version;
+    return 0;
+}
+
+static void nobody_is_refused_or_starved(void **state ATTR_UNUSED) {
+    char *folder = lake_folder_new();
+    run_all(folder, count_alone);
+    struct storage *st = lake_open(folder);
+    struct table *tb = open_table(st);
+    struct err e;
+    struct turns t = {0};
+    assert_int_equal(table_version(tb), PROCESSES * COMMITS - 1);
+    for (int i = 0; i < PROCESSES; i++) {
+        _cleanup_(freep) char *app = xasprintf("counter/%d", i);
+        assert_int_equal(table_txn(tb, app), COMMITS);
+    }
+    assert_ok(table_each_entry(tb, -1, table_version(tb), take_turn, &t, &e), &e);
+    print_message("longest wait for a turn: %d commits of others\n", (int)t.longest);
+    assert_true(t.longest < PROCESSES * COMMITS / 2);
+    table_close(tb);
+    storage_free(st);
+    lake_folder_free(folder);
+}
+
+static void no_update_is_lost(void **state ATTR_UNUSED) {
+    char *folder = lake_folder_new();
+    run_all(folder, count_on);
     struct storage *st = lake_open(folder);
     struct table *tb = open_table(st);
     struct err e;
@@ -83,6 +138,7 @@ static void no_update_is_lost(void **state ATTR_UNUSED) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_update_is_lost)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_update_is_lost),
+                                       cmocka_unit_test(nobody_is_refused_or_starved)};
     return cmocka_run_group_tests_name("table/processes", tests, NULL, NULL);
 }

@@ -103,11 +103,18 @@ static void assert_all_texts(const json *object, size_t n) {
     assert_int_equal(seen, n);
 }
 
+static const struct table_text two_parameters[] = {
+    {(char *)(uintptr_t) "positions", (char *)(uintptr_t) "[{\"a\":1}]"},
+    {(char *)(uintptr_t) "topicId", (char *)(uintptr_t) "x \"y\""}};
+
 static void check_info(const char *entry) {
     _cleanup_(json_freep) struct json_doc *d = line_of(entry, 0);
     const json *info = json_get(json_root(d), "commitInfo");
     assert_string_equal(json_str(json_get(info, "operation")), "STREAMING UPDATE");
-    assert_all_texts(json_get(info, "operationParameters"), 2);
+    const json *parameters = json_get(info, "operationParameters");
+    assert_all_texts(parameters, 4);
+    assert_string_equal(json_str(json_get(parameters, "positions")), "[{\"a\":1}]");
+    assert_string_equal(json_str(json_get(parameters, "topicId")), "x \"y\"");
     assert_all_texts(json_get(info, "operationMetrics"), 1);
     assert_string_equal(json_str(json_get(json_get(info, "operationMetrics"), "records")), "-12");
     assert_true(json_bool(json_get(info, "isBlindAppend"), false));
@@ -136,6 +143,17 @@ static void check_create(const char *entry) {
         "{\"name\":\"event_date\",\"type\":\"date\",\"nullable\":true,\"metadata\":{}}]}");
 }
 
+static int read_parameters(void *arg ATTR_UNUSED, const struct table_entry *en,
+                           struct err *e ATTR_UNUSED) {
+    assert_int_equal(en->n_parameters, 4);
+    for (size_t i = 0; i < ARRAY_LEN(two_parameters); i++)
+        assert_string_equal(table_entry_parameter(en, two_parameters[i].name),
+                            two_parameters[i].value);
+    assert_string_equal(table_entry_parameter(en, "mode"), "Append");
+    assert_null(table_entry_parameter(en, "records"));
+    return 0;
+}
+
 static void the_first_entry_makes_the_table(void **state ATTR_UNUSED) {
     struct storage *st = storage_mem_new();
     struct table *tb = open_table(st);
@@ -145,11 +163,14 @@ static void the_first_entry_makes_the_table(void **state ATTR_UNUSED) {
     change_add(ch, "p=a%20b/part", NULL);
     change_txn(ch, "app", -1, 5);
     change_metric(ch, "records", -12);
+    ch->c.parameters = two_parameters;
+    ch->c.n_parameters = ARRAY_LEN(two_parameters);
     assert_ok(change_commit(ch, tb, &e), &e);
     char *entry = get_entry(st, 0);
     assert_int_equal(entry[strlen(entry) - 1], '\n');
     check_info(entry);
     check_create(entry);
+    assert_ok(table_each_entry(tb, -1, 0, read_parameters, NULL, &e), &e);
     struct json_doc *txn = line_of(entry, 3), *add = line_of(entry, 4);
     const json *a = json_get(json_root(add), "add"), *t = json_get(json_root(txn), "txn");
     assert_string_equal(json_str(json_get(t, "appId")), "app");
