@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers that any thread changes and a scraper reads: counters, gauges and histograms, written out
- * in Prometheus' text format (prometheus.io, "Exposition formats", 0.0.4).
+ * in Prometheus' text format, version 0.0.4.
  *
  * A table of struct metric_def names the families; one family has a series for each set of values
  * of its labels, made when it is first asked for. Values are atomics: changing one never waits for a

@@ -21,6 +21,7 @@
 struct connection {
     int fd; /* -1: the slot is free */
     int64_t since_ns;
+    bool answering; /* the request is here as a whole */
 };
 
 struct server {
@@ -170,6 +171,12 @@ static enum MHD_Result queue_answer(struct MHD_Connection *c, struct server_answ
     return r;
 }
 
+static struct connection *slot_of(struct MHD_Connection *c) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
 /*
  * Called with the headers read, and again at the end of the request. What announces a body is answered
  * at the first call: libmicrohttpd then closes the connection instead of reading on.
@@ -184,6 +191,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
         *state = cls; /* anything but NULL */
         return MHD_YES;
     }
+    struct connection *slot = slot_of(c);
+    if (slot)
+        slot->answering = true;
     struct server_answer a = {
         .status = 200, .type = "text/plain; charset=utf-8", .body = BUF_INIT(LIMIT_HTTP_ANSWER)};
     make_answer(cls, method, url, &a);
@@ -206,39 +216,63 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **ctx,
         return; /* there are never more than slots */
     slot->fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     slot->since_ns = clock_mono_ns();
+    slot->answering = false;
     *ctx = slot;
 }
 
 static void on_completed(void *cls ATTR_UNUSED, struct MHD_Connection *c, void **state ATTR_UNUSED,
                          enum MHD_RequestTerminationCode how ATTR_UNUSED) {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct connection *slot = info ? info->socket_context : NULL;
-    if (slot)
+    struct connection *slot = slot_of(c);
+    if (slot) {
         slot->since_ns = clock_mono_ns();
+        slot->answering = false;
+    }
 }
 
 /* ---- the thread ---- */
 
-/* libmicrohttpd's own timeout is one of idleness: a byte now and then would hold a place for ever. */
+static bool peer_has_closed(int fd) {
+    char c;
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/*
+ * libmicrohttpd's own timeout is one of idleness: a byte now and then would hold a place for ever.
+ * And where half a request and the end of the connection are there before it looks, it takes the
+ * half and does not see the end, its events being those of changes (EPOLLET).
+ */
 static void cut_the_slow(struct server *sv) {
     int64_t before = clock_mono_ns() - SERVER_DEADLINE_S * 1000000000LL;
-    for (size_t i = 0; i < ARRAY_LEN(sv->connections); i++)
-        if (sv->connections[i].fd >= 0 && sv->connections[i].since_ns < before)
-            shutdown(sv->connections[i].fd, SHUT_RDWR);
+    for (size_t i = 0; i < ARRAY_LEN(sv->connections); i++) {
+        struct connection *c = &sv->connections[i];
+        if (c->fd >= 0 && (c->since_ns < before || (!c->answering && peer_has_closed(c->fd))))
+            shutdown(c->fd, SHUT_RDWR);
+    }
+}
+
+/*
+ * With all places taken libmicrohttpd takes the listening socket out of its epoll set, and puts it
+ * back at the beginning of a run: so a second run follows each, and a full house is looked at often.
+ */
+static int longest_wait_ms(struct server *sv) {
+    MHD_UNSIGNED_LONG_LONG ms;
+    bool full =
+        MHD_get_daemon_info(sv->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections >=
+        SERVER_CONNECTIONS;
+    int longest = full ? 20 : 1000;
+    return MHD_get_timeout(sv->daemon, &ms) == MHD_YES && ms < (unsigned)longest ? (int)ms
+                                                                                 : longest;
 }
 
 static void *run(void *arg) {
     struct server *sv = arg;
     int epoll_fd = MHD_get_daemon_info(sv->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     while (!atomic_load(&sv->stop)) {
-        MHD_UNSIGNED_LONG_LONG ms = 1000;
-        if (MHD_get_timeout(sv->daemon, &ms) != MHD_YES || ms > 1000)
-            ms = 1000;
         struct pollfd p[] = {{.fd = epoll_fd, .events = POLLIN},
                              {.fd = sv->wake_fd, .events = POLLIN}};
-        poll(p, ARRAY_LEN(p), (int)ms);
+        poll(p, ARRAY_LEN(p), longest_wait_ms(sv));
         cut_the_slow(sv);
+        MHD_run(sv->daemon);
         MHD_run(sv->daemon);
     }
     return NULL;

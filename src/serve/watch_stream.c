@@ -40,7 +40,8 @@ struct stream_watch {
     size_t n_parts;
     bool assigned, had_brokers;
     bool failing;
-    struct metric *read, *sent, *bytes, *acked, *failed;
+    struct metric *read;                          /* of a consumer, */
+    struct metric *sent, *bytes, *acked, *failed; /* of a producer; NULL: not counted */
 };
 
 struct watched {
@@ -75,6 +76,11 @@ void stream_watch_free(struct stream_watch *w) {
     free(w->parts);
     pthread_mutex_destroy(&w->lock);
     free(w);
+}
+
+static void count(struct metric *s, double by) {
+    if (s)
+        metric_add(s, by);
 }
 
 /* ---- what is noted; under the lock ---- */
@@ -129,7 +135,7 @@ static void note_records(struct stream_watch *w, const struct span *sp, size_t f
             p = part_of(w, sp->v[i].partition);
         note_record(p, &sp->v[i]);
     }
-    metric_add(w->read, (double)(sp->n - from));
+    count(w->read, (double)(sp->n - from));
 }
 
 static void set_assigned(struct stream_watch *w, struct partition *p, bool yes) {
@@ -250,8 +256,8 @@ static int watched_send(struct stream *base, const void *key, size_t key_len, co
         health_not_ready(s->w->health, e->msg);
         return r;
     }
-    metric_add(s->w->sent, 1);
-    metric_add(s->w->bytes, (double)value_len);
+    count(s->w->sent, 1);
+    count(s->w->bytes, (double)value_len);
     return r;
 }
 
@@ -270,7 +276,7 @@ static int watched_flush(struct stream *base, struct err *e) {
 /* The driver's acks come here and go on to whoever listens to the wrapper. */
 static void on_ack(void *arg, const struct ack *a) {
     struct watched *s = arg;
-    metric_add(a->error ? s->w->failed : s->w->acked, 1);
+    count(a->error ? s->w->failed : s->w->acked, 1);
     if (s->s.on_ack)
         s->s.on_ack(s->s.ack_arg, a);
 }
@@ -308,10 +314,9 @@ struct stream *stream_watch_wrap(struct stream_watch *w, struct stream *inner) {
                           .inner = inner,
                           .w = w};
     mirror(s);
-    if (!w->consumer) {
-        stream_on_ack(inner, on_ack, s);
+    stream_on_ack(inner, on_ack, s);
+    if (!w->consumer)
         health_ready(w->health);
-    }
     pthread_mutex_lock(&w->lock);
     w->inner = inner;
     pthread_mutex_unlock(&w->lock);
