@@ -70,8 +70,9 @@ const struct config_key config_keys[CFG_N] = {
                       .help = "Pause between two rounds of silver, gold and load in up."},
     [CFG_SERVE_LISTEN] =
         {"serve.listen", VALUE_TEXT, "127.0.0.1:9464",
-         .help = "Where what runs until stopped serves /healthz, /readyz and /metrics: ADDRESS:PORT "
-                 "(port 0: any; a taken port: the next free one), or off."},
+         .help =
+             "Where what runs until stopped serves /healthz, /readyz and /metrics: ADDRESS:PORT "
+             "(port 0: any; a taken port: the next free one), or off."},
     [CFG_SERVE_SAMPLE_EVERY] =
         {"serve.sample_every", VALUE_DURATION, "5s", 50, day_ms,
          .help = "Pause between two looks at the partitions and tables for /metrics."},
