@@ -93,3 +93,32 @@ void time_format(int64_t us, char out[TIME_TEXT]) {
 void time_format_ms(int64_t us, char out[TIME_TEXT]) {
     format(us, 3, out);
 }
+
+/* Two digits, below `limit`; -1: something else. */
+static int two_digits(const char *s, int limit) {
+    if (s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9')
+        return -1;
+    int v = (s[0] - '0') * 10 + (s[1] - '0');
+    return v < limit ? v : -1;
+}
+
+bool time_parse(const char *s, int64_t *ret_us) {
+    int32_t day;
+    if (strlen(s) < sizeof "2026-11-22T12:34:56Z" - 1 || !day_parse(s, 10, &day) || s[10] != 'T' ||
+        s[13] != ':' || s[16] != ':')
+        return false;
+    int h = two_digits(s + 11, 24), m = two_digits(s + 14, 60), sec = two_digits(s + 17, 60);
+    if (h < 0 || m < 0 || sec < 0)
+        return false;
+    int64_t fraction = 0, unit = US_PER_SECOND;
+    const char *p = s + 19;
+    if (*p == '.')
+        for (p++; *p >= '0' && *p <= '9'; p++) {
+            unit /= 10;
+            fraction += (*p - '0') * unit;
+        }
+    if (strcmp(p, "Z") != 0 || p[-1] == '.')
+        return false;
+    *ret_us = day * US_PER_DAY + (h * 3600LL + m * 60 + sec) * US_PER_SECOND + fraction;
+    return true;
+}

@@ -21,5 +21,7 @@ bool day_parse(const char *s, size_t n, int32_t *ret); /* exactly YYYY-MM-DD, a 
 void time_format(int64_t us, char out[TIME_TEXT]);     /* "2026-11-22T12:34:56.123456Z" */
 void time_format_ms(int64_t us,
                     char out[TIME_TEXT]); /* "2026-11-22T12:34:56.123Z", truncated down */
+/* What these two write, with any number of decimals; more than six are cut. false: anything else. */
+bool time_parse(const char *s, int64_t *ret_us);
 
 #endif

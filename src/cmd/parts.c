@@ -3,11 +3,17 @@
 
 #include "flow/retry.h"
 
-int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e) {
+static int open_stream(const struct config *cfg, bool accept_loss, struct stream **ret,
+                       struct err *e) {
     struct stream_options o = {.topic = config_text(cfg, CFG_STREAM_TOPIC),
                                .app = config_text(cfg, CFG_STREAM_APP),
-                               .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS)};
+                               .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS),
+                               .accept_loss = accept_loss};
     return stream_open(config_text(cfg, CFG_STREAM_URL), &o, ret, e);
+}
+
+int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e) {
+    return open_stream(cfg, false, ret, e);
 }
 
 static int open_engine(const struct config *cfg, struct engine **ret, struct err *e) {
@@ -32,7 +38,7 @@ int parts_open(const struct config *cfg, int flags, struct parts *ret, struct er
     struct parts p = {0};
     int r = 0;
     if (flags & PART_STREAM)
-        r = parts_open_stream(cfg, &p.s, e);
+        r = open_stream(cfg, flags & PART_ACCEPT_LOSS, &p.s, e);
     if (r == 0 && (flags & PART_LAKE))
         r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
     if (r == 0 && (flags & PART_ENGINE))

@@ -26,7 +26,8 @@ enum parts_flags {
     PART_LAKE = 2,
     PART_ENGINE = 4,
     PART_SINK = 8,
-    PART_SINK_READ = 16 /* only to be looked at: nothing is made or changed */
+    PART_SINK_READ = 16,  /* only to be looked at: nothing is made or changed */
+    PART_ACCEPT_LOSS = 32 /* the stream: stream_options.accept_loss */
 };
 
 int parts_open(const struct config *cfg, int flags, struct parts *ret, struct err *e);

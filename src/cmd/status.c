@@ -41,11 +41,34 @@ static void print_layers(const struct status *s) {
     out_release(&t);
 }
 
+static void print_partition(const struct partition_status *p) {
+    printf("partition %d: bronze is at %lld of %lld, lag %lld", p->partition,
+           (long long)p->position, (long long)p->end, (long long)p->lag);
+    if (p->begin > 0)
+        printf(", the stream holds offsets from %lld", (long long)p->begin);
+    if (p->lag > 0)
+        printf(", %.1f %% of what it holds", 100 * p->lag_share);
+    if (p->gone > 0)
+        printf(", %lld GONE before they were read", (long long)p->gone);
+    putchar('\n');
+}
+
+static void print_lag(const struct status *s) {
+    printf("lag: %lld records", (long long)s->lag);
+    if (s->newest_ms) {
+        char at[TIME_TEXT];
+        time_format_ms(s->newest_ms * 1000, at);
+        printf("; the newest in bronze is of %s, %.0f s ago", at, s->age_seconds);
+    }
+    putchar('\n');
+    if (s->lost)
+        printf("accepted as lost: %lld offsets\n", (long long)s->lost);
+}
+
 static void print_text(const struct status *s) {
     for (size_t i = 0; i < s->n_partitions; i++)
-        printf("partition %d: bronze is at %lld of %lld\n", s->partitions[i].partition,
-               (long long)s->partitions[i].position, (long long)s->partitions[i].end);
-    printf("lag: %lld records\n", (long long)s->lag);
+        print_partition(&s->partitions[i]);
+    print_lag(s);
     print_layers(s);
     printf("events %lld = rejected %lld + duplicates %lld + conflicts %lld + silver rows %lld%s\n",
            (long long)s->events, (long long)s->rejected, (long long)s->duplicates,
@@ -64,7 +87,11 @@ static void put_partitions(struct json_out *o, const struct status *s) {
         json_obj(o, NULL);
         json_put_int(o, "partition", s->partitions[i].partition);
         json_put_int(o, "position", s->partitions[i].position);
+        json_put_int(o, "begin", s->partitions[i].begin);
         json_put_int(o, "end", s->partitions[i].end);
+        json_put_int(o, "lag", s->partitions[i].lag);
+        json_put_double(o, "lag_share", s->partitions[i].lag_share);
+        json_put_int(o, "gone", s->partitions[i].gone);
         json_obj_end(o);
     }
     json_arr_end(o);
@@ -87,11 +114,25 @@ static void put_layers(struct json_out *o, const struct status *s) {
     json_arr_end(o);
 }
 
+static void put_newest(struct json_out *o, const struct status *s) {
+    if (s->newest_ms) {
+        json_put_int(o, "newest_ms", s->newest_ms);
+        json_put_double(o, "age_seconds", s->age_seconds);
+    } else {
+        json_put(o, "newest_ms", NULL);
+        json_put(o, "age_seconds", NULL);
+    }
+}
+
 static void print_json(const struct status *s) {
     struct buf b = BUF_INIT(16 << 20);
     struct json_out o = {.b = &b};
     json_obj(&o, NULL);
     json_put_int(&o, "lag", s->lag);
+    json_put_double(&o, "lag_share", s->lag_share);
+    json_put_double(&o, "lag_seconds", s->lag_seconds);
+    put_newest(&o, s);
+    json_put_int(&o, "lost", s->lost);
     put_partitions(&o, s);
     put_layers(&o, s);
     json_put_int(&o, "events", s->events);

@@ -18,7 +18,7 @@
 #include "serve/monitor.h"
 
 struct up_opts {
-    bool demo;
+    bool demo, accept_loss;
     int64_t rate;
 };
 
@@ -31,6 +31,8 @@ static const struct opt options[] = {
      "Also simulate shoppers, as produce does.", 0, 0},
     {"rate", "N", OPT_INT, offsetof(struct up_opts, rate),
      "Events a second of the simulated shoppers (200).", 1, 1000000},
+    {"accept-loss", NULL, OPT_FLAG, offsetof(struct up_opts, accept_loss),
+     "Read on behind what the stream forgot before it was read; bronze notes the gap.", 0, 0},
     {0},
 };
 
@@ -40,6 +42,7 @@ struct worker {
     int does; /* MONITOR_… */
     struct monitor *monitor;
     const struct config *cfg;
+    bool accept_loss;
     int64_t rate;
     atomic_llong count; /* records ingested */
     int code;
@@ -65,7 +68,8 @@ static void on_commit(void *arg, const struct ingest_result *sum) {
 static void *ingest_thread(void *arg) {
     struct worker *w = arg;
     struct parts p;
-    int r = parts_open(w->cfg, PART_STREAM | PART_LAKE, &p, &w->e);
+    int flags = PART_STREAM | PART_LAKE | (w->accept_loss ? PART_ACCEPT_LOSS : 0);
+    int r = parts_open(w->cfg, flags, &p, &w->e);
     if (r < 0)
         return worker_end(w, r);
     monitor_input(w->monitor, &p.s);
@@ -135,7 +139,8 @@ static int run(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct worker demo = {"produce", MONITOR_PRODUCE, mo, .cfg = c->cfg, .rate = opts->rate},
-                  ingest = {"ingest", MONITOR_INGEST, mo, .cfg = c->cfg};
+                  ingest = {"ingest", MONITOR_INGEST, mo, .cfg = c->cfg,
+                            .accept_loss = opts->accept_loss};
     struct parts p;
     r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
     if (r < 0) {

@@ -1,117 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first stage of ingest: the only thread that calls the stream. Collects records into spans
- * and decides where a batch ends (rows, bytes or age), so that the later stages need no clocks.
+ * The first stage of ingest: the only thread that calls the stream. Follows the assignments: where
+ * to read is asked of the writer, who has the table; what was committed it tells the stream.
  */
+#include "flow/ingest_poll.h"
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/util.h"
-#include "flow/ingest_priv.h"
 
-enum { POLL_MS = 100 };
-
-struct poller {
-    struct ingest *in;
-    struct unit *u; /* being filled */
-    uint64_t seq;
-    unsigned generation;
-    /* the open batch */
-    int64_t batch_records, batch_bytes, batch_since_ns;
-    /* what we read, partition by partition */
-    struct position *at;
-    size_t n_at;
-    /* once: where to stop */
-    struct bounds *ends;
-    size_t n_ends;
-    int64_t progress_ns;
-};
+enum { POLL_MS = 100, FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 5000 };
 
 static bool give_up(const struct poller *p) {
     return atomic_load(&p->in->failed);
 }
 
-/* An empty unit; NULL when the writer has closed the way back. */
-static struct unit *unit_take(struct poller *p) {
-    struct unit *u = queue_take(p->in->free_units);
-    if (!u)
-        return NULL;
-    span_reset(u->span);
-    u->n_ranges = u->n_pieces = u->n_partitions = 0;
-    u->rejected = 0;
-    u->ends_batch = u->lost = false;
-    return u;
-}
-
-static bool unit_send(struct poller *p, struct unit *u, enum unit_kind kind) {
-    u->kind = kind;
-    u->seq = p->seq++;
-    u->generation = p->generation;
-    return queue_put(p->in->to_decode, u);
-}
-
-static bool need_unit(struct poller *p) {
-    if (!p->u)
-        p->u = unit_take(p);
-    return p->u != NULL;
-}
-
-static bool send_span(struct poller *p, bool ends_batch) {
-    if (!need_unit(p))
-        return false;
-    p->u->ends_batch = ends_batch;
-    if (ends_batch)
-        p->batch_records = p->batch_bytes = 0;
-    return unit_send(p, TAKE_PTR(p->u), UNIT_SPAN);
-}
-
-/* What is open of the batch goes to the writer to be committed. */
-static bool end_batch(struct poller *p) {
-    return p->batch_records == 0 || send_span(p, true);
-}
-
-static void note_range(struct unit *u, const struct record *r) {
-    struct range *last = u->n_ranges ? &u->ranges[u->n_ranges - 1] : NULL;
-    for (size_t i = u->n_ranges; last && last->partition != r->partition && i > 0; i--)
-        last = &u->ranges[i - 1];
-    if (last && last->partition == r->partition) {
-        last->next = r->offset + 1;
-        return;
-    }
-    if (u->n_ranges == u->cap_ranges) {
-        u->cap_ranges = u->cap_ranges ? 2 * u->cap_ranges : 16;
-        u->ranges = xrealloc(u->ranges, u->cap_ranges * sizeof *u->ranges);
-    }
-    u->ranges[u->n_ranges++] = (struct range){r->partition, r->offset, r->offset + 1};
-}
-
-static struct position *position_of(struct poller *p, int32_t partition) {
-    for (size_t i = 0; i < p->n_at; i++)
-        if (p->at[i].partition == partition)
-            return &p->at[i];
-    return NULL;
-}
-
-static void note_records(struct poller *p, size_t from, size_t bytes_before) {
-    struct span *sp = p->u->span;
-    if (from == sp->n)
-        return;
-    if (p->batch_records == 0)
-        p->batch_since_ns = clock_mono_ns();
-    for (size_t i = from; i < sp->n; i++)
-        note_range(p->u, &sp->v[i]);
-    for (size_t i = 0; i < p->u->n_ranges; i++) {
-        struct position *at = position_of(p, p->u->ranges[i].partition);
-        if (at)
-            at->offset = p->u->ranges[i].next;
-    }
-    p->batch_records += (int64_t)(sp->n - from);
-    p->batch_bytes += (int64_t)(sp->bytes.len - bytes_before);
-    p->progress_ns = clock_mono_ns();
-}
-
-/* Hands a question through the pipeline and waits for the writer's answer. */
-static struct position *ask_writer(struct poller *p, enum unit_kind kind, const int32_t *parts,
-                                   size_t n, bool lost) {
-    struct unit *u = unit_take(p);
+struct position *poller_ask(struct poller *p, enum unit_kind kind, const int32_t *parts, size_t n,
+                            bool lost) {
+    struct unit *u = poller_unit(p);
     if (!u)
         return NULL;
     u->partitions = xrealloc(u->partitions, MAX(n, 1) * sizeof *parts);
@@ -119,7 +25,7 @@ static struct position *ask_writer(struct poller *p, enum unit_kind kind, const 
         memcpy(u->partitions, parts, n * sizeof *parts);
     u->n_partitions = n;
     u->lost = lost;
-    if (!unit_send(p, u, kind))
+    if (!poller_send(p, u, kind))
         return NULL;
     struct ingest *in = p->in;
     pthread_mutex_lock(&in->lock);
@@ -131,159 +37,199 @@ static struct position *ask_writer(struct poller *p, enum unit_kind kind, const 
     return answer;
 }
 
-/* Partitions became ours, or their positions must be read again: where do they stand in the table? */
-static int assign(struct poller *p, const int32_t *parts, size_t n, struct err *e) {
-    struct position *answer = ask_writer(p, UNIT_ASSIGN, parts, n, false);
+/* Tells the stream what the writer has committed of the partitions that are ours. Advisory. */
+static void tell_committed(struct poller *p) {
+    struct ingest *in = p->in;
+    pthread_mutex_lock(&in->lock);
+    struct position *v = TAKE_PTR(in->committed);
+    size_t n = in->n_committed, kept = 0;
+    in->n_committed = in->cap_committed = 0;
+    pthread_mutex_unlock(&in->lock);
+    for (size_t i = 0; i < n; i++)
+        if (poller_position(p, v[i].partition))
+            v[kept++] = v[i];
+    if (kept)
+        stream_committed(in->s, v, kept);
+    free(v);
+}
+
+/* --- assignments --- */
+
+/* Where reading from the beginning begins: bronze notes it. Before the assignment, so never too late. */
+static int look_up_begin(struct poller *p, const struct position *v, size_t n, struct bounds **ret,
+                         size_t *ret_n, struct err *e) {
+    bool needed = false;
+    for (size_t i = 0; i < n; i++)
+        needed = needed || v[i].offset < 0;
+    return needed ? stream_bounds(p->in->s, ret, ret_n, e) : 0;
+}
+
+static int assign(struct poller *p, const struct position *v, size_t n, struct err *e) {
+    struct bounds *b = NULL;
+    size_t n_bounds = 0;
+    int r = look_up_begin(p, v, n, &b, &n_bounds, e);
+    if (r == 0 && n > 0)
+        r = stream_assign(p->in->s, v, n, e);
+    for (size_t i = 0; r == 0 && i < n_bounds; i++) {
+        struct position *at = poller_position(p, b[i].partition);
+        if (at && at->offset < 0)
+            at->offset = b[i].begin;
+    }
+    free(b);
+    p->read_again =
+        r < 0; /* if it can pass: with positions from the table, nothing being in flight */
+    return r;
+}
+
+/* These partitions became ours, or must be read again: where do they stand in the table? */
+static int take_over(struct poller *p, const int32_t *parts, size_t n, struct err *e) {
+    struct position *answer = poller_ask(p, UNIT_ASSIGN, parts, n, false);
     if (!answer)
         return ERR_STOPPED;
     for (size_t i = 0; i < n; i++) {
-        struct position *at = position_of(p, parts[i]);
+        struct position *at = poller_position(p, parts[i]);
         if (!at) {
             p->at = xrealloc(p->at, (p->n_at + 1) * sizeof *p->at);
             at = &p->at[p->n_at++];
         }
         *at = answer[i];
     }
-    int r = stream_assign(p->in->s, answer, n, e);
+    p->progress_ns = clock_mono_ns();
+    int r = assign(p, answer, n, e);
     free(answer);
     return r;
 }
 
 static int revoke(struct poller *p, const struct poll_result *pr) {
-    free(ask_writer(p, UNIT_REVOKE, pr->partitions, pr->n_partitions, pr->lost));
+    if (pr->lost) /* also what is on its way to the writer must not be committed */
+        atomic_fetch_add(&p->in->generation, 1);
+    free(poller_ask(p, UNIT_REVOKE, pr->partitions, pr->n_partitions, pr->lost));
+    if (!pr->lost)
+        tell_committed(p);
     for (size_t i = 0; i < pr->n_partitions; i++) {
-        struct position *at = position_of(p, pr->partitions[i]);
+        struct position *at = poller_position(p, pr->partitions[i]);
         if (at)
             *at = p->at[--p->n_at];
     }
+    p->progress_ns = clock_mono_ns();
     return give_up(p) ? ERR_STOPPED : 0;
 }
 
-/* The writer dropped its batch: everything in flight is void, read again from the table's positions. */
-static int reassign(struct poller *p, struct err *e) {
+/* A batch was dropped: everything in flight is void, read again from the table's positions. */
+static int read_again(struct poller *p, struct err *e) {
     p->generation = atomic_load(&p->in->generation);
-    p->batch_records = p->batch_bytes = 0;
-    if (p->u) {
-        span_reset(p->u->span);
-        p->u->n_ranges = 0;
-    }
+    poller_drop_span(p);
     int32_t *parts = xmalloc(MAX(p->n_at, 1) * sizeof *parts);
     size_t n = p->n_at;
     for (size_t i = 0; i < n; i++)
         parts[i] = p->at[i].partition;
-    int r = assign(p, parts, n, e);
+    int r = take_over(p, parts, n, e);
     free(parts);
     return r;
 }
 
-static bool batch_is_due(const struct poller *p) {
-    const struct ingest_options *o = p->in->o;
-    return p->batch_records > 0 &&
-           (p->batch_records >= o->batch_rows || p->batch_bytes >= o->batch_bytes ||
-            clock_mono_ns() - p->batch_since_ns >= o->batch_age_ms * 1000000);
-}
-
-static bool ends_reached(const struct poller *p) {
-    for (size_t i = 0; i < p->n_ends; i++) {
-        bool there = p->ends[i].end == p->ends[i].begin;
-        for (size_t k = 0; !there && k < p->n_at; k++)
-            there = p->at[k].partition == p->ends[i].partition && p->at[k].offset >= p->ends[i].end;
-        if (!there)
-            return false;
-    }
-    return true;
-}
+/* --- the loop --- */
 
 static int poll_once(struct poller *p, struct err *e) {
     struct span *sp = p->u->span;
     size_t from = sp->n, bytes = sp->bytes.len;
     int64_t room = MIN((int64_t)(SPAN_RECORDS - from), p->in->o->batch_rows - p->batch_records);
     int wait = POLL_MS;
-    if (p->batch_records > 0) {
+    if (p->batch_open) {
         int64_t left = p->in->o->batch_age_ms - (clock_mono_ns() - p->batch_since_ns) / 1000000;
         wait = (int)MAX(0, MIN(left, POLL_MS));
     }
     struct poll_result pr = {0};
     int r = stream_poll(p->in->s, wait, sp, (size_t)MAX(room, 1), SPAN_BYTES, &pr, e);
+    if (r == 0)
+        r = poller_note(p, &pr, from, bytes, e);
     if (r < 0)
         return r;
-    note_records(p, from, bytes);
     if (pr.kind == POLL_ASSIGN || pr.kind == POLL_REVOKE) {
-        if (!pr.lost && !end_batch(p))
+        if (!pr.lost && !poller_end_batch(p))
             return ERR_STOPPED;
-        return pr.kind == POLL_ASSIGN ? assign(p, pr.partitions, pr.n_partitions, e)
+        return pr.kind == POLL_ASSIGN ? take_over(p, pr.partitions, pr.n_partitions, e)
                                       : revoke(p, &pr);
     }
-    if (batch_is_due(p))
-        return end_batch(p) ? 0 : ERR_STOPPED;
-    if (p->u &&
-        (p->u->span->n >= SPAN_RECORDS || p->u->span->bytes.len >= SPAN_BYTES - LIMIT_RECORD))
-        return send_span(p, false) ? 0 : ERR_STOPPED;
-    return 0;
+    if (poller_batch_is_due(p))
+        return poller_end_batch(p) ? 0 : ERR_STOPPED;
+    return !poller_span_is_full(p) || poller_send_span(p, false) ? 0 : ERR_STOPPED;
 }
 
-static int check_timeout(const struct poller *p, struct err *e) {
-    int64_t idle_ms = (clock_mono_ns() - p->progress_ns) / 1000000;
-    if (!p->in->o->once || idle_ms < p->in->o->timeout_ms)
+/* An error of the stream that can pass: waits a little. false: it ends us. */
+static bool wait_and_see(struct poller *p, const struct err *e) {
+    struct err ignored;
+    if (!e->retry || stop_requested() || ends_check_timeout(p, &ignored) < 0)
+        return false;
+    if (p->pause_ms == 0)
+        log_err(LOG_WARN, "trying again", e);
+    p->pause_ms = p->pause_ms ? MIN(2 * p->pause_ms, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
+    stop_wait(p->pause_ms);
+    return true;
+}
+
+static int step(struct poller *p, bool again, struct err *e) {
+    int r = again ? read_again(p, e) : poll_once(p, e);
+    if (r == 0)
+        p->pause_ms = 0;
+    else if (r != ERR_STOPPED && wait_and_see(p, e))
         return 0;
-    err_set(e, ERR_STREAM,
-            "stream %s, topic '%s': the end offsets seen at the start were not reached: nothing "
-            "came for %lld s",
-            p->in->s->url, p->in->s->topic, (long long)(idle_ms / 1000));
-    return err_hint(e, "is the stream still there? stream.timeout says how long to wait");
-}
-
-static int poll_start(struct poller *p, struct err *e) {
-    p->progress_ns = clock_mono_ns();
-    int r = stream_subscribe(p->in->s, e);
-    return r < 0 || !p->in->o->once ? r : stream_bounds(p->in->s, &p->ends, &p->n_ends, e);
+    return r;
 }
 
 /* Until the ends are reached, a stop is asked for or something fails. */
 static int poll_loop(struct poller *p, struct err *e) {
     struct ingest *in = p->in;
     int r = 0;
-    while (r == 0 && !give_up(p)) {
+    for (bool done = false; r == 0 && !give_up(p);) {
         /* After a dropped batch the ends were read, but not committed: the positions come first. */
-        bool current = p->generation == atomic_load(&in->generation);
-        if (in->o->once && current && ends_reached(p))
+        bool again = p->read_again || p->generation != atomic_load(&in->generation);
+        if (in->o->once && !again)
+            r = ends_reached(p, &done, e);
+        if (r < 0 || done)
             break;
         if (stop_requested()) {
             in->stopped_early = in->o->once;
             break;
         }
-        if (!need_unit(p))
+        if (!poller_need_unit(p))
             return ERR_STOPPED;
-        if (!current)
-            r = reassign(p, e);
-        else
-            r = poll_once(p, e);
-        if (r == 0)
-            r = check_timeout(p, e);
+        tell_committed(p);
+        r = step(p, again, e);
+        if (r == 0 && p->pause_ms == 0) /* else the error itself will tell */
+            r = ends_check_timeout(p, e);
     }
     return r;
+}
+
+static int poll_start(struct poller *p, bool *ret_done, struct err *e) {
+    p->progress_ns = clock_mono_ns();
+    int r = p->in->o->once ? ends_start(p, ret_done, e) : 0;
+    return r == 0 && !*ret_done ? stream_subscribe(p->in->s, e) : r;
 }
 
 void *ingest_poll_thread(void *arg) {
     struct poller p = {.in = arg};
     struct err e = {0};
-    int r = poll_start(&p, &e);
-    while (r == 0) {
+    bool done = false;
+    int r = poll_start(&p, &done, &e);
+    while (r == 0 && !done) {
         r = poll_loop(&p, &e);
-        if (r < 0 || !end_batch(&p))
+        if (r < 0 || !poller_end_batch(&p))
             break;
         /* The last commit may still be refused: only an answer tells that nothing is open. */
-        free(ask_writer(&p, UNIT_REVOKE, NULL, 0, false));
-        if (give_up(&p) || stop_requested() || p.generation == atomic_load(&p.in->generation))
-            break;
+        free(poller_ask(&p, UNIT_REVOKE, NULL, 0, false));
+        done = give_up(&p) || stop_requested() || p.generation == atomic_load(&p.in->generation);
     }
+    tell_committed(&p);
     if (r < 0 && r != ERR_STOPPED)
         p.in->poll_err = e;
-    struct unit *u = p.u ? TAKE_PTR(p.u) : unit_take(&p);
+    struct unit *u = p.u ? TAKE_PTR(p.u) : poller_unit(&p);
     if (u)
-        unit_send(&p, u, UNIT_END);
+        poller_send(&p, u, UNIT_END);
     queue_close(p.in->to_decode);
     free(p.at);
     free(p.ends);
+    free(p.seen);
     return NULL;
 }

@@ -3,6 +3,9 @@
  * What the three stages of ingest share. Units travel poll -> decode -> write and, empty again,
  * back to poll: their number bounds the memory. Each carries its sequence number; the writer puts
  * them back in order.
+ *
+ * Each batch is read in one generation. When the writer drops a batch it raises the generation:
+ * units of the old one are void, and poll reads again from the positions in the table.
  */
 #ifndef CM_FLOW_INGEST_PRIV_H
 #define CM_FLOW_INGEST_PRIV_H
@@ -18,6 +21,7 @@
 enum {
     SPAN_RECORDS = 64 * 1024, /* a unit becomes one row group (one a day) */
     SPAN_BYTES = 16 * MIB,
+    SPAN_RANGES = 4096, /* ranges and losses: bounds what a commit notes (note.h) */
     MAX_INFLIGHT = 64,
 };
 
@@ -25,13 +29,14 @@ enum unit_kind {
     UNIT_SPAN,
     UNIT_ASSIGN, /* partitions became ours: the writer answers with their positions */
     UNIT_REVOKE, /* partitions go away: the writer answers when nothing of them is open */
+    UNIT_ASK,    /* where does the table stand, whoever has read it? The writer answers */
     UNIT_END,    /* the poll thread is done, or failed (ingest.poll_err) */
 };
 
-/* What a span holds of one partition. */
+/* What a span covers of one partition: offsets start <= o < next, of which so many were records. */
 struct range {
     int32_t partition;
-    int64_t start, next; /* offsets, next exclusive */
+    int64_t start, next, records;
 };
 
 struct piece {
@@ -48,22 +53,16 @@ struct unit {
     struct span *span;
     struct range *ranges;
     size_t n_ranges, cap_ranges;
+    struct loss *losses; /* within the ranges */
+    size_t n_losses, cap_losses;
     /* filled by decode */
     struct piece *pieces;
     size_t n_pieces, cap_pieces;
     int64_t rejected;
-    /* UNIT_ASSIGN, UNIT_REVOKE */
+    /* UNIT_ASSIGN, UNIT_REVOKE, UNIT_ASK */
     int32_t *partitions;
     size_t n_partitions;
     bool lost;
-};
-
-/* One partition as the writer knows it. */
-struct partition_state {
-    int32_t partition;
-    int64_t committed; /* the table's txn, -1: none */
-    int64_t next;      /* what the open batch reaches */
-    bool in_batch;
 };
 
 struct ingest {
@@ -76,10 +75,12 @@ struct ingest {
     struct unit *units;
     size_t n_units;
     int decoders_left;
-    pthread_mutex_t lock; /* guards reply, decoders_left */
+    pthread_mutex_t lock; /* guards reply, committed, decoders_left */
     pthread_cond_t replied;
     struct position *reply; /* writer -> poll: where to read, one per asked partition */
     bool reply_ready;
+    struct position *committed; /* writer -> poll: in the table, the stream not yet told */
+    size_t n_committed, cap_committed;
     atomic_uint generation; /* raised by the writer when positions must be read again */
     atomic_bool failed;
     struct err poll_err;
@@ -89,5 +90,9 @@ struct ingest {
 /* Thread bodies; arg: struct ingest. */
 void *ingest_poll_thread(void *arg);
 void *ingest_decode_thread(void *arg);
+
+/* The last stage, in the caller's thread, until the poll thread has ended. Sums up in ret. */
+int ingest_write(struct ingest *in, struct table *tb, const char *stage, struct ingest_result *ret,
+                 struct err *e);
 
 #endif

@@ -21,12 +21,20 @@ void lake_close(struct lake *l) {
     *l = (struct lake){0};
 }
 
+int lake_query_bronze(struct lake *l, const struct table_files *files, const char *sql,
+                      const struct engine_rows *rows, struct err *e) {
+    const struct engine_input input = {bronze_events.view, &bronze_events, files};
+    return engine_query(l->en, l->st, &input, 1, sql, false, rows, e);
+}
+
 int lake_query(struct lake *l, const char *sql, bool untrusted, const struct engine_rows *rows,
                struct err *e) {
+    static const struct table_files none = {0};
     const struct engine_input inputs[] = {
-        {bronze_events.view, &bronze_events, table_live(l->bronze)},
-        {silver_events.view, &silver_events, table_live(l->silver)},
-        {gold_clickstream_metrics.view, &gold_clickstream_metrics, table_live(l->gold)},
+        {bronze_events.view, &bronze_events, l->no_bronze ? &none : table_live(l->bronze)},
+        {silver_events.view, &silver_events, l->no_silver ? &none : table_live(l->silver)},
+        {gold_clickstream_metrics.view, &gold_clickstream_metrics,
+         l->no_gold ? &none : table_live(l->gold)},
     };
     return engine_query(l->en, l->st, inputs, ARRAY_LEN(inputs), sql, untrusted, rows, e);
 }

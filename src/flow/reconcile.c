@@ -1,82 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flow/reconcile.h"
-
 #include "flow/dates.h"
-#include "flow/lake.h"
-#include "flow/reconcile_sink.h"
+#include "flow/reconcile_priv.h"
 
-struct reconcile {
-    struct lake lake;
-    struct sink_picture *sink;
-    struct reconcile_result *res;
-};
-
-static void check(struct reconcile *rc, const char *name, bool ok, char *detail) {
+void reconcile_check(struct reconcile *rc, const char *name, bool ok, char *detail) {
     struct reconcile_result *res = rc->res;
     res->v = xrealloc(res->v, (res->n + 1) * sizeof *res->v);
     res->v[res->n++] = (struct reconcile_check){xstrdup(name), ok, detail};
     res->ok = res->ok && ok;
 }
 
-static void check_equal(struct reconcile *rc, const char *name, const char *left, int64_t l,
-                        const char *right, int64_t r) {
-    check(rc, name, l == r, xasprintf("%s %lld, %s %lld", left, (long long)l, right, (long long)r));
-}
-
-/* --- bronze: every record read is there, once --- */
-
-/* The next offsets, added up: the local stream counts from 0 and has no holes. */
-static int add_position(void *arg, const char *app_id, int64_t version) {
-    (void)app_id;
-    *(int64_t *)arg += version;
-    return 0;
-}
-
-static int check_bronze(struct reconcile *rc, struct err *e) {
-    struct lake *l = &rc->lake;
-    int64_t records, events, rejected, data[3];
-    int r = lake_sum_metric(l->bronze, "records", table_version(l->bronze), &records, e);
-    if (r == 0)
-        r = lake_sum_metric(l->bronze, "events", table_version(l->bronze), &events, e);
-    if (r == 0)
-        r = lake_sum_metric(l->bronze, "rejected", table_version(l->bronze), &rejected, e);
-    if (r == 0)
-        r = lake_counts(
-            l,
-            "SELECT count(*), count(reject_reason), count(DISTINCT (source_topic, source_partition,"
-            " source_offset, source_index, received_at)) FROM bronze.events",
-            data, 3, e);
-    if (r < 0)
-        return r;
-    int64_t reached = 0;
-    table_txn_each(l->bronze, "", add_position, &reached);
-    check_equal(rc, "bronze.records", "records read", records, "up to the positions reached",
-                reached);
-    check_equal(rc, "bronze.events", "rows committed", events, "rows there", data[0]);
-    check_equal(rc, "bronze.rejected", "rejects committed", rejected, "rejects there", data[1]);
-    check_equal(rc, "bronze.once", "rows", data[0], "positions", data[2]);
-    return 0;
-}
-
-static int check_gaps(struct reconcile *rc, struct err *e) {
-    char *where[4];
-    int r = lake_one_row(&rc->lake,
-                         "SELECT count(*), min(source_topic), min(source_partition), min(low) FROM "
-                         "(SELECT source_topic,"
-                         " source_partition, min(source_offset) AS low, max(source_offset) AS high,"
-                         " count(DISTINCT source_offset) AS n FROM bronze.events GROUP BY ALL)"
-                         " WHERE high - low + 1 <> n OR low <> 0",
-                         where, 4, e);
-    if (r < 0)
-        return r;
-    bool ok = strcmp(where[0], "0") == 0;
-    check(rc, "bronze.gaps", ok,
-          ok ? xstrdup("offsets of every partition without a gap from 0")
-             : xasprintf("%s partitions with a gap, first: topic %s partition %s", where[0],
-                         where[1], where[2]));
-    for (size_t i = 0; i < ARRAY_LEN(where); i++)
-        free(where[i]);
-    return 0;
+void reconcile_equal(struct reconcile *rc, const char *name, const char *left, int64_t l,
+                     const char *right, int64_t r) {
+    reconcile_check(rc, name, l == r,
+                    xasprintf("%s %lld, %s %lld", left, (long long)l, right, (long long)r));
 }
 
 /* --- silver: bronze = silver + duplicates + conflicts + rejects --- */
@@ -115,19 +51,20 @@ static int check_silver(struct reconcile *rc, struct err *e) {
                          &rc->res->pending_bronze, e);
     if (r < 0)
         return r;
-    check_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze,
-                "rows accounted for", m[0]);
-    check_equal(rc, "silver.sum", "rows read", m[0], "silver + duplicates + conflicts + rejects",
-                m[1] + m[2] + m[3] + m[4]);
-    check_equal(rc, "silver.rows", "rows committed", m[4], "rows there", data[0]);
-    check_equal(rc, "silver.once", "rows", data[0], "event keys", data[1]);
+    reconcile_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze,
+                    "rows accounted for", m[0]);
+    reconcile_equal(rc, "silver.sum", "rows read", m[0],
+                    "silver + duplicates + conflicts + rejects", m[1] + m[2] + m[3] + m[4]);
+    reconcile_equal(rc, "silver.rows", "rows committed", m[4], "rows there", data[0]);
+    reconcile_equal(rc, "silver.once", "rows", data[0], "event keys", data[1]);
     if (rc->res->pending_bronze > 0)
         return 0;
     r = lake_counts(
         l, "SELECT count(DISTINCT event_key) FROM bronze.events WHERE reject_reason IS NULL",
         &bronze_keys, 1, e);
     if (r == 0)
-        check_equal(rc, "silver.keys", "event keys in bronze", bronze_keys, "in silver", data[1]);
+        reconcile_equal(rc, "silver.keys", "event keys in bronze", bronze_keys, "in silver",
+                        data[1]);
     return r;
 }
 
@@ -182,7 +119,7 @@ static int check_gold(struct reconcile *rc, struct err *e) {
     if (r < 0)
         return r;
     bool ok = strcmp(v[1], "0") == 0;
-    check(
+    reconcile_check(
         rc, "gold.metrics", ok,
         ok ? xasprintf("%s rows of category and day are those of silver", v[0])
            : xasprintf("%s of %s rows differ from silver, first: %s, %s", v[1], v[0], v[3], v[2]));
@@ -195,11 +132,12 @@ static int check_sink(struct reconcile *rc, struct err *e) {
     struct sink_comparison cmp = {0};
     int r = sink_picture_compare(rc->sink, &rc->lake, &cmp, e);
     if (r == 0)
-        check(rc, "sink.rows", cmp.differing == 0,
-              cmp.differing == 0
-                  ? xasprintf("%lld rows are those of gold", (long long)cmp.compared)
-                  : xasprintf("%lld of %lld rows differ from gold, first: %s",
-                              (long long)cmp.differing, (long long)cmp.compared, cmp.first));
+        reconcile_check(rc, "sink.rows", cmp.differing == 0,
+                        cmp.differing == 0
+                            ? xasprintf("%lld rows are those of gold", (long long)cmp.compared)
+                            : xasprintf("%lld of %lld rows differ from gold, first: %s",
+                                        (long long)cmp.differing, (long long)cmp.compared,
+                                        cmp.first));
     free(cmp.first);
     return r;
 }
@@ -213,14 +151,14 @@ int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk,
     if (r == 0)
         r = lake_open(&rc.lake, st, en, e);
     if (r == 0)
-        r = check_bronze(&rc, e);
+        r = reconcile_files(&rc, e);
     if (r == 0)
-        r = check_gaps(&rc, e);
-    if (r == 0)
+        r = reconcile_bronze(&rc, e);
+    if (r == 0 && !rc.lake.no_bronze && !rc.lake.no_silver)
         r = check_silver(&rc, e);
-    if (r == 0)
+    if (r == 0 && !rc.lake.no_silver && !rc.lake.no_gold)
         r = check_gold(&rc, e);
-    if (r == 0)
+    if (r == 0 && !rc.lake.no_gold)
         r = check_sink(&rc, e);
     lake_close(&rc.lake);
     sink_picture_free(rc.sink);

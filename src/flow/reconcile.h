@@ -2,7 +2,10 @@
 /*
  * The proof that nothing was lost and nothing is there twice, from the counters in the logs and,
  * independently, from the data:
- *   records read = rows of bronze, each position once, without a gap;
+ *   every file that a log names is there;
+ *   records read = records in bronze per app, cluster, topic and partition, each offset once; what
+ *   the commits cover tiles without a gap, and what is in it besides records is what the stream
+ *   passed over and what was accepted as lost (note.h);
  *   bronze = silver + duplicates + conflicts + rejects, each event_key once;
  *   silver with a category = gold, per category and day;  gold = sink, row by row.
  * What a later step has not taken in yet is pending, not an error.

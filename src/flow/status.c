@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/status.h"
 
+#include "base/clock.h"
+#include "base/json.h"
+#include "flow/accounts.h"
 #include "flow/ingest.h"
 #include "flow/lake.h"
+
+/* at: the position in the table, -1: none. */
+static struct partition_status partition_status(const struct bounds *b, int64_t at) {
+    struct partition_status s = {
+        .partition = b->partition, .position = MAX(at, 0), .begin = b->begin, .end = b->end};
+    s.lag = MAX(b->end - MAX(at, b->begin), 0);
+    s.gone = at >= 0 ? MAX(b->begin - at, 0) : 0;
+    s.lag_share = b->end > b->begin ? (double)s.lag / (double)(b->end - b->begin) : 0;
+    return s;
+}
 
 static int stream_status(struct stream *s, const char *app, struct table *bronze,
                          struct status *ret, struct err *e) {
@@ -17,8 +30,9 @@ static int stream_status(struct stream *s, const char *app, struct table *bronze
         char *app_id = ingest_app_id(app, s, v[i].partition);
         int64_t at = table_txn(bronze, app_id);
         free(app_id);
-        ret->partitions[i] = (struct partition_status){v[i].partition, MAX(at, 0), v[i].end};
-        ret->lag += MAX(v[i].end - MAX(at, 0), 0);
+        ret->partitions[i] = partition_status(&v[i], at);
+        ret->lag += ret->partitions[i].lag;
+        ret->lag_share = MAX(ret->lag_share, ret->partitions[i].lag_share);
     }
     free(v);
     return 0;
@@ -53,13 +67,43 @@ static int64_t behind(struct table *upper, const char *step, struct table *lower
     return table_version(lower) - at;
 }
 
+/* The newest received_at of a file, ms since 1970; 0: its statistics do not say. */
+static int64_t newest_in(const struct table_file *f) {
+    struct err ignored;
+    _cleanup_(json_freep) struct json_doc *d =
+        f->stats ? json_parse(f->stats, strlen(f->stats), ERR_STORAGE, &ignored) : NULL;
+    const char *text =
+        d ? json_str(json_get(json_get(json_root(d), "maxValues"), "received_at")) : NULL;
+    int64_t us;
+    return text && time_parse(text, &us) ? us / 1000 : 0;
+}
+
+/* Only files of the last day of arrival can hold the newest record. */
+static void newest(struct table *bronze, struct status *ret) {
+    const struct table_files *live = table_live(bronze);
+    const char *last = NULL;
+    for (size_t i = 0; i < live->n; i++)
+        if (live->v[i].partition && (!last || strcmp(live->v[i].partition, last) > 0))
+            last = live->v[i].partition;
+    for (size_t i = 0; last && i < live->n; i++)
+        if (live->v[i].partition && strcmp(live->v[i].partition, last) == 0)
+            ret->newest_ms = MAX(ret->newest_ms, newest_in(&live->v[i]));
+    double age = (double)(clock_now_us() / 1000 - ret->newest_ms) / 1000;
+    ret->age_seconds = ret->newest_ms ? MAX(age, 0) : -1;
+    ret->lag_seconds = ret->newest_ms && ret->lag > 0 ? ret->age_seconds : 0;
+}
+
 static int totals(struct lake *l, struct status *ret, struct err *e) {
-    int64_t to_bronze = table_version(l->bronze), to_silver = table_version(l->silver);
-    int r = lake_sum_metric(l->bronze, "events", to_bronze, &ret->events, e);
-    if (r == 0)
-        r = lake_sum_metric(l->bronze, "rejected", to_bronze, &ret->rejected, e);
-    if (r == 0)
-        r = lake_sum_metric(l->silver, "duplicates", to_silver, &ret->duplicates, e);
+    int64_t to_silver = table_version(l->silver);
+    struct accounts a = {0};
+    int r = accounts_read(l->bronze, false, &a, e);
+    if (r < 0)
+        return r;
+    ret->events = a.events;
+    ret->rejected = a.rejected;
+    ret->lost = a.lost;
+    accounts_release(&a);
+    r = lake_sum_metric(l->silver, "duplicates", to_silver, &ret->duplicates, e);
     if (r == 0)
         r = lake_sum_metric(l->silver, "conflicts", to_silver, &ret->conflicts, e);
     return r;
@@ -88,6 +132,7 @@ int flow_status(struct stream *s, const char *app, struct storage *st, struct si
     struct table *tables[] = {l.bronze, l.silver, l.gold};
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(tables); i++)
         r = layer_status(tables[i], &out.layers[i], e);
+    newest(l.bronze, &out);
     out.layers[1].behind = behind(l.silver, "silver", l.bronze);
     out.layers[2].behind = behind(l.gold, "gold", l.silver);
     if (r == 0)

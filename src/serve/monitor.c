@@ -191,6 +191,8 @@ void monitor_ingest(struct monitor *mo, const struct ingest_result *sum) {
     add(mo, M_INGEST_COMMITS, sum->commits - seen->commits);
     add(mo, M_INGEST_FILES, sum->files - seen->files);
     add(mo, M_INGEST_CONFLICTS, sum->conflicts - seen->conflicts);
+    add(mo, M_INGEST_DROPS, sum->drops - seen->drops);
+    add(mo, M_INGEST_LOST, sum->lost - seen->lost);
     if (sum->commits > seen->commits) {
         metric_observe(metrics_get(mo->m, M_INGEST_BATCH, NULL, NULL),
                        (double)(sum->events - seen->events));

@@ -173,7 +173,8 @@ static inline int stream_poll(struct stream *s, int timeout_ms, struct span *sp,
     return s->ops->poll(s, timeout_ms, sp, max_records, max_bytes, ret, e);
 }
 /*
- * Reads these partitions, and no others, from these offsets. An offset beyond the stream's end or
+ * In answer to POLL_ASSIGN: reads its partitions, besides what is assigned already, from these
+ * offsets. At any other time: reads these partitions, and no others. An offset beyond the stream's end or
  * before its beginning is an error that names the partition, the offset and the range.
  */
 static inline int stream_assign(struct stream *s, const struct position *p, size_t n,

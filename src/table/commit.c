@@ -76,7 +76,8 @@ static int plan_init(struct plan *p, const struct table *tb, const struct table_
     log_write_info(&p->info, tb->def, c, p->txn_id, now_ms);
     log_write_create(&p->create, tb->def, id, now_ms);
     log_write_actions(&p->actions, tb->def, c, now_ms);
-    if (p->actions.overflow || p->actions.len > LIMIT_LOG_ENTRY - MIB) {
+    if (p->info.overflow || p->actions.overflow ||
+        p->info.len + p->actions.len > LIMIT_LOG_ENTRY - MIB) {
         err_set(e, ERR_STORAGE, "%s/%s: a commit of more than %d MiB", tb->st->url, tb->def->name,
                 LIMIT_LOG_ENTRY / MIB - 1);
         plan_release(p);

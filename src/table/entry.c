@@ -21,10 +21,12 @@ static struct table_entry entry_of(struct log_entry *le) {
         .operation = TAKE_PTR(le->operation),
         .metrics = TAKE_PTR(le->metrics),
         .n_metrics = le->n_metrics,
+        .parameters = TAKE_PTR(le->parameters),
+        .n_parameters = le->n_parameters,
         .txn = xcalloc(le->n_txn, sizeof *en.txn),
         .n_txn = le->n_txn,
     };
-    le->n_metrics = 0;
+    le->n_metrics = le->n_parameters = 0;
     for (size_t i = 0; i < le->n_txn; i++)
         en.txn[i] =
             (struct table_txn){.app_id = TAKE_PTR(le->txn[i].app_id), .next = le->txn[i].version};
@@ -36,11 +38,8 @@ static struct table_entry entry_of(struct log_entry *le) {
 
 void table_entry_release(struct table_entry *en) {
     free(en->operation);
-    for (size_t i = 0; i < en->n_metrics; i++) {
-        free(en->metrics[i].name);
-        free(en->metrics[i].value);
-    }
-    free(en->metrics);
+    table_texts_free(en->metrics, en->n_metrics);
+    table_texts_free(en->parameters, en->n_parameters);
     table_files_release(&en->add);
     table_files_release(&en->remove);
     for (size_t i = 0; i < en->n_txn; i++)
@@ -78,4 +77,11 @@ int64_t table_entry_metric(const struct table_entry *en, const char *name) {
         if (strcmp(en->metrics[i].name, name) == 0)
             return strtoll(en->metrics[i].value, NULL, 10);
     return 0;
+}
+
+const char *table_entry_parameter(const struct table_entry *en, const char *name) {
+    for (size_t i = 0; i < en->n_parameters; i++)
+        if (strcmp(en->parameters[i].name, name) == 0)
+            return en->parameters[i].value;
+    return NULL;
 }

@@ -33,8 +33,8 @@ struct log_entry {
     int64_t timestamp_ms; /* commitInfo, else 0 */
     char *operation;      /* commitInfo, else "" */
     char *txn_id;         /* commitInfo, else NULL: who wrote this entry */
-    struct table_metric_text *metrics;
-    size_t n_metrics;
+    struct table_text *metrics, *parameters;
+    size_t n_metrics, n_parameters;
     struct log_files add, remove;
     struct log_txn *txn;
     size_t n_txn;
@@ -48,6 +48,7 @@ struct log_entry {
 int log_entry_parse(const struct table_def *def, int64_t version, const char *text, size_t len,
                     struct log_entry *ret, struct err *e);
 void log_entry_release(struct log_entry *en);
+void table_texts_free(struct table_text *v, size_t n);
 
 /* commitInfo, the first line of an entry. */
 void log_write_info(struct buf *b, const struct table_def *def, const struct table_commit *c,

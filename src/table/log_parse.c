@@ -101,6 +101,33 @@ static int parse_meta(struct parser *p, const json *action ATTR_UNUSED) {
     return 0;
 }
 
+static void add_text(struct table_text **v, size_t *n, const char *name, char *value) {
+    *v = xrealloc(*v, (*n + 1) * sizeof **v);
+    (*v)[(*n)++] = (struct table_text){.name = xstrdup(name), .value = value};
+}
+
+static void parse_metrics(struct log_entry *en, const json *metrics) {
+    if (!json_is_object(metrics))
+        return;
+    for (struct json_iter it = json_iter(metrics); json_next(&it);) {
+        char *value = dup_str(it.value);
+        if (!value) {
+            struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
+            json_text(it.value, &b);
+            value = buf_detach(&b);
+        }
+        add_text(&en->metrics, &en->n_metrics, it.name, value);
+    }
+}
+
+static void parse_parameters(struct log_entry *en, const json *parameters) {
+    if (!json_is_object(parameters))
+        return;
+    for (struct json_iter it = json_iter(parameters); json_next(&it);)
+        if (json_str(it.value))
+            add_text(&en->parameters, &en->n_parameters, it.name, dup_str(it.value));
+}
+
 /* Free-form: what has an unexpected type is left out, never an error. */
 static int parse_info(struct parser *p, const json *action) {
     struct log_entry *en = p->en;
@@ -115,20 +142,8 @@ static int parse_info(struct parser *p, const json *action) {
         free(en->txn_id);
         en->txn_id = txn_id;
     }
-    const json *metrics = json_get(action, "operationMetrics");
-    if (!json_is_object(metrics))
-        return 0;
-    for (struct json_iter it = json_iter(metrics); json_next(&it);) {
-        char *value = dup_str(it.value);
-        if (!value) {
-            struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
-            json_text(it.value, &b);
-            value = buf_detach(&b);
-        }
-        en->metrics = xrealloc(en->metrics, (en->n_metrics + 1) * sizeof *en->metrics);
-        en->metrics[en->n_metrics++] =
-            (struct table_metric_text){.name = xstrdup(it.name), .value = value};
-    }
+    parse_metrics(en, json_get(action, "operationMetrics"));
+    parse_parameters(en, json_get(action, "operationParameters"));
     return 0;
 }
 
@@ -195,6 +210,14 @@ int log_entry_parse(const struct table_def *def, int64_t version, const char *te
     return 0;
 }
 
+void table_texts_free(struct table_text *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free(v[i].name);
+        free(v[i].value);
+    }
+    free(v);
+}
+
 static void files_release(struct log_files *l) {
     for (size_t i = 0; i < l->n; i++)
         table_file_release(&l->v[i].file);
@@ -208,11 +231,8 @@ void log_entry_release(struct log_entry *en) {
     for (size_t i = 0; i < en->n_txn; i++)
         free(en->txn[i].app_id);
     free(en->txn);
-    for (size_t i = 0; i < en->n_metrics; i++) {
-        free(en->metrics[i].name);
-        free(en->metrics[i].value);
-    }
-    free(en->metrics);
+    table_texts_free(en->metrics, en->n_metrics);
+    table_texts_free(en->parameters, en->n_parameters);
     free(en->operation);
     free(en->txn_id);
     json_free(en->protocol);

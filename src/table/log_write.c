@@ -31,6 +31,8 @@ static void write_parameters(struct json_out *o, const struct table_def *def,
         _cleanup_(freep) char *by = xasprintf("[\"%s\"]", def->partition_by);
         json_put(o, "partitionBy", by);
     }
+    for (size_t i = 0; i < c->n_parameters; i++)
+        json_put(o, c->parameters[i].name, c->parameters[i].value);
     json_obj_end(o);
 }
 

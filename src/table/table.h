@@ -50,6 +50,11 @@ struct table_metric {
     int64_t value;
 };
 
+/* A name and a text: of operationParameters and operationMetrics, where Delta keeps texts only. */
+struct table_text {
+    char *name, *value;
+};
+
 struct table_commit {
     const char *operation;            /* "WRITE", "STREAMING UPDATE", … */
     const struct table_files *add;    /* published already; may be NULL */
@@ -58,6 +63,9 @@ struct table_commit {
     size_t n_txn;
     const struct table_metric *metrics; /* go to operationMetrics, as texts */
     size_t n_metrics;
+    /* go to operationParameters, beside Delta's own (mode, partitionBy), in this order */
+    const struct table_text *parameters;
+    size_t n_parameters;
     bool data_change; /* false: the rows are only rearranged */
 };
 
@@ -79,10 +87,10 @@ struct table_entry {
     int64_t version;
     int64_t timestamp_ms; /* commitInfo, else 0 */
     char *operation;      /* commitInfo, else "" */
-    struct table_metric_text {
-        char *name, *value;
-    } * metrics;
+    struct table_text *metrics;
     size_t n_metrics;
+    struct table_text *parameters; /* those whose value is a text */
+    size_t n_parameters;
     struct table_files add,
         remove;            /* with dataChange=true only, unless all_changes was asked for */
     struct table_txn *txn; /* expected is not set */
@@ -101,6 +109,8 @@ int table_each_entry(struct table *tb, int64_t from, int64_t to,
 
 /* The value of a metric of an entry as a number; 0 if absent. */
 int64_t table_entry_metric(const struct table_entry *en, const char *name);
+/* The text of a parameter of an entry; NULL if absent. */
+const char *table_entry_parameter(const struct table_entry *en, const char *name);
 
 /* "part-<uuid>.zstd.parquet" in the partition's folder: a name nobody used before. The caller frees. */
 char *table_new_file_path(const struct table_def *def, const char *partition);

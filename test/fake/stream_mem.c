@@ -1,102 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake/stream_mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/util.h"
+#include "fake/stream_mem_private.h"
 #include "stream/drivers.h"
 
-struct mem_record {
-    int64_t timestamp_us;
-    char *key, *value; /* NULL: none */
-    size_t key_len, value_len;
-};
-
-struct mem_partition {
-    struct mem_record *v;
-    size_t n, cap;
-};
-
-struct mem_topic {
-    struct mem_topic *next;
-    char *name;
-    struct mem_partition *partitions;
-    int32_t n;
-};
-
-struct mem_cluster {
-    char id[UUID_TEXT];
-    struct mem_topic *topics;
-    size_t fail_next;
-    int64_t time_us;
-};
-
-struct mem_sent {
-    struct ack ack;
-    bool failed;
-};
-
-struct mem {
-    struct stream s;
-    struct mem_cluster *mc;
-    struct stream_options o;
-    bool subscribed;
-    int32_t *offered;
-    struct position *at;
-    size_t n_at;
-    int32_t sticky;
-    struct mem_sent *queue; /* sent, not acknowledged */
-    size_t n_queue, cap_queue;
-};
-
-struct mem_cluster *mem_cluster_new(void) {
-    struct mem_cluster *mc = xcalloc(1, sizeof *mc);
-    uuid_make(mc->id);
-    return mc;
+static void lock(struct mem *m) {
+    pthread_mutex_lock(&m->mc->lock);
 }
 
-void mem_cluster_free(struct mem_cluster *mc) {
-    for (struct mem_topic *t = mc->topics, *next; t; t = next) {
-        next = t->next;
-        for (int32_t p = 0; p < t->n; p++) {
-            for (size_t i = 0; i < t->partitions[p].n; i++) {
-                free(t->partitions[p].v[i].key);
-                free(t->partitions[p].v[i].value);
-            }
-            free(t->partitions[p].v);
-        }
-        free(t->partitions);
-        free(t->name);
-        free(t);
-    }
-    free(mc);
+static void unlock(struct mem *m) {
+    pthread_mutex_unlock(&m->mc->lock);
 }
 
-void mem_cluster_fail_next(struct mem_cluster *mc, size_t n) {
-    mc->fail_next = n;
+/* One thread makes all calls. */
+static void same_thread(const struct mem *m) {
+    assert(!m->has_thread || pthread_equal(m->thread, pthread_self()));
 }
 
-void mem_cluster_set_time(struct mem_cluster *mc, int64_t us) {
-    mc->time_us = us;
-}
-
-static struct mem_topic *find_topic(struct mem *m) {
-    struct mem_topic *t = m->mc->topics;
-    while (t && strcmp(t->name, m->s.topic) != 0)
-        t = t->next;
-    return t;
-}
-
-static struct mem_topic *create_topic(struct mem *m) {
-    struct mem_topic *t = xcalloc(1, sizeof *t);
-    t->name = xstrdup(m->s.topic);
-    t->n = MAX(m->o.partitions, 1);
-    t->partitions = xcalloc((size_t)t->n, sizeof *t->partitions);
-    t->next = m->mc->topics;
-    m->mc->topics = t;
-    return t;
+static void learn_topic(struct mem *m, const struct mem_topic *t) {
+    if (!t || (m->s.topic_id && strcmp(m->s.topic_id, t->id) == 0))
+        return;
+    free(m->s.topic_id);
+    m->s.topic_id = xstrdup(t->id);
 }
 
 static char *copy_bytes(const void *p, size_t n) {
@@ -106,24 +37,32 @@ static char *copy_bytes(const void *p, size_t n) {
     return copy;
 }
 
-static int64_t append(struct mem *m, struct mem_partition *p, struct mem_record rec) {
-    int64_t now = m->mc->time_us ? m->mc->time_us : clock_now_us();
+static int64_t append(struct mem_cluster *mc, struct mem_partition *p, struct mem_record rec) {
+    int64_t now = mc->time_us ? mc->time_us : clock_now_us();
     int64_t last = p->n ? p->v[p->n - 1].timestamp_us : 0;
     rec.timestamp_us = MAX(now / 1000 * 1000, last);
-    if (p->n == p->cap) {
-        p->cap = p->cap ? p->cap * 2 : 64;
-        p->v = xrealloc(p->v, p->cap * sizeof *p->v);
-    }
-    p->v[p->n++] = rec;
+    *mem_add_record(p) = rec;
     return rec.timestamp_us;
+}
+
+void mem_topic_append(struct mem_cluster *mc, const char *topic, int32_t partition,
+                      const char *value) {
+    pthread_mutex_lock(&mc->lock);
+    struct mem_topic *t = mem_find_topic(mc, topic);
+    assert(t && partition < t->n);
+    size_t n = value ? strlen(value) : 0;
+    append(mc, &t->partitions[partition],
+           (struct mem_record){.value = copy_bytes(value, n), .value_len = n});
+    pthread_mutex_unlock(&mc->lock);
 }
 
 static int mem_send(struct stream *s, const void *key, size_t key_len, const void *value,
                     size_t value_len, void *opaque, struct err *e ATTR_UNUSED) {
     struct mem *m = (struct mem *)s;
-    struct mem_topic *t = find_topic(m);
+    lock(m);
+    struct mem_topic *t = mem_find_topic(m->mc, s->topic);
     if (!t)
-        t = create_topic(m);
+        t = mem_make_topic(m->mc, s->topic, MAX(m->o.partitions, 1));
     int32_t at = key ? stream_partition_of(key, key_len, t->n) : m->sticky++ / 100 % t->n;
     if (m->n_queue == m->cap_queue) {
         m->cap_queue = m->cap_queue ? m->cap_queue * 2 : 64;
@@ -134,15 +73,17 @@ static int mem_send(struct stream *s, const void *key, size_t key_len, const voi
     if (m->mc->fail_next > 0) {
         m->mc->fail_next--;
         sent->failed = true;
+        unlock(m);
         return 0;
     }
     struct mem_partition *p = &t->partitions[at];
     sent->ack.offset = (int64_t)p->n;
-    sent->ack.timestamp_us = append(m, p,
+    sent->ack.timestamp_us = append(m->mc, p,
                                     (struct mem_record){.key = copy_bytes(key, key_len),
                                                         .key_len = key_len,
                                                         .value = copy_bytes(value, value_len),
                                                         .value_len = value_len});
+    unlock(m);
     return 0;
 }
 
@@ -167,43 +108,83 @@ static int mem_flush(struct stream *s, struct err *e) {
 
 static int mem_subscribe(struct stream *s, struct err *e ATTR_UNUSED) {
     struct mem *m = (struct mem *)s;
-    m->subscribed = true;
-    m->n_at = 0;
+    lock(m);
+    m->thread = pthread_self();
+    m->has_thread = true;
+    mem_join(m);
+    unlock(m);
     return 0;
 }
 
 static int mem_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
                       struct err *e ATTR_UNUSED) {
-    struct mem_topic *t = find_topic((struct mem *)s);
+    struct mem *m = (struct mem *)s;
+    same_thread(m);
+    lock(m);
+    struct mem_topic *t = mem_find_topic(m->mc, s->topic);
     int32_t n = t ? t->n : 0;
     *ret = xcalloc((size_t)n, sizeof **ret);
     *ret_n = (size_t)n;
     for (int32_t i = 0; i < n; i++)
-        (*ret)[i] = (struct bounds){i, 0, (int64_t)t->partitions[i].n};
+        (*ret)[i] = (struct bounds){i, t->partitions[i].begin, (int64_t)t->partitions[i].n};
+    learn_topic(m, t);
+    unlock(m);
     return 0;
+}
+
+static int forgotten(const struct mem *m, int32_t partition, int64_t from, int64_t begin,
+                     struct err *e) {
+    err_set(e, ERR_STREAM,
+            "offsets %" PRId64 " to %" PRId64 " of topic %s, partition %" PRId32
+            " were removed before they were read",
+            from, begin - 1, m->s.topic, partition);
+    return err_hint(e, "ingest --accept-loss reads on behind them");
+}
+
+static int check_position(const struct mem *m, const struct mem_topic *t, const struct position *p,
+                          struct err *e) {
+    if (!t || p->partition < 0 || p->partition >= t->n)
+        return err_set(e, ERR_STREAM, "topic %s has no partition %" PRId32, m->s.topic,
+                       p->partition);
+    assert(!m->subscribed || (m->told[p->partition] && !m->leaving[p->partition]));
+    int64_t end = (int64_t)t->partitions[p->partition].n, begin = t->partitions[p->partition].begin;
+    if (p->offset < -1 || p->offset > end) {
+        err_set(e, ERR_STREAM,
+                "position %" PRId64 " of topic %s, partition %" PRId32
+                " is outside of what the stream holds: offsets %" PRId64 " to %" PRId64,
+                p->offset, m->s.topic, p->partition, begin, end);
+        return err_hint(e, "the stream was cut or replaced after it was read");
+    }
+    return p->offset >= 0 && p->offset < begin && !m->o.accept_loss
+               ? forgotten(m, p->partition, p->offset, begin, e)
+               : 0;
+}
+
+static void set_position(struct mem *m, const struct mem_topic *t, const struct position *p) {
+    size_t i = 0;
+    while (i < m->n_at && m->at[i].partition != p->partition)
+        i++;
+    m->n_at = MAX(m->n_at, i + 1);
+    m->at[i] = (struct position){p->partition,
+                                 p->offset < 0 ? t->partitions[p->partition].begin : p->offset};
 }
 
 static int mem_assign(struct stream *s, const struct position *p, size_t n, struct err *e) {
     struct mem *m = (struct mem *)s;
-    struct mem_topic *t = find_topic(m);
-    for (size_t i = 0; i < n; i++) {
-        if (!t || p[i].partition < 0 || p[i].partition >= t->n)
-            return err_set(e, ERR_STREAM, "topic %s has no partition %" PRId32, s->topic,
-                           p[i].partition);
-        int64_t end = (int64_t)t->partitions[p[i].partition].n;
-        if (p[i].offset < -1 || p[i].offset > end) {
-            err_set(e, ERR_STREAM,
-                    "position %" PRId64 " of topic %s, partition %" PRId32
-                    " is outside of what the stream holds: offsets 0 to %" PRId64,
-                    p[i].offset, s->topic, p[i].partition, end);
-            return err_hint(e, "the stream was cut or replaced after it was read");
-        }
-    }
-    m->at = xrealloc(m->at, n * sizeof *m->at);
-    m->n_at = n;
-    for (size_t i = 0; i < n; i++)
-        m->at[i] = (struct position){p[i].partition, MAX(p[i].offset, 0)};
-    return 0;
+    same_thread(m);
+    lock(m);
+    mem_let_go(m);
+    const struct mem_topic *t = mem_find_topic(m->mc, s->topic);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = check_position(m, t, &p[i], e);
+    if (r == 0 && !m->offered)
+        m->n_at = 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        set_position(m, t, &p[i]);
+    m->offered = m->offered && r < 0;
+    unlock(m);
+    return r;
 }
 
 static const char *put_bytes(struct span *sp, const char *p, size_t n) {
@@ -237,50 +218,112 @@ static bool hand_out(struct span *sp, const struct mem_record *from, const struc
     return true;
 }
 
-static int mem_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
-                    size_t max_bytes, struct poll_result *ret, struct err *e ATTR_UNUSED) {
-    struct mem *m = (struct mem *)s;
-    struct mem_topic *t = find_topic(m);
-    *ret = (struct poll_result){.kind = POLL_IDLE};
-    if (m->subscribed && t) {
-        m->subscribed = false;
-        m->offered = xrealloc(m->offered, (size_t)t->n * sizeof *m->offered);
-        for (int32_t i = 0; i < t->n; i++)
-            m->offered[i] = i;
-        *ret = (struct poll_result){
-            .kind = POLL_ASSIGN, .partitions = m->offered, .n_partitions = (size_t)t->n};
-        return 0;
-    }
-    size_t before = sp->n;
+/* Without records: a loss is told; 1: there is one. */
+static int find_loss(struct mem *m, const struct mem_topic *t, struct poll_result *ret,
+                     struct err *e) {
     for (size_t i = 0; i < m->n_at; i++) {
-        struct mem_partition *p = &t->partitions[m->at[i].partition];
-        while (sp->n - before < max_records && m->at[i].offset < (int64_t)p->n &&
-               hand_out(sp, &p->v[m->at[i].offset], &m->at[i], max_bytes))
-            m->at[i].offset++;
+        struct position *at = &m->at[i];
+        int64_t begin = t->partitions[at->partition].begin;
+        if (at->offset >= begin)
+            continue;
+        if (!m->o.accept_loss)
+            return forgotten(m, at->partition, at->offset, begin, e);
+        *ret = (struct poll_result){.kind = POLL_LOSS, .loss = {at->partition, at->offset, begin}};
+        at->offset = begin;
+        return 1;
     }
-    if (sp->n > before)
-        ret->kind = POLL_RECORDS;
-    else if (timeout_ms > 0)
-        stop_wait(MIN(timeout_ms, 5)); /* nothing can come while its only thread waits here */
     return 0;
 }
 
-static void mem_committed(struct stream *s ATTR_UNUSED, const struct position *p ATTR_UNUSED,
-                          size_t n ATTR_UNUSED) {
+/* true: it stands behind a hole, with no record after it. */
+static bool read_partition(const struct mem_partition *p, struct position *at, struct span *sp,
+                           size_t until, size_t max_bytes) {
+    bool passed_over = false;
+    for (; at->offset < (int64_t)p->n; at->offset++) {
+        const struct mem_record *rec = &p->v[at->offset];
+        if (!rec->hole && (sp->n >= until || !hand_out(sp, rec, at, max_bytes)))
+            break;
+        passed_over = rec->hole;
+    }
+    return passed_over;
 }
 
-static void mem_stats(struct stream *s ATTR_UNUSED, struct stream_stats *ret) {
-    *ret = (struct stream_stats){0};
+static void read_all(struct mem *m, const struct mem_topic *t, struct span *sp, size_t max_records,
+                     size_t max_bytes, struct poll_result *ret) {
+    size_t before = sp->n, n = 0, until = before + MIN(max_records, SIZE_MAX / 2);
+    m->turn++; /* each poll begins with another partition */
+    for (size_t k = 0; k < m->n_at; k++) {
+        struct position *at = &m->at[(m->turn + k) % m->n_at];
+        if (read_partition(&t->partitions[at->partition], at, sp, until, max_bytes))
+            m->reached[n++] = *at;
+    }
+    ret->kind = sp->n > before ? POLL_RECORDS : POLL_IDLE;
+    ret->reached = m->reached;
+    ret->n_reached = n;
+}
+
+static int poll_locked(struct mem *m, struct span *sp, size_t max_records, size_t max_bytes,
+                       struct poll_result *ret, struct err *e) {
+    const struct mem_topic *t = mem_find_topic(m->mc, m->s.topic);
+    *ret = (struct poll_result){.kind = POLL_IDLE};
+    mem_let_go(m);
+    if (m->killed)
+        return err_set(e, ERR_STREAM, "topic %s: the fake was told to kill this reader",
+                       m->s.topic);
+    if (m->mc->fail_polls > 0) {
+        m->mc->fail_polls--;
+        err_set(e, ERR_STREAM, "topic %s: the fake was told to fail", m->s.topic);
+        return err_retry(e);
+    }
+    if (mem_group_event(m, ret)) {
+        if (ret->kind == POLL_ASSIGN)
+            learn_topic(m, t);
+        return 0;
+    }
+    int r = t ? find_loss(m, t, ret, e) : 0;
+    if (r == 0 && t)
+        read_all(m, t, sp, max_records, max_bytes, ret);
+    return MIN(r, 0);
+}
+
+static int mem_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
+                    size_t max_bytes, struct poll_result *ret, struct err *e) {
+    struct mem *m = (struct mem *)s;
+    same_thread(m);
+    lock(m);
+    int r = poll_locked(m, sp, max_records, max_bytes, ret, e);
+    unlock(m);
+    if (r == 0 && ret->kind == POLL_IDLE && ret->n_reached == 0 && timeout_ms > 0)
+        stop_wait(MIN(timeout_ms, 2));
+    return r;
+}
+
+static void mem_committed(struct stream *s, const struct position *p, size_t n) {
+    struct mem *m = (struct mem *)s;
+    same_thread(m);
+    lock(m);
+    mem_mark(m, p, n);
+    unlock(m);
+}
+
+static void mem_stats(struct stream *s, struct stream_stats *ret) {
+    struct mem *m = (struct mem *)s;
+    lock(m);
+    *ret = (struct stream_stats){.rebalances = m->rebalances, .brokers_up = 1};
+    unlock(m);
 }
 
 static void mem_free(struct stream *s) {
     struct mem *m = (struct mem *)s;
-    free(m->offered);
-    free(m->at);
+    lock(m);
+    mem_leave(m);
+    unlock(m);
     free(m->queue);
+    free(m->app);
     free(s->url);
     free(s->topic);
     free(s->cluster_id);
+    free(s->topic_id);
     free(m);
 }
 
@@ -308,6 +351,7 @@ int stream_mem_open(struct mem_cluster *mc, const struct stream_options *o, stru
                            .ack_arg = o->ack_arg};
     m->mc = mc;
     m->o = *o;
+    m->app = xstrdup(o->app ? o->app : "");
     *ret = &m->s;
     return 0;
 }
