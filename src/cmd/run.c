@@ -135,6 +135,8 @@ static int run(struct cmd *c, struct err *e) {
     }
     monitor_lake(mo, &p.st);
     struct run_options o = parts_run_options(c->cfg);
+    o.on_step = monitor_step;
+    o.arg = mo;
     r = opts->every ? run_on_schedule(c, &p, &o, mo, opts->every, e) : run_once(c, &p, &o, NULL, e);
     parts_close(&p);
     monitor_free(mo);

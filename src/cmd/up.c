@@ -105,6 +105,8 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
                       struct err *e) {
     struct run_options o = parts_run_options(c->cfg);
     struct run_result res;
+    o.on_step = monitor_step;
+    o.arg = mo;
     monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, &o, &res, e);
     monitor_run_ended(mo, &res, r, e);

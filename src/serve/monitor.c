@@ -260,6 +260,12 @@ void monitor_run_ended(struct monitor *mo, const struct run_result *r, int code,
     }
 }
 
+void monitor_step(void *arg, const char *step, int code ATTR_UNUSED, double seconds) {
+    struct monitor *mo = arg;
+    if (mo)
+        metric_observe(metrics_get(mo->m, M_STEP_SECONDS, step, NULL), seconds);
+}
+
 void monitor_failed(struct monitor *mo, int what, const struct err *why) {
     if (mo)
         health_dead(what == MONITOR_INGEST ? mo->input_health : mo->output_health, why->msg);

@@ -51,6 +51,8 @@ void monitor_ingest(struct monitor *mo, const struct ingest_result *sum);
 void monitor_run_begins(struct monitor *mo);
 void monitor_run_ended(struct monitor *mo, const struct run_result *r, int code,
                        const struct err *why);
+/* For run_options.on_step; arg: the monitor, may be NULL. */
+void monitor_step(void *arg, const char *step, int code, double seconds);
 /* A thread, MONITOR_INGEST or MONITOR_PRODUCE, has ended by an error. */
 void monitor_failed(struct monitor *mo, int what, const struct err *why);
 

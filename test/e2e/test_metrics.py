@@ -69,6 +69,8 @@ def test_up_shows_what_it_does(mill, sink):
     assert first["clickmill_ingest_batch_rows_sum", ()] == first["clickmill_ingest_events_total", ()]
     assert 0 <= first["clickmill_partition_lag_seconds", (("partition", "0"),)] < 60
     assert first["clickmill_step_last_success_timestamp_seconds", (("step", "load"),)] == pytest.approx(time.time(), abs=60)
+    runs = first["clickmill_run_duration_seconds_count", ()]
+    assert all(first["clickmill_step_duration_seconds_count", (("step", s),)] >= runs >= 1 for s in ("silver", "gold", "load"))
     assert first["process_start_time_seconds", ()] == pytest.approx(time.time(), abs=120)
     for table in ("bronze.events", "silver.events", "gold.clickstream_metrics"):
         wait_for(lambda: (value(up, "clickmill_table_data_age_seconds", table=table) or 99) < 60, f"{table} is fresh")
