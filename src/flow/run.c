@@ -78,7 +78,10 @@ int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
     int64_t start = clock_mono_ns();
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
+        int64_t step_ns = clock_mono_ns();
         r = run_step(&run, i, e);
+        if (o->on_step)
+            o->on_step(o->arg, steps[i].name, r, (double)(clock_mono_ns() - step_ns) / 1e9);
         if (r < 0)
             res.failed_step = steps[i].name;
         else
