@@ -27,7 +27,7 @@ test: ## every test there is; the last line says "N passed, N failed"
 	@scripts/install-packages.sh test
 	@scripts/test.py
 
-asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: ## all tests of the program under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/install-packages.sh test
 	@scripts/test.py asan
 
