@@ -70,7 +70,8 @@ int checkpoint_add_files(struct checkpoint_session *s, int64_t version, int64_t 
 int checkpoint_query(struct checkpoint_session *s, const char *sql, checkpoint_row *row, void *arg,
                      struct err *e) {
     struct engine_rows rows = {.row = row, .arg = arg};
-    return engine_query(s->en, s->tb->st, NULL, 0, sql, false, &rows, e);
+    int r = engine_query(s->en, s->tb->st, NULL, 0, sql, false, &rows, e);
+    return r == ERR_ENGINE ? err_recode(e, ERR_STORAGE) : r; /* the file is what is wrong */
 }
 
 char *checkpoint_path(const struct table_def *def, int64_t version, int64_t part, int64_t parts) {
