@@ -14,6 +14,10 @@ enum {
     KEEP_REMOVES_MS = 7 * 24 * 3600 * 1000,
 };
 
+/* What our own checkpoints carry, so that they are known again. FORMAT changes with `columns`. */
+#define KEY "clickmill.checkpoint"
+#define FORMAT "1"
+
 #define FILE_FIELDS "\"path\" VARCHAR, \"partitionValues\" MAP(VARCHAR, VARCHAR), \"size\" BIGINT, "
 /* A checkpoint's columns (PROTOCOL.md "Checkpoint Schema"), as far as tables of ours have them. */
 static const struct {
@@ -31,25 +35,50 @@ static const struct {
     {"protocol", "STRUCT(\"minReaderVersion\" INTEGER, \"minWriterVersion\" INTEGER)"},
 };
 
+static int note_number(void *arg, const char *const *v, size_t n ATTR_UNUSED,
+                       struct err *e ATTR_UNUSED) {
+    *(int64_t *)arg = strtoll(v[0], NULL, 10);
+    return 0;
+}
+
+/* Did this program write the checkpoint, with the columns above? */
+static int is_ours(struct checkpoint_session *s, const char *files, bool *ret, struct err *e) {
+    int64_t n = 0;
+    _cleanup_(freep) char *sql =
+        xasprintf("SELECT count(*) FROM parquet_kv_metadata(%s) WHERE key = '" KEY
+                  "' AND value = '" FORMAT "'",
+                  files);
+    int r = checkpoint_query(s, sql, note_number, &n, e);
+    *ret = n > 0;
+    return r;
+}
+
 /*
- * The checkpoint before, whoever wrote it, in our columns: by way of JSON, which gives NULL for a
- * field that is not there.
+ * The checkpoint before in our columns: another writer's by way of JSON, which gives NULL for a
+ * field that is not there, our own as it is, which is many times as fast.
  */
 static int base_sql(struct checkpoint_session *s, const struct log_listing *l, struct buf *sql,
                     struct err *e) {
-    bool none = l->checkpoint < 0;
+    struct buf files = BUF_INIT(LIMIT_SQL);
+    bool none = l->checkpoint < 0, ours = false;
+    int r = none ? 0 : checkpoint_add_files(s, l->checkpoint, l->parts, &files, e);
+    if (r == 0 && !none)
+        r = is_ours(s, buf_str(&files), &ours, e);
     buf_add_str(sql, "SELECT ");
     for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
-        buf_add_str(sql, i ? ", " : "");
-        if (none)
-            buf_add_str(sql, "CAST(NULL AS ");
+        const char *name = columns[i].name, *comma = i ? ", " : "";
+        if (ours)
+            buf_addf(sql, "%sx.\"%s\"", comma, name);
+        else if (none)
+            buf_addf(sql, "%sCAST(NULL AS %s) AS \"%s\"", comma, columns[i].type, name);
         else
-            buf_addf(sql, "CAST(to_json(x.\"%s\") AS ", columns[i].name);
-        buf_addf(sql, "%s) AS \"%s\"", columns[i].type, columns[i].name);
+            buf_addf(sql, "%sCAST(to_json(x.\"%s\") AS %s) AS \"%s\"", comma, name, columns[i].type,
+                     name);
     }
     buf_add_str(sql, none ? " WHERE FALSE" : " FROM read_parquet(");
-    int r = none ? 0 : checkpoint_add_files(s, l->checkpoint, l->parts, sql, e);
+    buf_add(sql, buf_str(&files), files.len);
     buf_add_str(sql, none ? "" : ") x");
+    buf_release(&files);
     return r;
 }
 
@@ -113,7 +142,10 @@ static int make_file(struct checkpoint_session *s, const struct log_listing *l, 
             {"base", buf_str(&base)}, {"tail", buf_str(&tail)}, {"kept_since", since}};
         _cleanup_(freep) char *select =
             model_render("sql/table/checkpoint.sql", vars, ARRAY_LEN(vars));
-        buf_addf(&sql, "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd)", select, file);
+        buf_addf(&sql,
+                 "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd, "
+                 "KV_METADATA {'" KEY "': '" FORMAT "'})",
+                 select, file);
         r = sql.overflow ? err_set(e, ERR_STORAGE, "a statement of too many files")
                          : checkpoint_query(s, buf_str(&sql), skip_row, NULL, e);
     }
