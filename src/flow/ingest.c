@@ -16,7 +16,7 @@
 
 struct open_file {
     int32_t day;
-    struct bronze_file *file;
+    struct parquet_file *file;
     char *local;
 };
 
@@ -50,7 +50,7 @@ static struct partition_state *part_of(struct writer *w, int32_t partition) {
 
 static void batch_drop(struct writer *w) {
     for (size_t i = 0; i < w->n_files; i++) {
-        bronze_file_free(w->files[i].file);
+        parquet_file_free(w->files[i].file);
         free(w->files[i].local);
     }
     w->n_files = 0;
@@ -59,15 +59,15 @@ static void batch_drop(struct writer *w) {
         w->parts[i].in_batch = false;
 }
 
-static int file_for_day(struct writer *w, int32_t day, struct bronze_file **ret, struct err *e) {
+static int file_for_day(struct writer *w, int32_t day, struct parquet_file **ret, struct err *e) {
     for (size_t i = 0; i < w->n_files; i++)
         if (w->files[i].day == day) {
             *ret = w->files[i].file;
             return 0;
         }
     char *local = xasprintf("%s/%llu.parquet", w->stage, (unsigned long long)w->files_made++);
-    struct bronze_file *f;
-    int r = bronze_file_create(local, &f, e);
+    struct parquet_file *f;
+    int r = parquet_file_create(&bronze_events, local, &f, e);
     if (r < 0) {
         free(local);
         return r;
@@ -81,12 +81,12 @@ static int file_for_day(struct writer *w, int32_t day, struct bronze_file **ret,
 /* Takes the unit's rows and positions into the open batch. */
 static int batch_take(struct writer *w, struct unit *u, struct err *e) {
     for (size_t i = 0; i < u->n_pieces; i++) {
-        struct bronze_file *f;
+        struct parquet_file *f;
         int r = file_for_day(w, u->pieces[i].day, &f, e);
         if (r < 0)
             return r;
-        w->events += (int64_t)bronze_encoded_rows(u->pieces[i].en);
-        r = bronze_file_append(f, TAKE_PTR(u->pieces[i].en), e);
+        w->events += (int64_t)encoded_rows(u->pieces[i].en);
+        r = parquet_file_append(f, TAKE_PTR(u->pieces[i].en), e);
         if (r < 0)
             return r;
     }
@@ -105,7 +105,7 @@ static int batch_take(struct writer *w, struct unit *u, struct err *e) {
 static int publish_file(struct writer *w, struct open_file *f, struct table_files *adds,
                         struct err *e) {
     struct table_file done = {0};
-    int r = bronze_file_finish(f->file, &done, e);
+    int r = parquet_file_finish(f->file, &done, e);
     if (r < 0)
         return r;
     char day[DATE_TEXT];
@@ -269,7 +269,7 @@ static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
 
 static void unit_give_back(struct ingest *in, struct unit *u) {
     for (size_t i = 0; i < u->n_pieces; i++)
-        bronze_encoded_free(u->pieces[i].en);
+        encoded_free(u->pieces[i].en);
     u->n_pieces = 0;
     queue_put(in->free_units, u);
 }

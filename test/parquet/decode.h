@@ -216,8 +216,8 @@ static inline void read_data_page(struct reader *r, enum parquet_type type, uint
     f->values += n;
 }
 
-static inline struct found read_column(const struct bronze_encoded *en, enum bronze_column column) {
-    enum parquet_type type = bronze_columns[column].type;
+static inline struct found read_column(const struct encoded *en, size_t column,
+                                       enum parquet_type type) {
     const struct chunk *c = &en->chunks[column];
     const uint8_t *start = (const uint8_t *)en->bytes.data + c->at;
     struct reader r = {start, start + c->size};
