@@ -210,6 +210,7 @@ static void duck_free(struct engine *en) {
     struct duck *du = (struct duck *)en;
     duckdb_close(&du->db);
     temp_close(&du->temp);
+    pthread_mutex_destroy(&du->lock);
     free(du);
 }
 
@@ -228,9 +229,10 @@ int engine_duckdb_open(const struct engine_options *o, struct engine **ret, stru
     du->base.ops = &duck_ops;
     du->o = *o;
     du->o.temp_dir = NULL;
-    if (temp_open(&du->temp, o->temp_dir, e) < 0 || duck_open_db(du, &du->db, e) < 0) {
-        temp_close(&du->temp);
-        free(du);
+    pthread_mutex_init(&du->lock, NULL);
+    if (temp_open(&du->temp, o->temp_dir, e) < 0 || duck_open_db(du, &du->db, e) < 0 ||
+        outlets_register(du, e) < 0) {
+        duck_free(&du->base);
         return e->code;
     }
     *ret = &du->base;

@@ -6,8 +6,8 @@
  *
  *     duckdb.c        the engine, sessions, messages
  *     duckdb_view.c   a table's files -> a view with the table's columns
- *     duckdb_run.c    a job: stages, counters, COPY, publishing
- *     duckdb_stats.c  what COPY says of the files it wrote -> struct table_file
+ *     duckdb_run.c    a job: stages, counters, publishing
+ *     duckdb_write.c  the rows of a job's SELECT -> Parquet files
  *     duckdb_query.c  rows as text
  *     duckdb_text.c   a value as text
  *     duckdb_guard.c  what the user's own SQL may do
@@ -37,6 +37,9 @@ struct duck {
     struct engine_options o; /* temp_dir is not kept */
     struct duck_temp temp;
     atomic_ulong sessions, databases; /* opened so far: name their databases and folders */
+    atomic_ulong jobs;
+    pthread_mutex_t lock; /* of outlets */
+    struct duck_outlet *outlets;
 };
 
 /* The driver's functions that engine.h describes. */
@@ -88,9 +91,14 @@ void sql_text(struct buf *b, const char *text);
 int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
                  struct err *e);
 
-/* Reads the rows of a COPY … RETURN_STATS: files relative to dir (no slash at its end). */
-int stats_files(struct session *s, duckdb_result *r, const char *dir, const struct table_def *def,
-                struct table_files *ret, struct err *e);
+/* Makes the SQL function cm_write known to the engine's database. */
+int outlets_register(struct duck *du, struct err *e);
+/*
+ * Writes the rows of the SELECT to local files in dir, one for each date. *ret: as they shall stand
+ * in the table; each lies in dir under the last part of its path.
+ */
+int session_pour(struct session *s, const struct table_def *def, const char *select,
+                  const char *dir, struct table_files *ret, struct err *e);
 
 /* Can text_value write this type? Others are cast to VARCHAR by DuckDB first. */
 bool text_can(duckdb_logical_type type);

@@ -143,7 +143,6 @@ static int run_gold(struct engine *en, struct storage *st, const struct table_fi
                                         .inputs = &input,
                                         .n_inputs = 1,
                                         .select = model_text("sql/gold/clickstream_metrics.sql"),
-                                        .small = true,
                                         .output = &gold_clickstream_metrics});
 }
 
