@@ -98,7 +98,7 @@ int outlets_register(struct duck *du, struct err *e);
  * in the table; each lies in dir under the last part of its path.
  */
 int session_pour(struct session *s, const struct table_def *def, const char *select,
-                  const char *dir, struct table_files *ret, struct err *e);
+                 const char *dir, struct table_files *ret, struct err *e);
 
 /* Can text_value write this type? Others are cast to VARCHAR by DuckDB first. */
 bool text_can(duckdb_logical_type type);

@@ -35,6 +35,8 @@ struct duck_outlet {
 struct values {
     const void *data;
     const uint64_t *valid; /* NULL: all are */
+    bool none;             /* every value is NULL */
+    bool same;             /* every value is the same text */
 };
 
 struct chunk_rows {
@@ -48,9 +50,31 @@ static inline bool is_there(const struct values *v, uint32_t row) {
     return !v->valid || (v->valid[row / 64] >> row % 64 & 1);
 }
 
-static struct values values_of(duckdb_data_chunk chunk, idx_t column) {
+static struct values values_of(duckdb_data_chunk chunk, idx_t column, idx_t n) {
     duckdb_vector v = duckdb_data_chunk_get_vector(chunk, column);
-    return (struct values){duckdb_vector_get_data(v), duckdb_vector_get_validity(v)};
+    struct values r = {duckdb_vector_get_data(v), duckdb_vector_get_validity(v), false, false};
+    uint64_t any = !r.valid;
+    for (idx_t i = 0; r.valid && i < n; i += 64)
+        any |= r.valid[i / 64] & (n - i < 64 ? (1ULL << (n - i)) - 1 : UINT64_MAX);
+    r.none = any == 0;
+    return r;
+}
+
+/* What does not fit into the 16 bytes lies elsewhere: equal bytes are equal texts. */
+static bool all_same(const struct values *v, idx_t n) {
+    const duckdb_string_t *texts = v->data;
+    for (idx_t i = 1; i < n; i++)
+        if (memcmp(&texts[i], &texts[0], sizeof *texts) != 0)
+            return false;
+    return !v->valid;
+}
+
+/* text_bytes, in line: this is the innermost loop. */
+static inline struct text_value text_of(const duckdb_string_t *s, uint32_t row) {
+    uint32_t len = s->value.inlined.length;
+    const char *p =
+        len <= sizeof s->value.inlined.inlined ? s->value.inlined.inlined : s->value.pointer.ptr;
+    return (struct text_value){p, len, row};
 }
 
 #define ADD_NUMBERS(type, add)                                                                     \
@@ -78,42 +102,38 @@ static void add_numbers(struct number_column *c, const struct values *v, const u
     }
 }
 
-/* false: a text is too long to be written. */
-static bool gather(struct gathered *t, const struct values *v, const uint16_t *rows, uint32_t n,
+static void gather(struct gathered *t, const struct values *v, const uint16_t *rows, uint32_t n,
                    uint32_t at) {
     const duckdb_string_t *texts = v->data;
-    uint32_t longest = 0;
-    t->n = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (!is_there(v, rows[i]))
-            continue;
-        size_t len;
-        const char *p = text_bytes(&texts[rows[i]], &len);
-        t->v[t->n++] = (struct text_value){p, (uint32_t)len, at + i};
-        longest = MAX(longest, (uint32_t)len);
-    }
-    return longest <= TEXT_MAX;
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (is_there(v, rows[i]))
+            t->v[k++] = text_of(&texts[rows[i]], at + i);
+    t->n = k;
 }
 
 /* At most DICT_BATCH rows of one date. */
-static bool add_slice(const struct chunk_rows *c, struct row_group *g, const uint16_t *rows,
+static void add_slice(const struct chunk_rows *c, struct row_group *g, const uint16_t *rows,
                       uint32_t n) {
     struct gathered texts[ARRAY_LEN(c->v)];
     size_t n_texts = 0;
-    bool fits = true;
     row_group_begin(g, n);
     for (size_t i = 0; i < c->columns->n; i++) {
-        if (row_group_is_text(g, i)) {
+        const struct values *v = &c->v[i];
+        if (v->none && !(g->twins >> i & 1))
+            continue;
+        if (v->same) {
+            struct text_value t = text_of(v->data, 0);
+            text_add_same(&g->col[i].text, g->rows, n, t.p, t.len);
+        } else if (row_group_is_text(g, i)) {
             texts[n_texts].column = (int)i;
-            fits &= gather(&texts[n_texts++], &c->v[i], rows, n, g->rows);
+            gather(&texts[n_texts++], v, rows, n, g->rows);
         } else {
-            add_numbers(&g->col[i].number, &c->v[i], rows, n, g->rows);
+            add_numbers(&g->col[i].number, v, rows, n, g->rows);
         }
     }
-    if (fits)
-        row_group_texts(g, texts, n_texts);
+    row_group_texts(g, texts, n_texts);
     row_group_end(g, n);
-    return fits;
 }
 
 static int add_date(const struct chunk_rows *c, struct lane *l, uint32_t slot, const uint16_t *rows,
@@ -122,8 +142,7 @@ static int add_date(const struct chunk_rows *c, struct lane *l, uint32_t slot, c
     if (lane_group(l, slot, n, &g, e) < 0)
         return e->code;
     for (uint32_t i = 0; i < n; i += DICT_BATCH)
-        if (!add_slice(c, g, rows + i, MIN(n - i, (uint32_t)DICT_BATCH)))
-            return err_set(e, ERR_ENGINE, "a text of more than %d bytes", TEXT_MAX);
+        add_slice(c, g, rows + i, MIN(n - i, (uint32_t)DICT_BATCH));
     return 0;
 }
 
@@ -167,14 +186,33 @@ static struct duck_outlet *find_outlet(struct duck *du, uint64_t id) {
     return o;
 }
 
+/* A page of texts must stay below 2 GiB; it ends at every eighth row, whatever they hold. */
+static int check_texts(const struct values *v, const char *column, idx_t n, struct err *e) {
+    uint32_t longest = 0;
+    for (idx_t i = 0; i < n; i++)
+        if (is_there(v, (uint32_t)i))
+            longest = MAX(longest, ((const duckdb_string_t *)v->data)[i].value.inlined.length);
+    if (longest <= TEXT_MAX)
+        return 0;
+    return err_set(e, ERR_ENGINE, "a text of %u bytes in %s; %d are the most", longest, column,
+                   TEXT_MAX);
+}
+
 static int write_rows(struct duck_outlet *o, duckdb_data_chunk in, struct err *e) {
     struct chunk_rows c = {.columns = parts_columns(o->parts), .n = duckdb_data_chunk_get_size(in)};
     assert(c.n <= CHUNK_ROWS && c.columns->n <= ARRAY_LEN(c.v));
-    for (size_t i = 0; i < c.columns->n; i++)
-        c.v[i] = values_of(in, i + 1);
+    for (size_t i = 0; i < c.columns->n; i++) {
+        const struct column_form *form = &c.columns->v[i];
+        c.v[i] = values_of(in, i + 1, c.n);
+        if (form->type != PARQUET_BYTES)
+            continue;
+        if (check_texts(&c.v[i], form->name, c.n, e) < 0)
+            return e->code;
+        c.v[i].same = form->twin < 0 && !form->twinned && all_same(&c.v[i], c.n);
+    }
     struct values days = {0};
     if (o->def->partition_by)
-        days = values_of(in, c.columns->n + 1);
+        days = values_of(in, c.columns->n + 1, c.n);
     struct lane *l = parts_take(o->parts);
     int r = add_chunk(&c, days.data ? &days : NULL, l, e);
     parts_give_back(o->parts, l);
@@ -304,7 +342,7 @@ static int pour(struct session *s, struct duck_outlet *o, const char *select, in
 }
 
 int session_pour(struct session *s, const struct table_def *def, const char *select,
-                  const char *dir, struct table_files *ret, struct err *e) {
+                 const char *dir, struct table_files *ret, struct err *e) {
     struct duck_outlet o;
     struct table_files files = {0};
     int64_t poured = 0, written = 0;

@@ -110,6 +110,11 @@ static void gather(const struct slice *s, struct gathered g[EVENT_TEXTS]) {
     }
 }
 
+static void add_same(struct row_group *g, enum bronze_column column, uint32_t row, uint32_t n,
+                     const char *s) {
+    text_add_same(&g->col[column].text, row, n, s, (uint32_t)strlen(s));
+}
+
 /* Position and the like; rows of one topic come one after the other. */
 static void add_sources(struct row_group *g, const struct slice *s) {
     const struct bronze_source *src = s->src;
@@ -124,8 +129,8 @@ static void add_sources(struct row_group *g, const struct slice *s) {
         for (end = i + 1;
              end < s->n && src[end].topic == src[i].topic && src[end].protocol == src[i].protocol;)
             end++;
-        text_add_same(&g->col[COL_SOURCE_TOPIC].text, s->first + i, end - i, src[i].topic);
-        text_add_same(&g->col[COL_PROTOCOL].text, s->first + i, end - i, src[i].protocol);
+        add_same(g, COL_SOURCE_TOPIC, s->first + i, end - i, src[i].topic);
+        add_same(g, COL_PROTOCOL, s->first + i, end - i, src[i].protocol);
     }
 }
 
@@ -136,7 +141,7 @@ static void add_rest(struct row_group *g, const struct slice *s) {
         const struct bronze_source *src = &s->src[i];
         uint32_t row = s->first + i;
         if (ev->reject)
-            text_add_same(&g->col[COL_REJECT_REASON].text, row, 1, reject_name(ev->reject));
+            add_same(g, COL_REJECT_REASON, row, 1, reject_name(ev->reject));
         if (ev->reject && ev->detail.p)
             text_add(&g->col[COL_REJECT_DETAIL].text,
                      &(struct text_value){ev->detail.p, ev->detail.len, row}, 1);

@@ -234,8 +234,8 @@ void text_add(struct text_column *c, const struct text_value *v, size_t n) {
     }
 }
 
-void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *s) {
-    struct text_value v = {s, (uint32_t)strlen(s), row};
+void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *p, uint32_t len) {
+    struct text_value v = {p, len, row};
     uint32_t i = 0;
     if (c->direct || c->n == 0 || !dict_is(&c->dict, c->codes[c->n - 1], &v)) {
         text_add(c, &v, 1);

@@ -112,7 +112,7 @@ size_t text_memory(const struct text_column *c); /* bytes, about */
 /* At most DICT_BATCH values, rows rising. */
 void text_add(struct text_column *c, const struct text_value *v, size_t n);
 /* Adds the same text for rows [row, row + n); likely the one before. */
-void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *s);
+void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *p, uint32_t len);
 
 /* Changes over from the dictionary to the texts themselves. */
 void text_make_direct(struct text_column *c);

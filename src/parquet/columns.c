@@ -42,8 +42,10 @@ struct columns *columns_new(const struct table_def *def) {
             continue;
         int twin = c->type == TYPE_STRING ? twin_of(cs, c) : -1;
         assert(twin < 0 || cs->v[twin].kind == TYPE_STRING);
+        if (twin >= 0)
+            cs->v[twin].twinned = true;
         cs->v[cs->n++] =
-            (struct column_form){c->name, c->type, types[c->type], is_quiet(def, c), twin};
+            (struct column_form){c->name, c->type, types[c->type], is_quiet(def, c), twin, false};
     }
     return cs;
 }

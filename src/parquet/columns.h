@@ -13,8 +13,9 @@ struct column_form {
     const char *name;
     enum column_type kind;
     enum parquet_type type;
-    bool quiet; /* bounds nobody asks for, which would only fill the table log */
-    int twin;   /* an earlier column whose texts this one mostly repeats; -1: none */
+    bool quiet;   /* bounds nobody asks for, which would only fill the table log */
+    int twin;     /* an earlier column whose texts this one mostly repeats; -1: none */
+    bool twinned; /* it is the twin of another */
 };
 
 struct columns {
