@@ -120,6 +120,7 @@ void session_close(struct session *s) {
         duckdb_destroy_result(&r);
     }
     duckdb_disconnect(&s->con);
+    seen_close(s);
     if (s->links)
         fs_remove_tree(s->links);
     free(s->links);
@@ -223,6 +224,18 @@ static const struct engine_ops duck_ops = {
     .free = duck_free,
 };
 
+/* The functions of ours that the engine's own statements and the models call. */
+static int register_functions(struct duck *du, struct err *e) {
+    duckdb_connection con;
+    if (duckdb_connect(du->db, &con) != DuckDBSuccess)
+        return err_set(e, ERR_ENGINE, "cannot connect to DuckDB");
+    int rc = outlets_register(du, con, e);
+    if (rc == 0)
+        rc = seen_register(du, con, e);
+    duckdb_disconnect(&con);
+    return rc;
+}
+
 int engine_duckdb_open(const struct engine_options *o, struct engine **ret, struct err *e) {
     if (strcmp(duckdb_library_version(), CM_DUCKDB_VERSION) != 0)
         return err_set(e, ERR_BUG, "built for DuckDB %s, but %s is linked", CM_DUCKDB_VERSION,
@@ -233,7 +246,7 @@ int engine_duckdb_open(const struct engine_options *o, struct engine **ret, stru
     du->o.temp_dir = NULL;
     pthread_mutex_init(&du->lock, NULL);
     if (temp_open(&du->temp, o->temp_dir, e) < 0 || duck_open_db(du, &du->db, e) < 0 ||
-        outlets_register(du, e) < 0) {
+        register_functions(du, e) < 0) {
         duck_free(&du->base);
         return e->code;
     }

@@ -8,6 +8,7 @@
  *     duckdb_view.c   a table's files -> a view with the table's columns
  *     duckdb_run.c    a job: stages, counters, publishing
  *     duckdb_write.c  the rows of a job's SELECT -> Parquet files
+ *     duckdb_seen.c   the models' function seen_before
  *     duckdb_query.c  rows as text
  *     duckdb_text.c   a value as text
  *     duckdb_guard.c  what the user's own SQL may do
@@ -38,8 +39,9 @@ struct duck {
     struct duck_temp temp;
     atomic_ulong sessions, databases; /* opened so far: name their databases and folders */
     atomic_ulong jobs;
-    pthread_mutex_t lock; /* of outlets */
+    pthread_mutex_t lock; /* of what follows */
     struct duck_outlet *outlets;
+    struct seen *seen;
 };
 
 /* The driver's functions that engine.h describes. */
@@ -58,7 +60,8 @@ struct session {
     duckdb_connection con;
     char db[32]; /* its database; empty: none attached */
     struct storage *st;
-    char *links;   /* folder of links to local files; NULL: none needed so far */
+    char *links; /* folder of links to local files; NULL: none needed so far */
+    struct seen *seen;
     char **pinned; /* objects that were made local */
     size_t n_pinned, cap_pinned;
     /* The watcher interrupts the connection when the process is told to stop. */
@@ -91,8 +94,15 @@ void sql_text(struct buf *b, const char *text);
 int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
                  struct err *e);
 
-/* Makes the SQL function cm_write known to the engine's database. */
-int outlets_register(struct duck *du, struct err *e);
+/* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
+int64_t view_rows(const struct table_files *files);
+
+/* Make the SQL functions cm_write and cm_seen known to the engine's database. */
+int outlets_register(struct duck *du, duckdb_connection con, struct err *e);
+int seen_register(struct duck *du, duckdb_connection con, struct err *e);
+/* Gives the session's models the function seen_before, for about so many values; once. */
+int seen_open(struct session *s, int64_t rows, struct err *e);
+void seen_close(struct session *s);
 /*
  * Writes the rows of the SELECT to local files in dir, one for each date. *ret: as they shall stand
  * in the table; each lies in dir under the last part of its path.

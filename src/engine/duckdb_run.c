@@ -117,7 +117,10 @@ int duck_run(struct engine *en, struct storage *st, const struct engine_job *job
     struct engine_result r = {0};
     if (session_open(&s, du, du->db, st, job->what, e) < 0)
         return e->code;
-    int rc = 0;
+    int64_t rows = 0;
+    for (size_t i = 0; i < job->n_inputs; i++)
+        rows = MAX(rows, view_rows(job->inputs[i].files));
+    int rc = job->n_stages ? seen_open(&s, rows, e) : 0;
     for (size_t i = 0; i < job->n_inputs && rc == 0; i++)
         rc = session_view(&s, &job->inputs[i], NULL, e);
     if (rc == 0)

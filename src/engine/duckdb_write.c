@@ -243,10 +243,7 @@ static void write_function(duckdb_function_info info, duckdb_data_chunk in, duck
     pthread_mutex_unlock(&o->lock);
 }
 
-int outlets_register(struct duck *du, struct err *e) {
-    duckdb_connection con;
-    if (duckdb_connect(du->db, &con) != DuckDBSuccess)
-        return err_set(e, ERR_ENGINE, "cannot connect to DuckDB");
+int outlets_register(struct duck *du, duckdb_connection con, struct err *e) {
     duckdb_scalar_function f = duckdb_create_scalar_function();
     duckdb_logical_type job = duckdb_create_logical_type(DUCKDB_TYPE_UBIGINT);
     duckdb_logical_type any = duckdb_create_logical_type(DUCKDB_TYPE_ANY);
@@ -264,7 +261,6 @@ int outlets_register(struct duck *du, struct err *e) {
     duckdb_destroy_logical_type(&any);
     duckdb_destroy_logical_type(&count);
     duckdb_destroy_scalar_function(&f);
-    duckdb_disconnect(&con);
     return done ? 0 : err_set(e, ERR_ENGINE, "DuckDB does not take the function cm_write");
 }
 
