@@ -4,8 +4,8 @@
 -- Inputs: bronze_new
 -- Grain:  one row per hash; a superset, as in silver/repeated.
 --
--- seen_before is true for the second of two equal hashes, whichever comes second, and by chance for
--- one in a thousand others. It remembers a few bits a row where a GROUP BY keeps all hashes.
+-- seen_before is true for the second of two equal hashes, whichever comes second. It remembers six
+-- bytes a row, without order, where a GROUP BY builds a table of all hashes and their counts.
 SELECT DISTINCT key_hash
 FROM (
     SELECT xxhash64(event_key) AS key_hash

@@ -9,6 +9,16 @@
 #include "base/util.h"
 #include "engine/duckdb_priv.h"
 
+/* What CREATE TABLE … AS returns: the rows it made. A view has none. */
+static int64_t rows_made(duckdb_result *r) {
+    int64_t rows = 0;
+    duckdb_data_chunk chunk = duckdb_column_count(r) == 1 ? duckdb_fetch_chunk(*r) : NULL;
+    if (chunk && duckdb_column_type(r, 0) == DUCKDB_TYPE_BIGINT)
+        rows = *(const int64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0));
+    duckdb_destroy_data_chunk(&chunk);
+    return rows;
+}
+
 static int run_stages(struct session *s, const struct engine_job *job, struct err *e) {
     for (size_t i = 0; i < job->n_stages; i++) {
         const struct engine_stage *sg = &job->stages[i];
@@ -17,12 +27,15 @@ static int run_stages(struct session *s, const struct engine_job *job, struct er
         sql_name(&sql, sg->name);
         buf_addf(&sql, " AS\n%s", sg->sql);
         int64_t began = clock_mono_ns();
-        int rc = session_exec(s, sg->name, buf_str(&sql), e);
+        duckdb_result r;
+        int rc = session_result(s, sg->name, buf_str(&sql), &r, e);
         buf_release(&sql);
         if (rc < 0)
             return rc;
         log_debug("stage", F_STR("job", job->what), F_STR("stage", sg->name),
+                  F_INT("rows", sg->keep ? rows_made(&r) : 0),
                   F_INT("ms", (clock_mono_ns() - began) / 1000000));
+        duckdb_destroy_result(&r);
     }
     return 0;
 }

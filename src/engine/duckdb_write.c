@@ -77,25 +77,37 @@ static inline struct text_value text_of(const duckdb_string_t *s, uint32_t row) 
     return (struct text_value){p, len, row};
 }
 
-#define ADD_NUMBERS(type, add)                                                                     \
-    for (uint32_t i = 0; i < n; i++)                                                               \
-        if (is_there(v, rows[i]))                                                                  \
-            add(c, at + i, ((const type *)v->data)[rows[i]]);
+/* One type's values; without NULLs there is nothing to ask for each row. */
+#define ADD_NUMBERS(type, member, add)                                                             \
+    do {                                                                                           \
+        const type *from = v->data;                                                                \
+        if (v->valid) {                                                                            \
+            for (uint32_t i = 0; i < n; i++)                                                       \
+                if (is_there(v, rows[i]))                                                          \
+                    add(c, at + i, from[rows[i]]);                                                 \
+        } else {                                                                                   \
+            type *to = c->member + c->n;                                                           \
+            presence_mark_run(&c->present, at, n);                                                 \
+            for (uint32_t i = 0; i < n; i++)                                                       \
+                to[i] = from[rows[i]];                                                             \
+            c->n += n;                                                                             \
+        }                                                                                          \
+    } while (0)
 
 static void add_numbers(struct number_column *c, const struct values *v, const uint16_t *rows,
                         uint32_t n, uint32_t at) {
     switch (c->type) {
     case PARQUET_BOOLEAN:
-        ADD_NUMBERS(bool, number_add_bool)
+        ADD_NUMBERS(bool, b, number_add_bool);
         break;
     case PARQUET_INT32:
-        ADD_NUMBERS(int32_t, number_add_i32)
+        ADD_NUMBERS(int32_t, i32, number_add_i32);
         break;
     case PARQUET_INT64:
-        ADD_NUMBERS(int64_t, number_add_i64)
+        ADD_NUMBERS(int64_t, i64, number_add_i64);
         break;
     case PARQUET_DOUBLE:
-        ADD_NUMBERS(double, number_add_f64)
+        ADD_NUMBERS(double, f64, number_add_f64);
         break;
     case PARQUET_BYTES:
         break;
@@ -106,9 +118,14 @@ static void gather(struct gathered *t, const struct values *v, const uint16_t *r
                    uint32_t at) {
     const duckdb_string_t *texts = v->data;
     uint32_t k = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (is_there(v, rows[i]))
-            t->v[k++] = text_of(&texts[rows[i]], at + i);
+    if (v->valid) {
+        for (uint32_t i = 0; i < n; i++)
+            if (is_there(v, rows[i]))
+                t->v[k++] = text_of(&texts[rows[i]], at + i);
+    } else {
+        for (; k < n; k++)
+            t->v[k] = text_of(&texts[rows[k]], at + k);
+    }
     t->n = k;
 }
 
