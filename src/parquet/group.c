@@ -101,10 +101,11 @@ void row_group_texts(struct row_group *g, const struct gathered *texts, size_t n
 size_t row_group_bytes(const struct row_group *g) {
     size_t bytes = 0;
     for (size_t i = 0; i < g->columns->n; i++) {
-        if (row_group_is_text(g, i))
-            bytes += g->col[i].text.held + (size_t)g->rows * sizeof(uint16_t);
+        const union column_data *c = &g->col[i];
+        if (!row_group_is_text(g, i))
+            bytes += c->number.n * number_size(c->number.type);
         else
-            bytes += (size_t)g->rows * number_size(g->columns->v[i].type);
+            bytes += c->text.held + (c->text.direct ? 0 : c->text.n * sizeof *c->text.codes);
     }
     return bytes;
 }
