@@ -34,7 +34,8 @@ int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled *
 
 struct duck {
     struct engine base;
-    duckdb_database db;
+    duckdb_database db; /* opened by the first session; NULL: not yet */
+    pthread_mutex_t open_lock;
     struct engine_options o; /* temp_dir is not kept */
     struct duck_temp temp;
     atomic_ulong sessions, databases; /* opened so far: name their databases and folders */
@@ -71,7 +72,7 @@ struct session {
     bool done;
 };
 
-/* db: the engine's own, or one opened for this session. Fill nothing before; close in any case after success. */
+/* db: NULL for the engine's own, or one opened for this session. Fill nothing before; close in any case after success. */
 int session_open(struct session *s, struct duck *du, duckdb_database db, struct storage *st,
                  const char *what, struct err *e);
 void session_close(struct session *s);

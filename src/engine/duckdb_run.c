@@ -128,7 +128,7 @@ int duck_run(struct engine *en, struct storage *st, const struct engine_job *job
     struct duck *du = (struct duck *)en;
     struct session s;
     struct engine_result r = {0};
-    if (session_open(&s, du, du->db, st, job->what, e) < 0)
+    if (session_open(&s, du, NULL, st, job->what, e) < 0)
         return e->code;
     int64_t rows = 0;
     for (size_t i = 0; i < job->n_inputs; i++)
