@@ -19,7 +19,7 @@ LAYERS = {
     "parquet": {"event"},
     "stream": {"net"},
     "storage": {"net"},
-    "engine": {"storage"},
+    "engine": {"parquet", "storage"},
     "sink": set(),
     "table": PARTS,
     "flow": PARTS | {"table"},

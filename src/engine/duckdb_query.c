@@ -209,7 +209,7 @@ int duck_query(struct engine *en, struct storage *st, const struct engine_input 
     duckdb_database own = NULL;
     if (untrusted && duck_open_db(du, &own, e) < 0)
         return e->code;
-    int rc = session_open(&s, du, untrusted ? own : du->db, st, "query", e);
+    int rc = session_open(&s, du, own, st, "query", e);
     if (rc == 0) {
         rc = query_in(&s, inputs, n_inputs, sql, untrusted, rows, e);
         session_close(&s);

@@ -23,7 +23,6 @@ static int compute(struct gold *g, struct engine_result *ret, struct err *e) {
                                            .inputs = &input,
                                            .n_inputs = 1,
                                            .select = model_text("sql/gold/clickstream_metrics.sql"),
-                                           .small = true,
                                            .output = &gold_clickstream_metrics},
                       ret, e);
 }

@@ -59,8 +59,9 @@ static int run_model(struct silver *s, struct engine_result *ret, struct err *e)
         {"bronze_old", &bronze_events, &s->old},
         {"silver_events", &silver_events, table_live(s->silver)},
     };
+    const char *engine = s->en->ops->scheme;
     const struct engine_stage stages[] = {
-        {"repeated", model_text("sql/silver/repeated.sql"), true},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true},
         {"met", model_text("sql/silver/met.sql"), true},
         {"committed", model_text("sql/silver/committed.sql"), true},
         {"repeats", model_text("sql/silver/repeats.sql"), true},
