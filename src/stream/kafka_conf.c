@@ -161,6 +161,20 @@ static int set_number(rd_kafka_conf_t *conf, const char *name, int64_t v, struct
     return set(conf, name, text, e);
 }
 
+/*
+ * A member that dies keeps its partitions until its session expires, and a new one waits for that.
+ * The default of 45 s is meant for consumers to whom an eviction does harm; the table sees to it
+ * that it does us none.
+ */
+static int set_classic_group(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
+    int r = 0;
+    if (!given(k, "partition.assignment.strategy"))
+        r = set(conf, "partition.assignment.strategy", "cooperative-sticky", e);
+    if (r == 0 && !given(k, "session.timeout.ms"))
+        r = set(conf, "session.timeout.ms", "15000", e);
+    return r;
+}
+
 static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
     static const struct preset fixed[] = {
         {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
@@ -170,8 +184,8 @@ static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e
     int r = set_all(conf, fixed, e);
     if (r == 0)
         r = set(conf, "group.id", k->group, e);
-    if (r == 0 && !given(k, "partition.assignment.strategy") && !brokers_assign(k))
-        r = set(conf, "partition.assignment.strategy", "cooperative-sticky", e);
+    if (r == 0 && !brokers_assign(k))
+        r = set_classic_group(k, conf, e);
     if (r == 0 && !given(k, "fetch.max.bytes"))
         r = set_number(conf, "fetch.max.bytes", MAX(8 * (int64_t)MIB, k->max_bytes), e);
     return r;
