@@ -11,7 +11,7 @@
  * `to` is the version of the partition's txn in the same commit; `from` is the `to` of the commit
  * before, so the ranges of a partition tile. What lies in a range and is neither a record nor lost
  * was passed over: offsets the stream itself says hold nothing (transaction markers, aborted or
- * compacted records). Commits of clickmill before 0.2 have no note.
+ * compacted records). Commits made before there were notes have none.
  */
 #ifndef CM_FLOW_NOTE_H
 #define CM_FLOW_NOTE_H

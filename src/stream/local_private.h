@@ -66,7 +66,7 @@ struct local {
     char *dir;          /* root/topic */
     int32_t partitions; /* 0: the topic does not exist yet, as far as we know */
     int32_t create_partitions;
-    bool accept_loss; /* stream_options */
+    bool accept_loss;          /* stream_options */
     int64_t segment_bytes;     /* SEGMENT_BYTES; tests make it small */
     struct appender *appender; /* NULL until the first send */
     struct consumer *consumer; /* NULL until subscribe or assign */

@@ -104,7 +104,38 @@ static void instants_fall_on_utc_days(void **state ATTR_UNUSED) {
         assert_string_equal(text, cases[i].text);
         time_format_ms(cases[i].us, text);
         assert_string_equal(text, cases[i].ms);
+        int64_t us;
+        if (strlen(cases[i].text) != strlen("1970-01-01T00:00:00.000000Z"))
+            continue; /* a year of more than four digits has a text, but is not read */
+        assert_true(time_parse(cases[i].text, &us));
+        assert_int_equal(us, cases[i].us);
+        assert_true(time_parse(text, &us));
+        assert_int_equal(us, cases[i].us - (cases[i].us % 1000 + 1000) % 1000);
     }
+}
+
+static void what_is_no_time_is_refused(void **state ATTR_UNUSED) {
+    static const char *const texts[] = {"",
+                                        "2026-11-22",
+                                        "2026-11-22T12:34:56",
+                                        "2026-11-22T12:34:56+00:00",
+                                        "2026-11-22 12:34:56Z",
+                                        "2026-11-22T24:00:00Z",
+                                        "2026-11-22T12:60:00Z",
+                                        "2026-11-22T12:34:60Z",
+                                        "2026-11-22T12:34:56.Z",
+                                        "2026-11-22T12:34:56.1",
+                                        "2026-11-22T12:34:56.1xZ",
+                                        "2026-11-22T1:234:56Z",
+                                        "2026-11-31T12:34:56Z",
+                                        "2026-11-22T12:34:56ZZ"};
+    int64_t us = 77;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (time_parse(texts[i], &us))
+            fail_msg("'%s' was taken for a time", texts[i]);
+    assert_int_equal(us, 77);
+    assert_true(time_parse("1970-01-02T00:00:01Z", &us) && us == US_PER_DAY + US_PER_SECOND);
+    assert_true(time_parse("1970-01-01T00:00:00.1234567Z", &us) && us == 123456);
 }
 
 static void any_day_of_32_bits_has_a_text(void **state ATTR_UNUSED) {
@@ -131,6 +162,7 @@ int main(void) {
         cmocka_unit_test(no_day_is_left_out),
         cmocka_unit_test(what_is_no_date_is_refused),
         cmocka_unit_test(instants_fall_on_utc_days),
+        cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(any_day_of_32_bits_has_a_text),
         cmocka_unit_test(clocks_run),
     };

@@ -244,8 +244,10 @@ static void a_commit_lasts_from_its_first_file(void **state ATTR_UNUSED) {
 }
 
 int main(void) {
-    static const struct stream_driver streams = {"watched", watched_cluster_new, watched_open,
-                                                 free_world};
+    static const struct stream_driver streams = {.name = "watched",
+                                                 .cluster_new = watched_cluster_new,
+                                                 .open = watched_open,
+                                                 .cluster_free = free_world};
     static const struct storage_driver lakes = {"watched", watched_lake_new, watched_lake_open,
                                                 free_world};
     const struct CMUnitTest tests[] = {

@@ -233,49 +233,6 @@ static void fill_segments(struct stream *s, int from, int to) {
     flush_all(s);
 }
 
-/* Somebody made room by hand. */
-static void removed_segments_are_an_error_or_a_loss(void **state ATTR_UNUSED) {
-    char *folder = temp_folder();
-    struct stream *out = open_at(folder, 1, NULL), *strict = open_at(folder, 1, NULL);
-    struct stream_options o = {.topic = "clicks", .app = "test", .accept_loss = true};
-    _cleanup_(freep) char *url = xasprintf("local:%s", folder);
-    struct stream *in;
-    struct err e;
-    struct poll_result polled;
-    int64_t *bases;
-    size_t n;
-    fill_segments(out, 0, 100);
-    assert_ok(log_segments((struct local *)out, 0, &bases, &n, &e), &e);
-    for (int i = 0; i < 2; i++) {
-        char path[LIMIT_PATH];
-        log_segment_path((struct local *)out, 0, bases[i], path);
-        unlink(path);
-    }
-    const struct position at = {0, 2};
-    assert_int_equal(stream_assign(strict, &at, 1, &e), ERR_STREAM);
-    assert_non_null(strstr(e.msg, "position 2 "));
-    assert_non_null(strstr(e.hint, "--accept-loss"));
-
-    struct span *sp = span_new(MIB);
-    assert_ok(stream_open(url, &o, &in, &e), &e);
-    assert_ok(stream_assign(in, &at, 1, &e), &e);
-    assert_ok(stream_poll(in, 0, sp, 1000, MIB, &polled, &e), &e);
-    assert_int_equal(polled.kind, POLL_LOSS);
-    assert_int_equal(polled.loss.partition, 0);
-    assert_int_equal(polled.loss.from, 2);
-    assert_int_equal(polled.loss.to, bases[2]);
-    assert_int_equal(sp->n, 0);
-    read_to_end(in, sp); /* told once */
-    assert_int_equal(sp->n, 100 - bases[2]);
-    assert_int_equal(sp->v[0].offset, bases[2]);
-    free(bases);
-    span_free(sp);
-    stream_free(in);
-    stream_free(strict);
-    stream_free(out);
-    remove_folder(folder);
-}
-
 static void segments_follow_each_other(void **state ATTR_UNUSED) {
     char *folder = temp_folder();
     struct stream *out = open_at(folder, 1, NULL), *in = open_at(folder, 1, NULL);
@@ -628,7 +585,6 @@ int main(void) {
         cmocka_unit_test(kills_at_random_points_lose_nothing_acknowledged),
         cmocka_unit_test(kills_at_named_points_lose_nothing_acknowledged),
         cmocka_unit_test(two_producers_at_once_take_turns),
-        cmocka_unit_test(removed_segments_are_an_error_or_a_loss),
         cmocka_unit_test(a_full_disk_fails_what_did_not_fit_and_no_more),
         cmocka_unit_test(a_place_that_is_no_folder_is_a_clear_error),
         cmocka_unit_test(a_foreign_meta_file_is_refused),
