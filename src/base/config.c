@@ -36,6 +36,9 @@ const struct config_key config_keys[CFG_N] = {
          .help = "How long ingest waits for a stream or a lake that does not answer."},
     [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
                       .help = "Where the tables lie: file:PATH."},
+    [CFG_TABLE_CHECKPOINT_INTERVAL] =
+        {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
+         .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
                         .help = "What runs the models: duckdb, inside the program."},
     [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,

@@ -206,7 +206,7 @@ static struct duck_outlet *find_outlet(struct duck *du, uint64_t id) {
 /* A page of texts must stay below 2 GiB; it ends at every eighth row, whatever they hold. */
 static int check_texts(const struct values *v, const char *column, idx_t n, struct err *e) {
     uint32_t longest = 0;
-    for (idx_t i = 0; i < n; i++)
+    for (idx_t i = 0; i < (v->same ? 1 : n); i++)
         if (is_there(v, (uint32_t)i))
             longest = MAX(longest, ((const duckdb_string_t *)v->data)[i].value.inlined.length);
     if (longest <= TEXT_MAX)
@@ -221,11 +221,11 @@ static int write_rows(struct duck_outlet *o, duckdb_data_chunk in, struct err *e
     for (size_t i = 0; i < c.columns->n; i++) {
         const struct column_form *form = &c.columns->v[i];
         c.v[i] = values_of(in, i + 1, c.n);
-        if (form->type != PARQUET_BYTES)
+        if (form->type != PARQUET_BYTES || c.v[i].none)
             continue;
+        c.v[i].same = form->twin < 0 && !form->twinned && all_same(&c.v[i], c.n);
         if (check_texts(&c.v[i], form->name, c.n, e) < 0)
             return e->code;
-        c.v[i].same = form->twin < 0 && !form->twinned && all_same(&c.v[i], c.n);
     }
     struct values days = {0};
     if (o->def->partition_by)

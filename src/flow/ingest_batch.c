@@ -307,5 +307,7 @@ int batch_commit(struct writer *w, struct err *e) {
     batch_drop(w);
     if (r == 0 || refused)
         tell(w);
+    if (r == 0)
+        step_checkpoint(w->tb, w->in->o->checkpoint_interval);
     return refused ? 0 : r;
 }
