@@ -27,6 +27,7 @@ import pyarrow.parquet
 from broker import Broker
 
 MILL = ROOT / "build" / "clickmill"
+QUIET = ("-c", "log.level=error")
 GENERATOR = ROOT / "build" / "bench" / "events"
 PARTITIONS = 4
 TICK = os.sysconf("SC_CLK_TCK")
@@ -95,13 +96,13 @@ class Bench:
         """The topic all figures of speed are taken from."""
         self.broker.start()
         self.broker.create("events", PARTITIONS)
-        m = Measure([MILL, "produce", "--from", self.ndjson(self.events)], self.home("load", "events"), broker=self.broker)
+        m = Measure([MILL, *QUIET, "produce", "--from", self.ndjson(self.events)], self.home("load", "events"), broker=self.broker)
         self.add("produce, acknowledged", f"{self.events / m.seconds / 1e3:,.0f} k events/s; CPU an event: "
                  f"{m.cpu / self.events * 1e6:.2f} µs, of the broker {m.broker_cpu / self.events * 1e6:.2f} µs")
 
     def ingest(self, name, prefix=(), options=()):
         home = self.home(name, "events")
-        m = Measure([*prefix, MILL, *options, "ingest", "--once", "--json"], home, broker=self.broker)
+        m = Measure([*prefix, MILL, *QUIET, *options, "ingest", "--once", "--json"], home, broker=self.broker)
         m.home, m.result = home, json.loads(m.out.strip().splitlines()[-1])
         if m.result["records"] != self.events or m.result["rejected"]:
             sys.exit(f"bench: not all of them came: {m.result}")
@@ -131,8 +132,8 @@ PARTS = {"stream": "hand on records", "event": "decode", "parquet": "encode", "t
 def functions():
     """{function: part} of our own code, from the object files of the build."""
     found = {}
-    for path in (ROOT / "build").glob("*.p/*.o"):
-        part = PARTS.get(re.sub(r"^src_", "", path.name).split("_")[0])
+    for path in (ROOT / "build").glob("src/libclickmill_core.a.p/*.o"):
+        part = PARTS.get(path.name.split("_")[0])
         if part:
             for line in subprocess.run(["nm", "--defined-only", path], capture_output=True, text=True, check=True).stdout.splitlines():
                 if line.split()[1] in "tT":
@@ -176,9 +177,9 @@ def beside(b, name, rate, seconds, *options):
     b.broker.create(name, PARTITIONS)
     home = b.home(name, name)
     with open(os.devnull, "wb") as null:
-        ingest = subprocess.Popen([MILL, *options, "ingest"], cwd=home, stdout=null, stderr=null)
+        ingest = subprocess.Popen([MILL, *QUIET, *options, "ingest"], cwd=home, stdout=null, stderr=null)
         time.sleep(2)
-        subprocess.run([MILL, "produce", "--from", b.ndjson(rate * seconds), "--rate", str(rate)], cwd=home, check=True, stdout=null)
+        subprocess.run([MILL, *QUIET, "produce", "--from", b.ndjson(rate * seconds), "--rate", str(rate)], cwd=home, check=True, stdout=null)
         time.sleep(2)
         ingest.terminate()
         _, status, usage = os.wait4(ingest.pid, 0)

@@ -133,7 +133,7 @@ def test_a_broker_that_dies_under_load(own_kafka, mill):
     own_kafka.connect(mill, 4)
     own_kafka.create(mill.topic, 4)
     ingest = mill.start(*QUICK, "ingest")
-    produce = mill.start(*SHOPPERS, "--rate", "5000", "--events", "100000", "--seed", "1")
+    produce = mill.start(*SHOPPERS, "--rate", "1000", "--events", "0", "--seed", "1")
     most = 0
     for _ in range(2):
         before = in_bronze(mill)
@@ -143,13 +143,15 @@ def test_a_broker_that_dies_under_load(own_kafka, mill):
             time.sleep(0.2)
             most = max(most, rss_mib(ingest), rss_mib(produce))
         own_kafka.start()
-    assert produce.wait() == 0, produce.err()
-    assert ingest.alive(), ingest.err()
+    before = in_bronze(mill)
+    wait_for(lambda: in_bronze(mill) > before, "and again")
+    assert produce.alive() and ingest.alive(), produce.err() + ingest.err()
+    assert produce.stop() == 0, produce.err()
     assert most < BOUNDED_MIB, f"{most:.0f} MiB while the broker was away"
     assert ingest.stop() == 0, ingest.err()
     mill.ok("ingest", "--once")
-    assert len(books.read_ledger(mill.home / "ledger")) >= 100000
-    check_layers(mill)
+    acknowledged = len(books.read_ledger(mill.home / "ledger"))
+    assert acknowledged == len(check_layers(mill)) > 0, "nobody was killed but the broker: what is there was acknowledged"
 
 
 def test_stopping_while_the_broker_is_away(own_kafka, mill):
@@ -321,7 +323,8 @@ def test_times_that_make_no_sense(kafka_mill):
     """CreateTime is what the producer says: never a reason to stop, or to lose a record."""
     broker, topic = kafka_mill.broker, kafka_mill.topic
     longest = 2**63 - 1
-    broker.create(topic, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=longest, message_timestamp_before_max_ms=longest)
+    broker.create(topic, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=longest, message_timestamp_before_max_ms=longest,
+                  retention_ms=-1)  # else the old ones are soon gone
     now = int(time.time() * 1000)
     times = [1, now, now * 1000, now * 10**6, 253402300800000, 4 * 10**18, now + 86400000]
     for i, ms in enumerate(times):
