@@ -145,16 +145,19 @@ static int on_stats(rd_kafka_t *rk ATTR_UNUSED, char *text, size_t len, void *op
     _cleanup_(json_freep) struct json_doc *doc = json_parse(text, len, ERR_STREAM, &ignored);
     if (!doc)
         return 0;
-    int up = 0;
+    int up = 0, any = 0;
     int64_t queued = 0;
     for (struct json_iter b = json_iter(json_get(json_root(doc), "brokers")); json_next(&b);) {
         const char *state = json_str(json_get(b.value, "state"));
-        up += state && strcmp(state, "UP") == 0 && json_int(json_get(b.value, "nodeid"), -1) >= 0;
+        bool is_up = state && strcmp(state, "UP") == 0;
+        any += is_up;
+        up += is_up && json_int(json_get(b.value, "nodeid"), -1) >= 0;
     }
     const json *topic = json_get(json_get(json_root(doc), "topics"), k->s.topic);
     for (struct json_iter p = json_iter(json_get(topic, "partitions")); json_next(&p);)
         queued += json_int(json_get(p.value, "fetchq_size"), 0);
     atomic_store(&k->brokers_up, up);
+    atomic_store(&k->away, any == 0);
     atomic_store(&k->queued_bytes, queued);
     return 0; /* librdkafka frees the text */
 }

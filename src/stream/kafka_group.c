@@ -15,7 +15,7 @@
 #include "base/util.h"
 #include "stream/kafka_consume.h"
 
-enum { CHECK_MS = 1000, CHECK_MISSING_MS = 200, CHECK_TIMEOUT_MS = 10000, CLOSE_MS = 3000 };
+enum { CHECK_MS = 1000, CHECK_MISSING_MS = 200, CHECK_TIMEOUT_MS = 3000, CLOSE_MS = 3000 };
 
 typedef rd_kafka_topic_partition_list_t part_list;
 
@@ -212,7 +212,8 @@ static int serve_check(struct kafka *k, struct err *e) {
     }
     if (r < 0 && e->retry)
         r = 0;
-    if (!c->asked && clock_mono_ns() >= c->ask_again_ns &&
+    /* librdkafka reconnects without any pause while an answer is due: see kafka_private.h. */
+    if (!c->asked && !atomic_load(&k->away) && clock_mono_ns() >= c->ask_again_ns &&
         (c->subscribing || kafka_is_reading(k))) {
         c->asked = true;
         kafka_describe_send(k, c->rk, CHECK_TIMEOUT_MS, c->checks);

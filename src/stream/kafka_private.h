@@ -45,6 +45,12 @@ struct kafka {
     atomic_int rebalances; /* the rest for kafka_stats, from any thread */
     atomic_int errors;
     atomic_int brokers_up;
+    /*
+     * No connection stands, bootstrap included, as statistics say. A question to the controller that
+     * waits then makes librdkafka (2.15) connect again at once after each refusal, at a whole
+     * processor's expense; it finds the cluster again by itself, at its own pace.
+     */
+    atomic_bool away;
     atomic_llong queued_bytes;
 };
 

@@ -5,6 +5,7 @@ What must be in the tables is computed a second time (books.py) from what Conflu
 """
 import datetime
 import json
+import os
 import re
 import signal
 import time
@@ -66,6 +67,12 @@ def rss_mib(running):
     with open(f"/proc/{running.process.pid}/status") as status:
         found = re.search(r"VmRSS:\s+(\d+)", status.read())
         return int(found[1]) / 1024 if found else 0
+
+
+def cpu_seconds(running):
+    with open(f"/proc/{running.process.pid}/stat") as stat:
+        fields = stat.read().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # ---- the whole way ----
@@ -160,7 +167,10 @@ def test_stopping_while_the_broker_is_away(own_kafka, mill):
     ingest = mill.start(*QUICK, "ingest")
     wait_for(lambda: in_bronze(mill) == 1, "it works")
     own_kafka.kill()
-    time.sleep(1)
+    time.sleep(5)  # its session is over
+    before = cpu_seconds(ingest)
+    time.sleep(4)
+    assert cpu_seconds(ingest) - before < 1, "waiting takes no processor"
     start = time.monotonic()
     assert ingest.stop() == 0, ingest.err()
     assert time.monotonic() - start < 15

@@ -44,7 +44,7 @@ static void what_is_open_is_committed_on_revoke(void **state ATTR_UNUSED) {
         reader_patient(&rd[1], &w);
         reader_start(&rd[1]);
         wait_until(world_position(&w, "t", 0) == 10 && world_position(&w, "t", 3) == 10);
-        assert_int_equal(atomic_load(&rd[0].commits), 1);
+        wait_until(atomic_load(&rd[0].commits) == 1);
         wait_until(mem_topic_committed(w.mc, TOPIC, "t", 3) == 10);
         for (int i = 0; i < 4; i++)
             world_fill(&w, i, 5);

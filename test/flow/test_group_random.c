@@ -151,8 +151,8 @@ static int one_game(uint64_t seed, enum mem_group how, bool retention) {
     play(&g);
     look_at_it(&g);
     assert_true(g.deaths > 0);
-    return g.drops;
     world_free(&g.w);
+    return g.drops;
 }
 
 static void cooperative(void **state ATTR_UNUSED) {
