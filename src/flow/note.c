@@ -196,6 +196,8 @@ int note_last_topic_id(struct table *tb, const char *source, char **ret, struct 
     struct looking_for l = {.source = source};
     for (int64_t v = table_version(tb); v >= 0 && !l.found; v--) {
         int r = table_each_entry(tb, v - 1, v, look_at, &l, e);
+        if (r == ERR_STORAGE && !e->retry)
+            break; /* the log was cleaned up to here: nobody knows any more */
         if (r < 0)
             return r;
     }
