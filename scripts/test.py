@@ -103,8 +103,9 @@ def pytest(totals, part, folder, *tests):
     python = output("scripts/venv.sh").decode().strip() + "/bin/python"
     report = ROOT / folder / "e2e.xml"
     report.unlink(missing_ok=True)
-    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "--junitxml", str(report), *tests,
-        check=False, PYTHONDONTWRITEBYTECODE="1", CM_BUILD_ROOT=str(ROOT / folder))
+    # Two files at a time: the tests wait for services and processes more than they compute.
+    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--junitxml", str(report),
+        *tests, check=False, PYTHONDONTWRITEBYTECODE="1", CM_BUILD_ROOT=str(ROOT / folder))
     for case in ET.parse(report).iter("testcase"):
         bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))
         totals.add("%s %s::%s" % (part, case.get("classname"), case.get("name")), float(case.get("time")), not bad, bad)
