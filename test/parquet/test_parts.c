@@ -121,11 +121,11 @@ static int64_t check_files(const struct table_files *f, bool with_folder) {
     return rows;
 }
 
-static void check_dates(uint32_t dates, bool in_order, size_t memory) {
+static void check_dates(uint32_t dates, bool in_order, size_t memory, uint32_t chunks) {
     struct parts *p = open_parts(&dated, memory);
-    struct job jobs[3] = {{p, 1, 200, dates, in_order, {0}},
-                          {p, 2, 200, dates, in_order, {0}},
-                          {p, 3, 200, dates, in_order, {0}}};
+    struct job jobs[3] = {{p, 1, chunks, dates, in_order, {0}},
+                          {p, 2, chunks, dates, in_order, {0}},
+                          {p, 3, chunks, dates, in_order, {0}}};
     struct table_files f = {0};
     struct err e = {0};
     run(jobs, 3);
@@ -134,7 +134,7 @@ static void check_dates(uint32_t dates, bool in_order, size_t memory) {
     assert_int_equal(parts_finish(p, &f, &e), 0);
     parts_free(p);
     assert_int_equal(f.n, dates);
-    assert_int_equal(check_files(&f, true), 60000);
+    assert_int_equal(check_files(&f, true), 3 * 100 * chunks);
     assert_null(f.v[0].partition);
     assert_memory_equal(f.v[0].path, "p=__HIVE_DEFAULT_PARTITION__/part-", 34);
     if (dates > 1) {
@@ -148,11 +148,11 @@ static void check_dates(uint32_t dates, bool in_order, size_t memory) {
 static void dates_in_any_order_become_one_file_each(void **state) {
     (void)state;
     for (int in_order = 0; in_order < 2; in_order++) {
-        check_dates(1, in_order, 64 << 20);
-        check_dates(7, in_order, 64 << 20);
-        check_dates(7, in_order, 1 << 20);
-        check_dates(150, in_order, 1 << 20);
-        check_dates(300, in_order, 1 << 16); /* more than files are kept open */
+        check_dates(1, in_order, 64 << 20, 200);
+        check_dates(7, in_order, 64 << 20, 200);
+        check_dates(7, in_order, 1 << 20, 200);
+        check_dates(150, in_order, 1 << 20, 200);
+        check_dates(300, in_order, 1 << 16, 200); /* more than files are kept open */
     }
 }
 
@@ -184,15 +184,27 @@ static void no_rows_no_files(void **state) {
     assert_int_equal(files_left(false), 0);
 }
 
-/* The memory of all open groups is held down, whatever the order of the dates. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+/* 600,000 rows, 60 MB of texts, with 4 MiB for 2 lanes (3 are out): whatever the order of dates. */
 static void memory_stays_bounded(void **state) {
     (void)state;
     struct rusage before, after;
     getrusage(RUSAGE_SELF, &before);
-    check_dates(300, true, 4 << 20);
-    check_dates(300, false, 4 << 20);
+    check_dates(100, false, 4 << 20, 2000);
+    check_dates(20, true, 4 << 20, 2000);
     getrusage(RUSAGE_SELF, &after);
-    assert_in_range(after.ru_maxrss - before.ru_maxrss, 0, 64 << 10); /* KiB; 3 threads' share */
+    long grown = (after.ru_maxrss - before.ru_maxrss) / 1024;
+    print_message("%ld MiB\n", grown);
+#ifndef SANITIZED
+    assert_in_range(grown, 0, 48);
+#endif
 }
 
 /* Files may not grow beyond so many bytes: the write that would fails, as on a full disk. */
@@ -227,10 +239,10 @@ static void a_full_disk_leaves_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(memory_stays_bounded, begin, end),
         cmocka_unit_test_setup_teardown(dates_in_any_order_become_one_file_each, begin, end),
         cmocka_unit_test_setup_teardown(a_table_without_partitions_is_one_file, begin, end),
         cmocka_unit_test_setup_teardown(no_rows_no_files, begin, end),
-        cmocka_unit_test_setup_teardown(memory_stays_bounded, begin, end),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
