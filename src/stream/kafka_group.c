@@ -454,6 +454,9 @@ void consume_committed(struct stream *s, const struct position *p, size_t n) {
 static void close_consumer(struct kafka_consumer *c) {
     rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
+    /* A rebalance that was told and never answered would keep it, and rd_kafka_destroy, for ever. */
+    if (c->changes || c->offered)
+        rd_kafka_assign(c->rk, NULL);
     int64_t until = clock_mono_ns() + CLOSE_MS * 1000000LL;
     while (!error && !rd_kafka_consumer_closed(c->rk) && clock_mono_ns() < until) {
         rd_kafka_message_t *late[64]; /* what was fetched lies in the same queue */
