@@ -144,8 +144,7 @@ static void add_masked_query(struct buf *b, const char *query) {
     }
 }
 
-/* "host:5432", "[::1]:5432,other:5432/db": digits behind each colon, so no password. */
-static bool has_ports_only(const char *hosts) {
+bool url_has_ports_only(const char *hosts) {
     bool port = false, bracket = false;
     for (const char *s = hosts; *s && !strchr("/?", *s); s++) {
         if (*s == '[' || *s == ']')
@@ -173,7 +172,7 @@ static const char *add_masked_front(struct buf *b, const char *url) {
             buf_add_str(b, ":****");
             return at;
         }
-        if (!at && !has_ports_only(host)) { /* user:password and then no @ */
+        if (!at && !url_has_ports_only(host)) { /* user:password and then no @ */
             buf_add(b, url, (size_t)(host - url));
             buf_add_str(b, "****");
             return "";

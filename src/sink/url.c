@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink/url.h"
 
-#include <strings.h>
-
-#include "base/limits.h"
-#include "base/mem.h"
-#include "sink/sink.h"
+#include "base/value.h"
 
 /* scheme://authority/path?query */
 static const char *authority_of(const char *url) {
     const char *s = strstr(url, "://");
     return s ? s + 3 : NULL;
-}
-
-/* "host:5432,[::1]:5432,other": what stands after a colon are digits. */
-static bool ports_are_numbers(const char *s, size_t n) {
-    bool port = false, bracket = false;
-    for (; n > 0; s++, n--) {
-        if (*s == '[' || *s == ']')
-            bracket = *s == '[';
-        else if (*s == ',' || (*s == ':' && !bracket))
-            port = *s == ':';
-        else if (port && !(*s >= '0' && *s <= '9'))
-            return false;
-    }
-    return true;
 }
 
 bool url_is_clear(const char *url) {
@@ -35,7 +17,7 @@ bool url_is_clear(const char *url) {
     const char *at = strchr(authority, '@'), *hosts = at ? at + 1 : authority;
     if (at && (at > authority + n || strchr(at + 1, '@')))
         return false;
-    return ports_are_numbers(hosts, (size_t)(authority + n - hosts));
+    return url_has_ports_only(hosts);
 }
 
 void url_complaint(const char *libpq, char *out, size_t size) {

@@ -195,15 +195,20 @@ static void folders_others_made_are_synced_too(void **state ATTR_UNUSED) {
     end(&b);
 }
 
+/* A file "part" in a new staging folder. The caller frees its path. */
+static char *staged_part(struct bench *b, char dir[LIMIT_PATH]) {
+    struct err e;
+    assert_ok(storage_stage(b->st, dir, &e), &e);
+    char *local = xasprintf("%s/part", dir);
+    make_file(local, "rows", 4);
+    return local;
+}
+
 static void published_files_are_synced(void **state ATTR_UNUSED) {
     struct bench b = begin();
     char dir[LIMIT_PATH];
     struct err e;
-    assert_ok(storage_stage(b.st, dir, &e), &e);
-    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-    FILE *f = fopen(local, "we");
-    fputs("rows", f);
-    fclose(f);
+    _cleanup_(freep) char *local = staged_part(&b, dir);
     forget_calls();
     assert_ok(storage_publish(b.st, local, "t/day=1/part", &e), &e);
     assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/day=1/part\n", "fsync @/t/day=1\n",
@@ -222,11 +227,7 @@ static void publish_can_be_repeated_after_each_failure(void **state ATTR_UNUSED)
         struct bench b = begin();
         char dir[LIMIT_PATH];
         struct err e;
-        assert_ok(storage_stage(b.st, dir, &e), &e);
-        _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-        FILE *f = fopen(local, "we");
-        fputs("rows", f);
-        fclose(f);
+        _cleanup_(freep) char *local = staged_part(&b, dir);
         fail_call(cases[i].call, EIO, cases[i].skip);
         assert_int_equal(storage_publish(b.st, local, "t/part", &e), ERR_STORAGE);
         assert_null(spoil.name); /* it was met */
@@ -235,8 +236,7 @@ static void publish_can_be_repeated_after_each_failure(void **state ATTR_UNUSED)
         assert_string_equal(text, "rows");
         assert_int_equal(access(local, F_OK), -1);
         /* Somebody else's file is still never replaced. */
-        f = fopen(local, "we");
-        fclose(f);
+        make_file(local, "other", 5);
         assert_int_equal(storage_publish(b.st, local, "t/part", &e), ERR_EXISTS);
         storage_unstage(b.st, dir);
         end(&b);
