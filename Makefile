@@ -27,7 +27,7 @@ test: ## every test there is; the last line says "N passed, N failed"
 	@scripts/install-packages.sh test
 	@scripts/test.py
 
-asan: ## the C tests under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: ## all tests of the program under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/install-packages.sh test
 	@scripts/test.py asan
 
@@ -65,10 +65,11 @@ fmt: ## format the C code
 	@scripts/install-packages.sh test
 	@find src test -name '*.[ch]' -exec clang-format -i {} +
 
-docs: build ## write the man page and docs/configuration.md anew
+docs: build ## write the man page, docs/configuration.md and docs/metrics.md anew
 	@mkdir -p man docs
 	$(BIN) docs man >man/clickmill.1
 	$(BIN) docs configuration >docs/configuration.md
+	$(BIN) docs metrics >docs/metrics.md
 
 install: build ## program, man page, completion; PREFIX with `meson configure build --prefix=…`
 	@ninja -C build clickmill man/clickmill

@@ -179,10 +179,10 @@ struct options {
     const char *file; /* NULL: none is written */
 };
 
-static struct bronze_file *create(const char *path) {
-    struct bronze_file *f = NULL;
+static struct parquet_file *create(const char *path) {
+    struct parquet_file *f = NULL;
     struct err e;
-    if (path && bronze_file_create(path, &f, &e) < 0) {
+    if (path && parquet_file_create(&bronze_events, path, &f, &e) < 0) {
         fprintf(stderr, "bronze: %s\n", e.msg);
         exit(1);
     }
@@ -190,26 +190,26 @@ static struct bronze_file *create(const char *path) {
 }
 
 /* Takes the group and the file, if there is one. */
-static void store(struct bronze_file *f, struct bronze_encoded *en, bool last) {
+static void store(struct parquet_file *f, struct encoded *en, bool last) {
     struct table_file done = {0};
     struct err e;
     if (!f) {
-        bronze_encoded_free(en);
+        encoded_free(en);
         return;
     }
-    if (bronze_file_append(f, en, &e) < 0 || (last && bronze_file_finish(f, &done, &e) < 0)) {
+    if (parquet_file_append(f, en, &e) < 0 || (last && parquet_file_finish(f, &done, &e) < 0)) {
         fprintf(stderr, "bronze: %s\n", e.msg);
         exit(1);
     }
     free(done.stats);
     if (last)
-        bronze_file_free(f);
+        parquet_file_free(f);
 }
 
 static struct result run(const struct shape *s, const struct options *o, struct generator *g) {
     generator_init(g);
     struct bronze_group *group = bronze_group_new(&(struct bronze_options){o->level});
-    struct bronze_file *f = create(o->file);
+    struct parquet_file *f = create(o->file);
     struct result r = {1e9, 1e9, 0, 0};
     for (int n = 0; n < o->groups; n++) {
         double took = (double)fill(g, s, group, o->single) / GROUP;
@@ -217,10 +217,10 @@ static struct result run(const struct shape *s, const struct options *o, struct 
         double held = (double)bronze_group_bytes(group) / MIB;
         r.peak = MAX(r.peak, held);
         int64_t from = cpu_ns();
-        struct bronze_encoded *en = bronze_encode(group);
+        struct encoded *en = bronze_encode(group);
         took = (double)(cpu_ns() - from) / GROUP;
         r.encode = MIN(r.encode, took);
-        r.bytes += (double)bronze_encoded_bytes(en) / GROUP / o->groups;
+        r.bytes += (double)encoded_bytes(en) / GROUP / o->groups;
         store(f, en, n + 1 == o->groups);
     }
     bronze_group_free(group);

@@ -19,7 +19,7 @@ LAYERS = {
     "parquet": {"event"},
     "stream": {"net"},
     "storage": {"net"},
-    "engine": {"storage"},
+    "engine": {"parquet", "storage"},
     "sink": set(),
     "table": PARTS,
     "flow": PARTS | {"table"},
@@ -36,6 +36,7 @@ FOREIGN = {
     r"curl/.*": r"src/net/http\.c",
     r"yyjson\.h": r"src/base/json\.c",
     r"nettle/.*": r"src/base/sha256\.c",
+    r"microhttpd\.h": r"src/serve/server\.c",
     r"zstd\w*\.h": r"src/parquet/\w+\.c",
 }
 

@@ -47,8 +47,13 @@ static inline void freep(void *p) {
     free(*(void **)p);
 }
 
-/* Unbounded copies and hidden static state have no place here; a locale would spell numbers anew. */
+/*
+ * Unbounded copies and hidden static state have no place here; a locale would spell numbers anew.
+ * Not with clang, whose poison also strikes where libc's fortified headers name them.
+ */
+#ifndef __clang__
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok localtime gmtime ctime asctime tmpnam
 #pragma GCC poison setlocale
+#endif
 
 #endif

@@ -28,22 +28,21 @@ SELECT
     event_id,
     event_type,
     timestamp_micros(event_us) AS event_time,
-    date_add(DATE '1970-01-01', CAST((event_us - event_us % 86400000000) / 86400000000 AS INT))
-        AS event_date,
+    to_date(timestamp_micros(event_us)) AS event_date,
     product_id,
     category,
     price,
     quantity,
     currency,
-    CAST(
-        CASE
-            WHEN price IS NULL OR sold = 0 THEN 0
-            WHEN sold = 1 THEN price
-            ELSE greatest(
+    CASE
+        WHEN price IS NULL OR sold = 0 THEN CAST(0 AS DECIMAL(18,4))
+        WHEN sold = 1 THEN price
+        ELSE CAST(
+            greatest(
                 least(CAST(price AS DECIMAL(28,4)) * sold, 99999999999999.9999),
                 -99999999999999.9999)
-        END AS DECIMAL(18,4)
-    ) AS revenue,
+            AS DECIMAL(18,4))
+    END AS revenue,
     user_id,
     session_id,
     order_id,

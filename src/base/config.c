@@ -36,6 +36,9 @@ const struct config_key config_keys[CFG_N] = {
          .help = "How long ingest waits for a stream or a lake that does not answer."},
     [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
                       .help = "Where the tables lie: file:PATH."},
+    [CFG_TABLE_CHECKPOINT_INTERVAL] =
+        {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
+         .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
                         .help = "What runs the models: duckdb, inside the program."},
     [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,
@@ -75,6 +78,18 @@ const struct config_key config_keys[CFG_N] = {
                          .help = "File to which every run appends a line of JSON; empty: none."},
     [CFG_UP_EVERY] = {"up.every", VALUE_DURATION, "2s", 10, day_ms,
                       .help = "Pause between two rounds of silver, gold and load in up."},
+    [CFG_SERVE_LISTEN] =
+        {"serve.listen", VALUE_TEXT, "127.0.0.1:9464",
+         .help =
+             "Where what runs until stopped serves /healthz, /readyz and /metrics: ADDRESS:PORT "
+             "(port 0: any; a taken port: the next free one), or off."},
+    [CFG_SERVE_SAMPLE_EVERY] =
+        {"serve.sample_every", VALUE_DURATION, "5s", 50, day_ms,
+         .help = "Pause between two looks at the partitions and tables for /metrics."},
+    [CFG_SERVE_STUCK_AFTER] =
+        {"serve.stuck_after", VALUE_DURATION, "10m", 1000, day_ms,
+         .help = "Time without a sign of life after which /healthz says 503; longer than "
+                 "stream.timeout and than any one call of the engine."},
     [CFG_LOG_LEVEL] = {"log.level", VALUE_TEXT, "info", .choices = "debug|info|warn|error",
                        .help = "Lowest level logged."},
     [CFG_LOG_FORMAT] = {"log.format", VALUE_TEXT, "text", .choices = "text|json",

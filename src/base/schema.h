@@ -51,7 +51,8 @@ const struct column *table_def_column(const struct table_def *def,
 /*
  * One Parquet file of a table. path is relative to the table's folder as it stands on disk
  * (not percent-encoded). partition: the partition column's value as text, NULL for NULL.
- * stats: the JSON text of the add action ({"numRecords":…,"minValues":…}), NULL if unknown.
+ * stats: the JSON text of the add action ({"numRecords":…,"minValues":…}), NULL if unknown; an open
+ * table keeps none.
  */
 struct table_file {
     char *path;

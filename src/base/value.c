@@ -91,13 +91,31 @@ int value_parse_ratio(const char *what, const char *text, double *ret, struct er
     return 0;
 }
 
-/* Does a parameter's name, as written, speak of a secret? An encoded one might. */
-static bool is_secret(const char *name, size_t n) {
-    static const char *const words[] = {"%", "key", "pass", "secret", "signature", "token"};
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < ARRAY_LEN(words); k++)
-            if (strlen(words[k]) <= n - i && strncasecmp(name + i, words[k], strlen(words[k])) == 0)
-                return true;
+/*
+ * Parameters whose values are shown. All others are hidden: a misspelled "pasword" holds a password,
+ * too.
+ */
+static bool is_harmless(const char *name, size_t n) {
+    static const char *const names[] = {"application_name",
+                                        "client_encoding",
+                                        "connect_timeout",
+                                        "dbname",
+                                        "endpoint",
+                                        "host",
+                                        "hostaddr",
+                                        "port",
+                                        "passfile",
+                                        "region",
+                                        "service",
+                                        "sslcert",
+                                        "sslkey",
+                                        "sslmode",
+                                        "sslrootcert",
+                                        "target_session_attrs",
+                                        "user"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strlen(names[i]) == n && strncmp(name, names[i], n) == 0)
+            return true;
     return false;
 }
 
@@ -109,11 +127,11 @@ bool is_secret_name(const char *name) {
     return false;
 }
 
-/* name=value&…, the secrets masked; also what has no name. */
+/* name=value&…, masked but for what is harmless; also what has no name. */
 static void add_masked_query(struct buf *b, const char *query) {
     for (;;) {
         size_t n = strcspn(query, "&"), name = strcspn(query, "=&");
-        if (n == 0 || (name < n && !is_secret(query, name))) {
+        if (n == 0 || (name < n && is_harmless(query, name))) {
             buf_add(b, query, n);
         } else {
             buf_add(b, query, name < n ? name + 1 : 0);
@@ -124,6 +142,19 @@ static void add_masked_query(struct buf *b, const char *query) {
         buf_add_char(b, '&');
         query += n + 1;
     }
+}
+
+bool url_has_ports_only(const char *hosts) {
+    bool port = false, bracket = false;
+    for (const char *s = hosts; *s && !strchr("/?", *s); s++) {
+        if (*s == '[' || *s == ']')
+            bracket = *s == '[';
+        else if (*s == ',' || (*s == ':' && !bracket))
+            port = *s == ':';
+        else if (port && !(*s >= '0' && *s <= '9'))
+            return false;
+    }
+    return true;
 }
 
 /*
@@ -140,6 +171,11 @@ static const char *add_masked_front(struct buf *b, const char *url) {
             buf_add(b, url, (size_t)(colon - url));
             buf_add_str(b, ":****");
             return at;
+        }
+        if (!at && !url_has_ports_only(host)) { /* user:password and then no @ */
+            buf_add(b, url, (size_t)(host - url));
+            buf_add_str(b, "****");
+            return "";
         }
     } else if (eq) { /* libpq's "host=… password='…'": where the value ends is hard to tell */
         buf_add(b, url, (size_t)(eq + 1 - url));

@@ -29,8 +29,11 @@ int value_parse(enum value_type t, const char *what, const char *text, int64_t m
                 int64_t *ret, struct err *e);
 int value_parse_ratio(const char *what, const char *text, double *ret, struct err *e);
 
-/* The URL with its password, and parameters that sound secret (password=, token=, …), as ****. The caller frees. */
+/* The URL with its password, and parameters not known to be harmless, as ****. The caller frees. */
 char *url_mask(const char *url);
+
+/* "host:5432", "[::1]:5432,other:5432/db": digits behind each colon before the path, so no password. */
+bool url_has_ports_only(const char *hosts);
 
 /* Is the value under this name a secret, or might it be? sasl.password, ssl.key.pem, … */
 bool is_secret_name(const char *name);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs man|configuration|completion: what is written down of options and keys is printed from the
+ * docs man|configuration|metrics|completion: what is written down of options and keys is printed from the
  * tables the program itself uses. The test suite compares it with the committed files.
  */
 #include "cmd/cmd.h"
+#include "serve/meters.h"
 
 /* Text for roff: a leading dot and backslashes are escaped, '-' is a minus. */
 static void roff(const char *s) {
@@ -153,23 +154,38 @@ static void completion(void) {
          "clickmill");
 }
 
+static void metrics(void) {
+    struct buf b = BUF_INIT(1 << 20);
+    meters_document(&b);
+    fputs(
+        "# Metrics\n\nMade by `make docs` from the program's own table. What `/metrics` writes in "
+        "Prometheus' text format; [operations.md](operations.md) says which to watch. Counters "
+        "begin at 0 when the process starts.\n\n",
+        stdout);
+    fputs(buf_str(&b), stdout);
+    buf_release(&b);
+}
+
 static int run(struct cmd *c, struct err *e) {
     if (strcmp(c->args[0], "man") == 0)
         man();
     else if (strcmp(c->args[0], "configuration") == 0)
         configuration();
+    else if (strcmp(c->args[0], "metrics") == 0)
+        metrics();
     else if (strcmp(c->args[0], "completion") == 0)
         completion();
     else
-        return err_set(e, ERR_USAGE, "docs: expected man, configuration or completion, not '%s'",
+        return err_set(e, ERR_USAGE,
+                       "docs: expected man, configuration, metrics or completion, not '%s'",
                        c->args[0]);
     return 0;
 }
 
 const struct command cmd_docs = {
     .name = "docs",
-    .operands = "man|configuration|completion",
-    .summary = "Print the man page, the list of keys, or the completion for bash.",
+    .operands = "man|configuration|metrics|completion",
+    .summary = "Print the man page, the list of keys or of metrics, or the completion for bash.",
     .min_args = 1,
     .max_args = 1,
     .no_config = true,

@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
+#include "serve/monitor.h"
 
 struct ingest_opts {
     bool once, accept_loss, json;
@@ -20,8 +21,15 @@ static const struct opt options[] = {
     {0},
 };
 
-static void show_progress(void *arg, const struct ingest_result *sum) {
-    progress_update(arg, sum->records);
+struct watchers {
+    struct progress progress;
+    struct monitor *monitor; /* NULL with --once */
+};
+
+static void on_commit(void *arg, const struct ingest_result *sum) {
+    struct watchers *w = arg;
+    progress_update(&w->progress, sum->records);
+    monitor_ingest(w->monitor, sum);
 }
 
 static void print_result(const struct ingest_result *r, double seconds, bool as_json) {
@@ -53,24 +61,34 @@ static void print_result(const struct ingest_result *r, double seconds, bool as_
 
 static int run(struct cmd *c, struct err *e) {
     const struct ingest_opts *opts = c->opts;
-    struct parts p;
-    int flags = PART_STREAM | PART_LAKE | (opts->accept_loss ? PART_ACCEPT_LOSS : 0);
-    int r = parts_open(c->cfg, flags, &p, e);
-    if (r < 0)
+    struct parts p = {0};
+    struct watchers w = {0};
+    int r = 0, flags = PART_STREAM | PART_LAKE | (opts->accept_loss ? PART_ACCEPT_LOSS : 0);
+    if (!opts->once)
+        r = monitor_start(
+            &(struct monitor_options){c->cfg, "ingest", MONITOR_INGEST, parts_open_stream},
+            &w.monitor, e);
+    if (r == 0)
+        r = parts_open(c->cfg, flags, &p, e);
+    if (r < 0) {
+        monitor_free(w.monitor);
         return r;
-    struct progress progress;
-    progress_start(&progress, "ingest", "records", 0);
+    }
+    monitor_input(w.monitor, &p.s);
+    monitor_bronze(w.monitor, &p.st);
+    progress_start(&w.progress, "ingest", "records", 0);
     struct ingest_options o = parts_ingest_options(c->cfg);
     o.once = opts->once;
-    o.on_commit = show_progress;
-    o.arg = &progress;
+    o.on_commit = on_commit;
+    o.arg = &w;
     struct ingest_result res = {0};
     int64_t start = clock_mono_ns();
     r = flow_ingest(p.s, p.st, &o, &res, e);
-    progress_end(&progress);
+    progress_end(&w.progress);
     if (r == 0 || r == ERR_STOPPED)
         print_result(&res, (double)(clock_mono_ns() - start) / 1e9, opts->json);
     parts_close(&p);
+    monitor_free(w.monitor);
     return r;
 }
 

@@ -79,12 +79,16 @@ struct ingest_options parts_ingest_options(const struct config *cfg) {
                                    .batch_bytes = config_int(cfg, CFG_INGEST_BATCH_BYTES),
                                    .batch_age_ms = config_int(cfg, CFG_INGEST_BATCH_AGE),
                                    .keep_raw = config_int(cfg, CFG_INGEST_KEEP_RAW),
+                                   .checkpoint_interval =
+                                       config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
                                    .zstd_level = (int)config_int(cfg, CFG_INGEST_ZSTD_LEVEL),
                                    .timeout_ms = config_int(cfg, CFG_STREAM_TIMEOUT)};
 }
 
 struct run_options parts_run_options(const struct config *cfg) {
     return (struct run_options){.silver_batch_rows = config_int(cfg, CFG_SILVER_BATCH_ROWS),
+                                .checkpoint_interval =
+                                    config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
                                 .retries = config_int(cfg, CFG_RUN_RETRIES),
                                 .retry_delay_ms = config_int(cfg, CFG_RUN_RETRY_DELAY),
                                 .sink_url = config_text(cfg, CFG_SINK_URL),

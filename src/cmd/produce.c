@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
+#include "serve/monitor.h"
 
 struct produce_opts {
     struct produce_options o; /* first: produce_defaults fills it */
@@ -62,12 +63,27 @@ static void print_json(const struct produce_result *r) {
     buf_release(&b);
 }
 
+/* Without end, or for more than a minute: then it can be looked at meanwhile. */
+static bool takes_long(const struct produce_options *o) {
+    int64_t events = o->events < 0 && !o->from ? PRODUCE_EVENTS : o->events;
+    return events == 0 || (o->rate > 0 && (events < 0 || events / o->rate >= 60));
+}
+
 static int run(struct cmd *c, struct err *e) {
     struct produce_opts *opts = c->opts;
+    struct monitor *mo = NULL;
     struct stream *s;
-    int r = parts_open_stream(c->cfg, &s, e);
-    if (r < 0)
+    int r = 0;
+    if (takes_long(&opts->o))
+        r = monitor_start(&(struct monitor_options){c->cfg, "produce", MONITOR_PRODUCE, NULL}, &mo,
+                          e);
+    if (r == 0)
+        r = parts_open_stream(c->cfg, &s, e);
+    if (r < 0) {
+        monitor_free(mo);
         return r;
+    }
+    monitor_output(mo, &s);
     /* The same seed makes the same events, times included, unless they happen now. */
     if (opts->o.seed >= 0 && opts->o.now_s == 0 && opts->o.rate == 0 && opts->o.events != 0)
         opts->o.now_s = SEEDED_NOW;
@@ -78,6 +94,7 @@ static int run(struct cmd *c, struct err *e) {
     else if (r == 0 || r == ERR_STOPPED)
         printf("produce: %lld acknowledged in %.1f s\n", (long long)res.acked, res.seconds);
     stream_free(s);
+    monitor_free(mo);
     return r;
 }
 

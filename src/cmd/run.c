@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
+#include "serve/monitor.h"
 
 struct run_opts {
     int64_t every;
@@ -73,10 +74,13 @@ static void remember(const struct config *cfg, int64_t started_us, const struct 
         log_err(LOG_WARN, "history", &e);
 }
 
-static int run_once(struct cmd *c, struct parts *p, const struct run_options *o, struct err *e) {
+static int run_once(struct cmd *c, struct parts *p, const struct run_options *o, struct monitor *mo,
+                    struct err *e) {
     struct run_result res = {0};
     int64_t started = clock_now_us();
+    monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, o, &res, e);
+    monitor_run_ended(mo, &res, r, e);
     remember(c->cfg, started, &res, r, e);
     if (r == 0 && ((const struct run_opts *)c->opts)->json)
         print_json(&res);
@@ -87,10 +91,10 @@ static int run_once(struct cmd *c, struct parts *p, const struct run_options *o,
 
 /* A run that fails is reported and tried again at the next time. */
 static int run_on_schedule(struct cmd *c, struct parts *p, const struct run_options *o,
-                           int64_t every_ms, struct err *e) {
+                           struct monitor *mo, int64_t every_ms, struct err *e) {
     while (!stop_requested()) {
         int64_t next_ns = clock_mono_ns() + every_ms * 1000000;
-        int r = run_once(c, p, o, e);
+        int r = run_once(c, p, o, mo, e);
         if (r < 0 && r != ERR_STOPPED)
             log_err(LOG_ERROR, "run failed", e);
         err_clear(e);
@@ -118,13 +122,24 @@ static int run(struct cmd *c, struct err *e) {
     const struct run_opts *opts = c->opts;
     if (opts->history)
         return print_history(c->cfg, e);
+    struct monitor *mo = NULL;
+    int r = 0;
+    if (opts->every)
+        r = monitor_start(&(struct monitor_options){c->cfg, "run", MONITOR_RUN, NULL}, &mo, e);
     struct parts p;
-    int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
-    if (r < 0)
+    if (r == 0)
+        r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
+    if (r < 0) {
+        monitor_free(mo);
         return r;
+    }
+    monitor_lake(mo, &p.st);
     struct run_options o = parts_run_options(c->cfg);
-    r = opts->every ? run_on_schedule(c, &p, &o, opts->every, e) : run_once(c, &p, &o, e);
+    o.on_step = monitor_step;
+    o.arg = mo;
+    r = opts->every ? run_on_schedule(c, &p, &o, mo, opts->every, e) : run_once(c, &p, &o, NULL, e);
     parts_close(&p);
+    monitor_free(mo);
     return r;
 }
 

@@ -42,7 +42,8 @@ static int run_silver(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct silver_result s = {0};
-    r = flow_silver(p.st, p.en, config_int(c->cfg, CFG_SILVER_BATCH_ROWS), &s, e);
+    r = flow_silver(p.st, p.en, config_int(c->cfg, CFG_SILVER_BATCH_ROWS),
+                    config_int(c->cfg, CFG_TABLE_CHECKPOINT_INTERVAL), &s, e);
     const struct number v[] = {{"commits", s.commits},     {"events", s.events},
                                {"rejected", s.rejected},   {"duplicates", s.duplicates},
                                {"conflicts", s.conflicts}, {"rows", s.rows}};
@@ -58,7 +59,7 @@ static int run_gold(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct gold_result g = {0};
-    r = flow_gold(p.st, p.en, &g, e);
+    r = flow_gold(p.st, p.en, config_int(c->cfg, CFG_TABLE_CHECKPOINT_INTERVAL), &g, e);
     const struct number v[] = {{"commits", g.commits}, {"dates", g.dates}, {"rows", g.rows}};
     if (r == 0)
         print_numbers("gold", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table list; table history NAME; table files NAME. */
+/* table list; table history|files|checkpoint NAME. */
 #include "table/table.h"
 
 #include "base/clock.h"
@@ -94,17 +94,32 @@ static int show_files(struct table *tb, struct out_table *t) {
     return 0;
 }
 
+static int make_checkpoint(struct table *tb, struct out_table *t, struct err *e) {
+    static const char *const names[] = {"table", "checkpoint"};
+    static const bool numbers[] = {false, true};
+    int r = table_checkpoint(tb, e);
+    if (r < 0)
+        return r;
+    char version[32];
+    number_text(table_version(tb), version);
+    out_columns(t, names, numbers, ARRAY_LEN(names));
+    const char *row[] = {table_definition(tb)->view, version};
+    if (table_version(tb) >= 0)
+        out_row(t, row);
+    return 0;
+}
+
 static bool is_word(const struct cmd *c, const char *word) {
     return strcmp(c->args[0], word) == 0;
 }
 
-/* Which table history and files speak of; NULL for list. */
+/* Which table the other words speak of; NULL for list. */
 static int find_table(const struct cmd *c, const struct table_def **ret, struct err *e) {
     *ret = NULL;
     if (is_word(c, "list"))
         return c->n_args == 1 ? 0 : err_set(e, ERR_USAGE, "table list: expected no further words");
-    if (!is_word(c, "history") && !is_word(c, "files"))
-        return err_set(e, ERR_USAGE, "table: expected list, history or files, not '%s'",
+    if (!is_word(c, "history") && !is_word(c, "files") && !is_word(c, "checkpoint"))
+        return err_set(e, ERR_USAGE, "table: expected list, history, files or checkpoint, not '%s'",
                        c->args[0]);
     if (c->n_args < 2)
         return err_set(e, ERR_USAGE, "table %s: which table? silver.events, for one", c->args[0]);
@@ -122,7 +137,9 @@ static int show_table(const struct cmd *c, struct storage *st, const struct tabl
     if (r < 0)
         return r;
     struct out_table t = {0};
-    r = is_word(c, "history") ? show_history(tb, &t, e) : show_files(tb, &t);
+    r = is_word(c, "history")      ? show_history(tb, &t, e)
+        : is_word(c, "checkpoint") ? make_checkpoint(tb, &t, e)
+                                   : show_files(tb, &t);
     if (r == 0)
         out_print(&t, as_json);
     out_release(&t);
@@ -146,8 +163,8 @@ static int run(struct cmd *c, struct err *e) {
 
 const struct command cmd_table = {
     .name = "table",
-    .operands = "list|history|files [NAME]",
-    .summary = "Look at one table: its commits, its files.",
+    .operands = "list|history|files|checkpoint [NAME]",
+    .summary = "Look after one table: its commits, its files, a checkpoint of its log.",
     .options = options,
     .opts_size = sizeof(struct table_opts),
     .min_args = 1,

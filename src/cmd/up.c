@@ -15,6 +15,7 @@
 #include "cmd/parts.h"
 #include "cmd/up_table.h"
 #include "flow/produce.h"
+#include "serve/monitor.h"
 
 struct up_opts {
     bool demo, accept_loss;
@@ -38,6 +39,8 @@ static const struct opt options[] = {
 /* One of the other threads: ends when a stop is asked for, or fails and asks for it. */
 struct worker {
     const char *name;
+    int does; /* MONITOR_… */
+    struct monitor *monitor;
     const struct config *cfg;
     bool accept_loss;
     int64_t rate;
@@ -50,13 +53,16 @@ static void *worker_end(struct worker *w, int r) {
     if (r < 0 && r != ERR_STOPPED) {
         w->code = r;
         log_err(LOG_ERROR, w->name, &w->e);
+        monitor_failed(w->monitor, w->does, &w->e);
         stop_request();
     }
     return NULL;
 }
 
 static void on_commit(void *arg, const struct ingest_result *sum) {
-    atomic_store(&((struct worker *)arg)->count, sum->records);
+    struct worker *w = arg;
+    atomic_store(&w->count, sum->records);
+    monitor_ingest(w->monitor, sum);
 }
 
 static void *ingest_thread(void *arg) {
@@ -66,6 +72,8 @@ static void *ingest_thread(void *arg) {
     int r = parts_open(w->cfg, flags, &p, &w->e);
     if (r < 0)
         return worker_end(w, r);
+    monitor_input(w->monitor, &p.s);
+    monitor_bronze(w->monitor, &p.st);
     struct ingest_options o = parts_ingest_options(w->cfg);
     o.on_commit = on_commit;
     o.arg = w;
@@ -81,6 +89,7 @@ static void *demo_thread(void *arg) {
     int r = parts_open_stream(w->cfg, &s, &w->e);
     if (r < 0)
         return worker_end(w, r);
+    monitor_output(w->monitor, &s);
     struct produce_options o;
     produce_defaults(&o);
     o.events = 0; /* without end */
@@ -92,10 +101,15 @@ static void *demo_thread(void *arg) {
 }
 
 /* One round of silver, gold and load. What can pass is reported and tried again in the next round. */
-static int round_once(struct cmd *c, struct parts *p, struct up_view *v, struct err *e) {
+static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct up_view *v,
+                      struct err *e) {
     struct run_options o = parts_run_options(c->cfg);
     struct run_result res;
+    o.on_step = monitor_step;
+    o.arg = mo;
+    monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, &o, &res, e);
+    monitor_run_ended(mo, &res, r, e);
     if (r == 0)
         r = up_show(v, c->cfg, p, e);
     if (r == 0 || !e->retry)
@@ -114,19 +128,28 @@ static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, s
             break;
         v.ingested = atomic_load(&ingest->count);
         v.seconds = (double)(clock_mono_ns() - start) / 1e9;
-        r = round_once(c, p, &v, e);
+        r = round_once(c, p, ingest->monitor, &v, e);
     }
     return r == ERR_STOPPED ? 0 : r;
 }
 
 static int run(struct cmd *c, struct err *e) {
     const struct up_opts *opts = c->opts;
-    struct worker demo = {.name = "produce", .cfg = c->cfg, .rate = opts->rate},
-                  ingest = {.name = "ingest", .cfg = c->cfg, .accept_loss = opts->accept_loss};
-    struct parts p;
-    int r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
+    struct monitor *mo;
+    int does = MONITOR_INGEST | MONITOR_RUN | (opts->demo ? MONITOR_PRODUCE : 0);
+    int r = monitor_start(&(struct monitor_options){c->cfg, "up", does, parts_open_stream}, &mo, e);
     if (r < 0)
         return r;
+    struct worker demo = {"produce", MONITOR_PRODUCE, mo, .cfg = c->cfg, .rate = opts->rate},
+                  ingest = {"ingest", MONITOR_INGEST, mo, .cfg = c->cfg,
+                            .accept_loss = opts->accept_loss};
+    struct parts p;
+    r = parts_open(c->cfg, PART_STREAM | PART_LAKE | PART_ENGINE | PART_SINK, &p, e);
+    if (r < 0) {
+        monitor_free(mo);
+        return r;
+    }
+    monitor_lake(mo, &p.st);
     pthread_t threads[2];
     int n = 0;
     if (opts->demo)
@@ -137,6 +160,7 @@ static int run(struct cmd *c, struct err *e) {
     while (n > 0)
         pthread_join(threads[--n], NULL);
     parts_close(&p);
+    monitor_free(mo);
     for (struct worker *w = &demo; r == 0 && w; w = w == &demo ? &ingest : NULL)
         if (w->code < 0) {
             *e = w->e;

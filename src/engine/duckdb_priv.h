@@ -6,8 +6,9 @@
  *
  *     duckdb.c        the engine, sessions, messages
  *     duckdb_view.c   a table's files -> a view with the table's columns
- *     duckdb_run.c    a job: stages, counters, COPY, publishing
- *     duckdb_stats.c  what COPY says of the files it wrote -> struct table_file
+ *     duckdb_run.c    a job: stages, counters, publishing
+ *     duckdb_write.c  the rows of a job's SELECT -> Parquet files
+ *     duckdb_seen.c   the models' function seen_before
  *     duckdb_query.c  rows as text
  *     duckdb_text.c   a value as text
  *     duckdb_guard.c  what the user's own SQL may do
@@ -33,10 +34,15 @@ int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled *
 
 struct duck {
     struct engine base;
-    duckdb_database db;
+    duckdb_database db; /* opened by the first session; NULL: not yet */
+    pthread_mutex_t open_lock;
     struct engine_options o; /* temp_dir is not kept */
     struct duck_temp temp;
     atomic_ulong sessions, databases; /* opened so far: name their databases and folders */
+    atomic_ulong jobs;
+    pthread_mutex_t lock; /* of what follows */
+    struct duck_outlet *outlets;
+    struct seen *seen;
 };
 
 /* The driver's functions that engine.h describes. */
@@ -55,7 +61,8 @@ struct session {
     duckdb_connection con;
     char db[32]; /* its database; empty: none attached */
     struct storage *st;
-    char *links;   /* folder of links to local files; NULL: none needed so far */
+    char *links; /* folder of links to local files; NULL: none needed so far */
+    struct seen *seen;
     char **pinned; /* objects that were made local */
     size_t n_pinned, cap_pinned;
     /* The watcher interrupts the connection when the process is told to stop. */
@@ -65,7 +72,7 @@ struct session {
     bool done;
 };
 
-/* db: the engine's own, or one opened for this session. Fill nothing before; close in any case after success. */
+/* db: NULL for the engine's own, or one opened for this session. Fill nothing before; close in any case after success. */
 int session_open(struct session *s, struct duck *du, duckdb_database db, struct storage *st,
                  const char *what, struct err *e);
 void session_close(struct session *s);
@@ -88,9 +95,21 @@ void sql_text(struct buf *b, const char *text);
 int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
                  struct err *e);
 
-/* Reads the rows of a COPY … RETURN_STATS: files relative to dir (no slash at its end). */
-int stats_files(struct session *s, duckdb_result *r, const char *dir, const struct table_def *def,
-                struct table_files *ret, struct err *e);
+/* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
+int64_t view_rows(const struct table_files *files);
+
+/* Make the SQL functions cm_write and cm_seen known to the engine's database. */
+int outlets_register(struct duck *du, duckdb_connection con, struct err *e);
+int seen_register(struct duck *du, duckdb_connection con, struct err *e);
+/* Gives the session's models the function seen_before, for about so many values; once. */
+int seen_open(struct session *s, int64_t rows, struct err *e);
+void seen_close(struct session *s);
+/*
+ * Writes the rows of the SELECT to local files in dir, one for each date. *ret: as they shall stand
+ * in the table; each lies in dir under the last part of its path.
+ */
+int session_pour(struct session *s, const struct table_def *def, const char *select,
+                 const char *dir, struct table_files *ret, struct err *e);
 
 /* Can text_value write this type? Others are cast to VARCHAR by DuckDB first. */
 bool text_can(duckdb_logical_type type);

@@ -96,7 +96,9 @@ static int send_chunk(struct output *out, duckdb_data_chunk chunk, struct err *e
     return 0;
 }
 
-static int send_rows(struct output *out, duckdb_result *r, struct err *e) {
+/* ret_type: why, if it was DuckDB that failed. */
+static int send_rows(struct output *out, duckdb_result *r, duckdb_error_type *ret_type,
+                     struct err *e) {
     int rc = 0;
     out->types = xcalloc(out->n + 1, sizeof *out->types);
     out->starts = xcalloc(out->n + 1, sizeof *out->starts);
@@ -108,8 +110,10 @@ static int send_rows(struct output *out, duckdb_result *r, struct err *e) {
         rc = stop_requested() ? err_set(e, ERR_STOPPED, "%s: stopped", out->s->what)
                               : send_chunk(out, c, e);
     const char *why = duckdb_result_error(r);
-    if (rc == 0 && why && *why)
-        rc = session_fail(out->s, NULL, duckdb_result_error_type(r), why, e);
+    if (rc == 0 && why && *why) {
+        *ret_type = duckdb_result_error_type(r);
+        rc = session_fail(out->s, NULL, *ret_type, why, e);
+    }
     for (idx_t i = 0; i < out->n; i++)
         duckdb_destroy_logical_type(&out->types[i]);
     free(out->types);
@@ -156,8 +160,8 @@ static int cast_rare(struct session *s, const char *sql, duckdb_prepared_stateme
     return rc;
 }
 
-static int execute(struct session *s, duckdb_prepared_statement ps, struct output *out,
-                   struct err *e) {
+static int execute_once(struct session *s, duckdb_prepared_statement ps, struct output *out,
+                        duckdb_error_type *ret_type, struct err *e) {
     duckdb_pending_result pending;
     duckdb_result r;
     if (duckdb_pending_prepared_streaming(ps, &pending) != DuckDBSuccess) {
@@ -169,9 +173,36 @@ static int execute(struct session *s, duckdb_prepared_statement ps, struct outpu
     if (duckdb_execute_pending(pending, &r) != DuckDBSuccess)
         rc = session_fail(s, NULL, duckdb_result_error_type(&r), duckdb_result_error(&r), e);
     else
-        rc = send_rows(out, &r, e);
+        rc = send_rows(out, &r, ret_type, e);
     duckdb_destroy_result(&r);
     duckdb_destroy_pending(&pending);
+    return rc;
+}
+
+static int drop_row(void *arg ATTR_UNUSED, const char *const *values ATTR_UNUSED,
+                    size_t n ATTR_UNUSED, struct err *e ATTR_UNUSED) {
+    return 0;
+}
+
+/*
+ * An error in one of DuckDB's threads interrupts the others, and the one that hands out rows may
+ * see that alone. Then the statement is run again, for the error's own words.
+ */
+static int execute(struct session *s, duckdb_prepared_statement ps, struct output *out,
+                   struct err *e) {
+    static const struct engine_rows nobody = {.row = drop_row};
+    enum { TRIES = 5 };
+    duckdb_error_type type = DUCKDB_ERROR_INVALID;
+    int rc = execute_once(s, ps, out, &type, e);
+    for (int i = 0; rc == ERR_ENGINE && type == DUCKDB_ERROR_INTERRUPT && i < TRIES; i++) {
+        struct err again;
+        out->rows = &nobody;
+        type = DUCKDB_ERROR_INVALID;
+        if (execute_once(s, ps, out, &type, &again) == 0)
+            break; /* it was something else, and is over; but the rows were not all handed out */
+        *e = again;
+        rc = e->code;
+    }
     return rc;
 }
 
@@ -209,7 +240,7 @@ int duck_query(struct engine *en, struct storage *st, const struct engine_input 
     duckdb_database own = NULL;
     if (untrusted && duck_open_db(du, &own, e) < 0)
         return e->code;
-    int rc = session_open(&s, du, untrusted ? own : du->db, st, "query", e);
+    int rc = session_open(&s, du, own, st, "query", e);
     if (rc == 0) {
         rc = query_in(&s, inputs, n_inputs, sql, untrusted, rows, e);
         session_close(&s);

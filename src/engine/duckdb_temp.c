@@ -34,7 +34,7 @@ static int make_folders(const char *dir, struct err *e) {
     }
 }
 
-/* Opens and locks; -1 if it is gone, or somebody else's. */
+/* Opens and locks; -1 with errno if it is gone, or (EWOULDBLOCK) somebody else's. */
 static int lock_file(const char *path, int flags) {
     struct stat st;
     int fd = open(path, flags | O_RDWR | O_CLOEXEC, 0666);
@@ -43,6 +43,7 @@ static int lock_file(const char *path, int flags) {
     /* A file that lost its name meanwhile was swept before we had the lock. */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0 || st.st_nlink == 0) {
         close(fd);
+        errno = EWOULDBLOCK;
         return -1;
     }
     return fd;

@@ -30,6 +30,12 @@ bool text_can(duckdb_logical_type type) {
     }
 }
 
+const char *text_bytes(const duckdb_string_t *s, size_t *ret_len) {
+    *ret_len = s->value.inlined.length;
+    return *ret_len <= sizeof s->value.inlined.inlined ? s->value.inlined.inlined
+                                                       : s->value.pointer.ptr;
+}
+
 static __int128 hugeint(const duckdb_hugeint *h) {
     return (__int128)(((unsigned __int128)(uint64_t)h->upper << 64) | h->lower);
 }

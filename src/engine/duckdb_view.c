@@ -3,12 +3,14 @@
  * A table's files as a view. The columns and their types are those the table declares, whatever a
  * file holds: one that a file lacks is NULL. So no file is opened before a query needs it, and a
  * list of 100,000 files costs little. The partition column stands in no file but in its folder's
- * name; it is taken from there, after a check that the table's log says the same.
+ * name; it is taken from there, after a check that the table's log says the same. A column that is
+ * NULL in all of the files, by their statistics, is a constant.
  */
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "engine/duckdb_priv.h"
 
 static int hex(char c) {
@@ -109,11 +111,43 @@ static int add_file(struct session *s, const struct table_def *def, const struct
     return 0;
 }
 
-static void add_columns(struct buf *sql, const struct table_def *def) {
+/*
+ * The columns that hold no value in any of the files, as their statistics say. They are not even
+ * opened, and DuckDB leaves out what models compute from them: the shop's plain contract fills a
+ * third of bronze's columns. The caller frees.
+ */
+static bool *absent_columns(const struct engine_input *in) {
+    const struct table_def *def = in->def;
+    bool *absent = xcalloc(def->n_columns, sizeof *absent);
+    size_t left = 0;
+    for (size_t i = 0; i < def->n_columns; i++)
+        left += absent[i] = !def->partition_by || strcmp(def->columns[i].name, def->partition_by);
+    for (size_t i = 0; i < in->files->n && left > 0; i++) {
+        const struct table_file *f = &in->files->v[i];
+        struct err ignored;
+        struct json_doc *doc =
+            f->stats ? json_parse(f->stats, strlen(f->stats), ERR_BUG, &ignored) : NULL;
+        const json *nulls = doc ? json_get(json_root(doc), "nullCount") : NULL;
+        for (size_t k = 0; k < def->n_columns; k++) {
+            if (!absent[k])
+                continue;
+            const json *n = json_get(nulls, def->columns[k].name);
+            absent[k] = f->rows > 0 && json_int(n, -1) == f->rows;
+            left -= !absent[k];
+        }
+        json_free(doc);
+    }
+    absent[0] = absent[0] && left < def->n_columns - (def->partition_by != NULL);
+    return absent;
+}
+
+static void add_columns(struct buf *sql, const struct table_def *def, const bool *absent) {
     for (size_t i = 0; i < def->n_columns; i++) {
         const struct column *c = &def->columns[i];
         if (i)
             buf_add_str(sql, ", ");
+        if (absent[i])
+            buf_addf(sql, "CAST(NULL AS %s) AS ", column_type_sql(c->type));
         if (def->partition_by && strcmp(c->name, def->partition_by) == 0)
             buf_addf(sql,
                      "CAST(nullif(url_decode(regexp_extract(filename, '/%s=([^/]*)/[^/]*$', 1)), "
@@ -123,12 +157,12 @@ static void add_columns(struct buf *sql, const struct table_def *def) {
     }
 }
 
-static void add_schema(struct buf *sql, const struct table_def *def) {
+static void add_schema(struct buf *sql, const struct table_def *def, const bool *absent) {
     buf_add_str(sql, "schema = MAP {");
     const char *comma = "";
     for (size_t i = 0; i < def->n_columns; i++) {
         const struct column *c = &def->columns[i];
-        if (def->partition_by && strcmp(c->name, def->partition_by) == 0)
+        if (absent[i] || (def->partition_by && strcmp(c->name, def->partition_by) == 0))
             continue;
         buf_addf(sql, "%s'%s': {name: '%s', type: '%s', default_value: NULL}", comma, c->name,
                  c->name, column_type_sql(c->type));
@@ -146,8 +180,7 @@ static void add_empty(struct buf *sql, const struct table_def *def) {
     buf_add_str(sql, " WHERE false");
 }
 
-/* An unknown count is taken for 50 bytes a row. */
-static int64_t rows_of(const struct table_files *files) {
+int64_t view_rows(const struct table_files *files) {
     int64_t rows = 0;
     for (size_t i = 0; i < files->n; i++)
         rows += files->v[i].rows >= 0 ? files->v[i].rows : files->v[i].size / 50;
@@ -183,12 +216,13 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
     for (size_t i = 0; i < in->files->n && rc == 0; i++)
         rc = add_file(s, in->def, &in->files->v[i], &list, e);
     if (rc == 0 && in->files->n) {
-        add_columns(&sql, in->def);
+        _cleanup_(freep) bool *absent = absent_columns(in);
+        add_columns(&sql, in->def, absent);
         buf_add_str(&sql, " FROM read_parquet([");
         buf_add(&sql, list.data, list.len);
         buf_add_str(&sql, "], ");
-        add_schema(&sql, in->def);
-        buf_addf(&sql, ", explicit_cardinality = %lld)", (long long)MAX(rows_of(in->files), 1));
+        add_schema(&sql, in->def, absent);
+        buf_addf(&sql, ", explicit_cardinality = %lld)", (long long)MAX(view_rows(in->files), 1));
     } else if (rc == 0) {
         add_empty(&sql, in->def);
     }

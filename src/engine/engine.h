@@ -42,7 +42,6 @@ struct engine_job {
         *stages; /* in order; each may name the inputs and the stages before it */
     size_t n_stages;
     const char *select; /* the rows to write; columns by name as in output, in any order */
-    bool small;         /* the rows are few: compute them once, then write (gold) */
     const struct table_def *output; /* where they go; NULL: no rows are written */
     /*
      * SELECT of one row of numbers (NULL = 0), named; may be NULL. One named `rows` is checked

@@ -6,12 +6,24 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-const char *model_text(const char *name) {
+static const char *find_text(const char *name) {
     for (size_t i = 0; i < model_files_n; i++)
         if (strcmp(model_files[i].name, name) == 0)
             return model_files[i].text;
-    assert(!"a model that is not built in");
     return NULL;
+}
+
+const char *model_text(const char *name) {
+    const char *text = find_text(name);
+    assert(text && "a model that is not built in");
+    return text;
+}
+
+const char *model_text_for(const char *engine, const char *name) {
+    const char *dot = strrchr(name, '.');
+    _cleanup_(freep) char *own = xasprintf("%.*s.%s%s", (int)(dot - name), name, engine, dot);
+    const char *text = find_text(own);
+    return text ? text : model_text(name);
 }
 
 static const struct model_var *var_find(const struct model_var *vars, size_t n, const char *name,

@@ -17,6 +17,11 @@ extern const size_t model_files_n;
 
 /* The text of a built-in file; a name that is not there is a bug (assert). */
 const char *model_text(const char *name);
+/*
+ * As the engine ("duckdb") runs it: "sql/silver/x.duckdb.sql" where there is one, a faster text for
+ * that engine with the same result; else "sql/silver/x.sql".
+ */
+const char *model_text_for(const char *engine, const char *name);
 
 /*
  * The text of a built-in model with each ${name} in it replaced; one that is not given, or not

@@ -23,7 +23,6 @@ static int compute(struct gold *g, struct engine_result *ret, struct err *e) {
                                            .inputs = &input,
                                            .n_inputs = 1,
                                            .select = model_text("sql/gold/clickstream_metrics.sql"),
-                                           .small = true,
                                            .output = &gold_clickstream_metrics},
                       ret, e);
 }
@@ -74,7 +73,8 @@ static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
     return r;
 }
 
-int flow_gold(struct storage *st, struct engine *en, struct gold_result *ret, struct err *e) {
+int flow_gold(struct storage *st, struct engine *en, int64_t checkpoint_interval,
+              struct gold_result *ret, struct err *e) {
     struct gold g = {.st = st, .en = en};
     struct gold_result sum = {.silver_version = -1};
     int r = table_open(st, &silver_events, &g.silver, e);
@@ -86,6 +86,8 @@ int flow_gold(struct storage *st, struct engine *en, struct gold_result *ret, st
         sum.silver_version = table_version(g.silver);
         g.app_id = xasprintf("gold/%s", table_id(g.silver));
         r = recompute(&g, &sum, e);
+        if (r == 0 && sum.commits > 0)
+            step_checkpoint(g.gold, checkpoint_interval);
     }
     r = step_settle("gold", r, e);
     dates_release(&g.dates);

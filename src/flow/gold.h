@@ -18,6 +18,7 @@ struct gold_result {
     int64_t silver_version; /* reached; -1: there is no silver yet */
 };
 
-int flow_gold(struct storage *st, struct engine *en, struct gold_result *ret, struct err *e);
+int flow_gold(struct storage *st, struct engine *en, int64_t checkpoint_interval,
+              struct gold_result *ret, struct err *e);
 
 #endif

@@ -43,6 +43,7 @@ struct ingest_options {
     int threads; /* that decode and encode */
     int64_t batch_rows, batch_bytes, batch_age_ms;
     bool keep_raw;
+    int64_t checkpoint_interval; /* commits; 0: never */
     int zstd_level;
     bool once; /* stop at the end offsets seen at the start */
     int64_t

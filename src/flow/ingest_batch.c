@@ -20,7 +20,7 @@ enum {
 
 static void close_files(struct writer *w) {
     for (size_t i = 0; i < w->n_files; i++) {
-        bronze_file_free(w->files[i].file);
+        parquet_file_free(w->files[i].file);
         free(w->files[i].local);
     }
     w->n_files = 0;
@@ -44,17 +44,17 @@ void batch_release(struct writer *w) {
 
 static int publish_files(struct writer *w, struct err *e);
 
-static int file_for_day(struct writer *w, int32_t day, struct bronze_file **ret, struct err *e) {
+static int file_for_day(struct writer *w, int32_t day, struct parquet_file **ret, struct err *e) {
     for (size_t i = 0; i < w->n_files; i++)
         if (w->files[i].day == day) {
             *ret = w->files[i].file;
             return 0;
         }
     char *local = xasprintf("%s/%llu.parquet", w->stage, (unsigned long long)w->files_made++);
-    struct bronze_file *f;
+    struct parquet_file *f;
     int r = w->n_files == OPEN_DAYS ? publish_files(w, e) : 0;
     if (r == 0)
-        r = bronze_file_create(local, &f, e);
+        r = parquet_file_create(&bronze_events, local, &f, e);
     if (r < 0) {
         free(local);
         return r;
@@ -83,12 +83,12 @@ static void cover(struct writer *w, const struct range *r) {
 int batch_take(struct writer *w, struct unit *u, struct err *e) {
     w->generation = u->generation;
     for (size_t i = 0; i < u->n_pieces; i++) {
-        struct bronze_file *f;
+        struct parquet_file *f;
         int r = file_for_day(w, u->pieces[i].day, &f, e);
         if (r < 0)
             return r;
-        w->events += (int64_t)bronze_encoded_rows(u->pieces[i].en);
-        r = bronze_file_append(f, TAKE_PTR(u->pieces[i].en), e);
+        w->events += (int64_t)encoded_rows(u->pieces[i].en);
+        r = parquet_file_append(f, TAKE_PTR(u->pieces[i].en), e);
         if (r < 0)
             return r;
     }
@@ -117,7 +117,7 @@ static bool is_void(const struct writer *w) {
 
 static int publish_file(struct writer *w, struct open_file *f, struct err *e) {
     struct table_file done = {0};
-    int r = bronze_file_finish(f->file, &done, e);
+    int r = parquet_file_finish(f->file, &done, e);
     if (r < 0)
         return r;
     char day[DATE_TEXT];
@@ -307,5 +307,7 @@ int batch_commit(struct writer *w, struct err *e) {
     batch_drop(w);
     if (r == 0 || refused)
         tell(w);
+    if (r == 0)
+        step_checkpoint(w->tb, w->in->o->checkpoint_interval);
     return refused ? 0 : r;
 }

@@ -41,7 +41,7 @@ struct range {
 
 struct piece {
     int32_t day; /* ingest_date */
-    struct bronze_encoded *en;
+    struct encoded *en;
 };
 
 struct unit {

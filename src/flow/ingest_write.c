@@ -188,7 +188,7 @@ static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
 
 static void unit_give_back(struct ingest *in, struct unit *u) {
     for (size_t i = 0; i < u->n_pieces; i++)
-        bronze_encoded_free(u->pieces[i].en);
+        encoded_free(u->pieces[i].en);
     u->n_pieces = 0;
     queue_put(in->free_units, u);
 }

@@ -18,7 +18,7 @@ struct partition_state {
 
 struct open_file {
     int32_t day;
-    struct bronze_file *file;
+    struct parquet_file *file;
     char *local;
 };
 

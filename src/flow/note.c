@@ -43,15 +43,19 @@ bool source_parse(const char *app_id, struct source_parts *ret) {
 
 /* --- writing --- */
 
+static void begin_range(struct json_out *o, int32_t partition, int64_t from, int64_t to) {
+    json_obj(o, NULL);
+    json_put_int(o, "partition", partition);
+    json_put_int(o, "from", from);
+    json_put_int(o, "to", to);
+}
+
 char *note_positions(const struct covered *v, size_t n) {
     struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
     struct json_out o = {.b = &b};
     json_arr(&o, NULL);
     for (size_t i = 0; i < n; i++) {
-        json_obj(&o, NULL);
-        json_put_int(&o, "partition", v[i].partition);
-        json_put_int(&o, "from", v[i].from);
-        json_put_int(&o, "to", v[i].to);
+        begin_range(&o, v[i].partition, v[i].from, v[i].to);
         json_put_int(&o, "records", v[i].records);
         json_obj_end(&o);
     }
@@ -64,10 +68,7 @@ char *note_losses(const struct loss *v, size_t n) {
     struct json_out o = {.b = &b};
     json_arr(&o, NULL);
     for (size_t i = 0; i < n; i++) {
-        json_obj(&o, NULL);
-        json_put_int(&o, "partition", v[i].partition);
-        json_put_int(&o, "from", v[i].from);
-        json_put_int(&o, "to", v[i].to);
+        begin_range(&o, v[i].partition, v[i].from, v[i].to);
         json_obj_end(&o);
     }
     json_arr_end(&o);
@@ -196,6 +197,8 @@ int note_last_topic_id(struct table *tb, const char *source, char **ret, struct 
     struct looking_for l = {.source = source};
     for (int64_t v = table_version(tb); v >= 0 && !l.found; v--) {
         int r = table_each_entry(tb, v - 1, v, look_at, &l, e);
+        if (r == ERR_STORAGE && !e->retry)
+            break; /* the log was cleaned up to here: nobody knows any more */
         if (r < 0)
             return r;
     }

@@ -42,11 +42,12 @@ int flow_run_load(struct storage *st, struct engine *en, const struct run_option
 }
 
 static int step_silver(struct run *run, struct err *e) {
-    return flow_silver(run->st, run->en, run->o->silver_batch_rows, &run->res->silver, e);
+    return flow_silver(run->st, run->en, run->o->silver_batch_rows, run->o->checkpoint_interval,
+                       &run->res->silver, e);
 }
 
 static int step_gold(struct run *run, struct err *e) {
-    return flow_gold(run->st, run->en, &run->res->gold, e);
+    return flow_gold(run->st, run->en, run->o->checkpoint_interval, &run->res->gold, e);
 }
 
 static int step_load(struct run *run, struct err *e) {
@@ -78,7 +79,10 @@ int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
     int64_t start = clock_mono_ns();
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
+        int64_t step_ns = clock_mono_ns();
         r = run_step(&run, i, e);
+        if (o->on_step)
+            o->on_step(o->arg, steps[i].name, r, (double)(clock_mono_ns() - step_ns) / 1e9);
         if (r < 0)
             res.failed_step = steps[i].name;
         else

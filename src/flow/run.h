@@ -12,10 +12,14 @@
 
 struct run_options {
     int64_t silver_batch_rows;
-    int64_t retries;        /* further tries of a step */
-    int64_t retry_delay_ms; /* before the first of them; doubled each time */
+    int64_t checkpoint_interval; /* commits; 0: never */
+    int64_t retries;             /* further tries of a step */
+    int64_t retry_delay_ms;      /* before the first of them; doubled each time */
     const char *sink_url;
     int64_t sink_timeout_ms; /* how long load waits for a sink that does not answer */
+    /* After each step, with its result (code) and how long it took, all its tries; may be NULL. */
+    void (*on_step)(void *arg, const char *step, int code, double seconds);
+    void *arg;
 };
 
 struct run_result {

@@ -15,6 +15,7 @@ struct silver {
     int64_t from, to; /* bronze versions: from < v <= to are consumed by this commit */
     struct table_files fresh, old;
     int64_t fresh_rows, batch_rows;
+    int64_t checkpoint_interval;
 };
 
 static int take_entry(void *arg, const struct table_entry *en, struct err *e) {
@@ -59,8 +60,9 @@ static int run_model(struct silver *s, struct engine_result *ret, struct err *e)
         {"bronze_old", &bronze_events, &s->old},
         {"silver_events", &silver_events, table_live(s->silver)},
     };
+    const char *engine = s->en->ops->scheme;
     const struct engine_stage stages[] = {
-        {"repeated", model_text("sql/silver/repeated.sql"), true},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true},
         {"met", model_text("sql/silver/met.sql"), true},
         {"committed", model_text("sql/silver/committed.sql"), true},
         {"repeats", model_text("sql/silver/repeats.sql"), true},
@@ -148,9 +150,10 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
         r = check_counters(&made, s, e);
     if (r == 0)
         r = commit(s, &made, e);
-    if (r == 0)
+    if (r == 0) {
         add_up(sum, &made);
-    else
+        step_checkpoint(s->silver, s->checkpoint_interval);
+    } else
         step_discard(s->st, &silver_events, &made.files, r);
     engine_result_release(&made);
     table_files_release(&s->fresh);
@@ -160,8 +163,9 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
 }
 
 int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows,
-                struct silver_result *ret, struct err *e) {
-    struct silver s = {.st = st, .en = en, .batch_rows = batch_rows};
+                int64_t checkpoint_interval, struct silver_result *ret, struct err *e) {
+    struct silver s = {
+        .st = st, .en = en, .batch_rows = batch_rows, .checkpoint_interval = checkpoint_interval};
     struct silver_result sum = {.bronze_version = -1};
     int r = table_open(st, &bronze_events, &s.bronze, e);
     if (r == 0)

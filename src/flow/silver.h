@@ -20,6 +20,6 @@ struct silver_result {
 
 /* batch_rows: bronze rows after which a commit ends (whole bronze commits only). */
 int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows,
-                struct silver_result *ret, struct err *e);
+                int64_t checkpoint_interval, struct silver_result *ret, struct err *e);
 
 #endif

@@ -30,3 +30,12 @@ void step_discard(struct storage *st, const struct table_def *def, const struct 
         free(path);
     }
 }
+
+void step_checkpoint(struct table *tb, int64_t interval) {
+    struct err e = {0};
+    int64_t version = table_version(tb);
+    if (interval <= 0 || version <= 0 || version % interval != 0)
+        return;
+    if (table_checkpoint(tb, &e) < 0 && e.code != ERR_STOPPED)
+        log_err(LOG_WARN, "no checkpoint", &e);
+}

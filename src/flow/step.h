@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/schema.h"
 #include "storage/storage.h"
+#include "table/table.h"
 
 /* ERR_STOPPED if a stop was asked for, else 0. */
 int step_stopped(const char *step, struct err *e);
@@ -25,5 +26,12 @@ int step_settle(const char *step, int r, struct err *e);
  */
 void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
                   int r);
+
+/*
+ * After a commit: folds the log into a checkpoint at every interval-th version (0: never). Of
+ * several writers exactly the one whose commit that was does it. A failure is a warning: the table
+ * is as good without.
+ */
+void step_checkpoint(struct table *tb, int64_t interval);
 
 #endif

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoded events -> a bronze Parquet file, without an engine in between: this is the hottest path
- * of the program (docs/decisions: why our own encoder). A worker fills a `bronze_group` (the
- * columns of one row group), encodes it to bytes; the writer appends encoded groups to a file and
- * closes it with the footer.
- * Flow: event_decode -> bronze_group -> bronze_file -> storage_publish -> table.
- *
- * Format: Apache Parquet, data pages of version 1, zstd; RLE_DICTIONARY, DELTA_BINARY_PACKED,
- * DELTA_LENGTH_BYTE_ARRAY and PLAIN (encode.h says which where); every column OPTIONAL; timestamps
- * INT64 microseconds isAdjustedToUTC; the partition column ingest_date is not in the file.
+ * Decoded events -> row groups of bronze, without an engine in between: this is the hottest path
+ * of the program (docs/decisions: why our own encoder). A worker fills a `bronze_group`, encodes it
+ * to bytes; the writer appends encoded groups to a file and closes it with the footer.
+ * Flow: event_decode -> bronze_group -> parquet_file -> storage_publish -> table.
  */
 #ifndef CM_PARQUET_BRONZE_H
 #define CM_PARQUET_BRONZE_H
 
-#include "base/err.h"
-#include "base/mem.h"
-#include "base/schema.h"
 #include "event/event.h"
+#include "parquet/file.h"
 
 /* Where a row came from. */
 struct bronze_source {
@@ -29,6 +22,37 @@ struct bronze_source {
     const char *raw; /* the record's bytes: stored for rejected rows, and for all if asked for */
     size_t raw_len;
     bool keep_raw;
+};
+
+/* The columns in file order: those of bronze_events without ingest_date. A test holds them together. */
+enum bronze_column {
+    COL_PRODUCT_ID,
+    COL_CATEGORY,
+    COL_PRICE,
+    COL_EVENT_TS,
+    COL_EVENT_KEY,
+    COL_EVENT_ID,
+    COL_EVENT_TYPE,
+    COL_USER_ID,
+    COL_SESSION_ID,
+    COL_SKU,
+    COL_QUANTITY,
+    COL_CURRENCY,
+    COL_ORDER_ID,
+    COL_PAGE_URL,
+    COL_REFERRER,
+    COL_USER_AGENT,
+    COL_EXTRA,
+    COL_PROTOCOL,
+    COL_RECEIVED_AT,
+    COL_SOURCE_TOPIC,
+    COL_SOURCE_PARTITION,
+    COL_SOURCE_OFFSET,
+    COL_SOURCE_INDEX,
+    COL_REJECT_REASON,
+    COL_REJECT_DETAIL,
+    COL_RAW,
+    BRONZE_COLUMNS
 };
 
 struct bronze_group;
@@ -57,27 +81,7 @@ void bronze_group_add_many(struct bronze_group *g, const struct event *ev,
 size_t bronze_group_rows(const struct bronze_group *g);
 size_t bronze_group_bytes(const struct bronze_group *g); /* about what it holds in memory */
 
-/* An encoded row group: its pages as bytes, and what footer and add action will say of it. */
-struct bronze_encoded;
 /* At least one row. The group is empty afterwards, as after bronze_group_reset. */
-struct bronze_encoded *bronze_encode(struct bronze_group *g);
-void bronze_encoded_free(struct bronze_encoded *en);
-size_t bronze_encoded_bytes(const struct bronze_encoded *en);
-size_t bronze_encoded_rows(const struct bronze_encoded *en);
-
-struct bronze_file;
-/* Creates a local file that must not exist. */
-int bronze_file_create(const char *local_path, struct bronze_file **ret, struct err *e);
-/* Appends the group; frees it in any case. */
-int bronze_file_append(struct bronze_file *f, struct bronze_encoded *en, struct err *e);
-/*
- * Writes the footer and closes (no fsync: publish does). Fills size, rows and stats of ret, not
- * path, partition and mtime. A file without groups is valid and has no rows.
- *
- * After any failure (ERR_STORAGE) the local file is removed and further calls fail.
- */
-int bronze_file_finish(struct bronze_file *f, struct table_file *ret, struct err *e);
-/* Closes and removes an unfinished file; NULL is legal. After finish it only frees. */
-void bronze_file_free(struct bronze_file *f);
+struct encoded *bronze_encode(struct bronze_group *g);
 
 #endif

@@ -7,7 +7,8 @@
 #include <assert.h>
 
 enum {
-    FIRST_DATA = 1 << 16,
+    FIRST_DATA = 1 << 12,
+    FIRST_VALUES = 2 * DICT_BATCH,
     DATA_KEPT = 1 << 23, /* memory of texts kept over a reset */
     DICT_JUDGED = 2048,  /* distinct texts before a dictionary can be given up */
     DICT_PAUSE = 15,     /* groups without, after it was given up */
@@ -15,7 +16,19 @@ enum {
 
 void number_init(struct number_column *c, enum parquet_type type) {
     *c = (struct number_column){.type = type};
-    c->values = xmalloc((size_t)GROUP_ROWS_MAX * (type == PARQUET_INT32 ? 4 : 8));
+}
+
+size_t number_size(enum parquet_type type) {
+    return type == PARQUET_BOOLEAN ? 1 : type == PARQUET_INT32 ? 4 : 8;
+}
+
+void number_grow(struct number_column *c) {
+    c->cap = c->cap ? MIN(2 * c->cap, GROUP_ROWS_MAX + DICT_BATCH) : FIRST_VALUES;
+    c->values = xrealloc(c->values, c->cap * number_size(c->type));
+}
+
+size_t number_held(const struct number_column *c) {
+    return c->cap * number_size(c->type) + (c->present.bits ? LEVELS_MAX : 0);
 }
 
 void number_reset(struct number_column *c) {
@@ -64,6 +77,30 @@ void text_release(struct text_column *c) {
     *c = (struct text_column){0};
 }
 
+size_t text_memory(const struct text_column *c) {
+    return dict_memory(&c->dict) + c->codes_cap * sizeof *c->codes + c->lens_cap * sizeof *c->lens +
+           c->cap + (c->present.bits ? LEVELS_MAX : 0);
+}
+
+/* The next size of an array that must hold n values. */
+static uint32_t next_cap(uint32_t cap, uint32_t n) {
+    return MAX(MAX(2 * cap, n), (uint32_t)FIRST_VALUES);
+}
+
+static inline void reserve_codes(struct text_column *c, size_t more) {
+    if (c->n + more <= c->codes_cap)
+        return;
+    c->codes_cap = next_cap(c->codes_cap, c->n + (uint32_t)more);
+    c->codes = xrealloc(c->codes, c->codes_cap * sizeof *c->codes);
+}
+
+static inline void reserve_lens(struct text_column *c, size_t more) {
+    if (c->n + more <= c->lens_cap)
+        return;
+    c->lens_cap = next_cap(c->lens_cap, c->n + (uint32_t)more);
+    c->lens = xrealloc(c->lens, c->lens_cap * sizeof *c->lens);
+}
+
 static void add_page(struct text_column *c, uint32_t row) {
     if (c->n_pages == c->pages_cap) {
         c->pages_cap = c->pages_cap ? 2 * c->pages_cap : 8;
@@ -77,8 +114,6 @@ static void add_page(struct text_column *c, uint32_t row) {
  * allow it, and makes room for `more` bytes.
  */
 static void make_room(struct text_column *c, uint32_t row, size_t more) {
-    if (!c->lens)
-        c->lens = xmalloc(GROUP_ROWS_MAX * sizeof *c->lens);
     if (c->n_pages == 0)
         add_page(c, 0);
     struct text_page *page = &c->pages[c->n_pages - 1];
@@ -128,6 +163,7 @@ void text_make_direct(struct text_column *c) {
     c->direct = true;
     c->held = 0;
     uint32_t n = c->n;
+    reserve_lens(c, 0);
     c->n = 0; /* counts again */
     for (uint32_t row = 0; c->n < n; row++) {
         if (!presence_at(&c->present, row))
@@ -175,8 +211,7 @@ static bool add_new(struct text_column *c, const struct text_value *v, uint64_t 
 static size_t add_coded(struct text_column *c, const struct text_value *v, size_t n) {
     uint64_t hash[DICT_BATCH];
     uint16_t guess[DICT_BATCH];
-    if (!c->codes)
-        c->codes = xmalloc(GROUP_ROWS_MAX * sizeof *c->codes);
+    reserve_codes(c, n);
     dict_guess(&c->dict, v, n, hash, guess);
     for (size_t i = 0; i < n; i++) {
         if (guess[i] && dict_is(&c->dict, guess[i] - 1u, &v[i]))
@@ -190,6 +225,8 @@ static size_t add_coded(struct text_column *c, const struct text_value *v, size_
 void text_add(struct text_column *c, const struct text_value *v, size_t n) {
     assert(n <= DICT_BATCH);
     size_t i = c->direct ? 0 : add_coded(c, v, n);
+    if (i < n)
+        reserve_lens(c, n - i);
     for (; i < n; i++) {
         put_text(c, v[i].row, v[i].p, v[i].len);
         c->n++;
@@ -197,13 +234,15 @@ void text_add(struct text_column *c, const struct text_value *v, size_t n) {
     }
 }
 
-void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *s) {
-    struct text_value v = {s, (uint32_t)strlen(s), row};
+void text_add_same(struct text_column *c, uint32_t row, uint32_t n, const char *p, uint32_t len) {
+    struct text_value v = {p, len, row};
     uint32_t i = 0;
     if (c->direct || c->n == 0 || !dict_is(&c->dict, c->codes[c->n - 1], &v)) {
         text_add(c, &v, 1);
         i = 1;
     }
+    if (!c->direct)
+        reserve_codes(c, n - i);
     for (; i < n; i++) {
         v.row = row + i;
         if (c->direct)
@@ -224,8 +263,8 @@ static void copy_data(struct text_column *to, const struct text_column *from) {
         to->data = xrealloc(to->data, to->cap);
     }
     memcpy(to->data + TEXT_HEAD, from->data + TEXT_HEAD, from->len - TEXT_HEAD);
-    if (!to->lens)
-        to->lens = xmalloc(GROUP_ROWS_MAX * sizeof *to->lens);
+    to->n = 0;
+    reserve_lens(to, from->n);
     memcpy(to->lens, from->lens, from->n * sizeof *to->lens);
     to->len = from->len;
     to->end = from->end;
@@ -245,8 +284,7 @@ void text_copy(struct text_column *to, const struct text_column *from) {
         copy_data(to, from);
     } else {
         dict_copy(&to->dict, &from->dict);
-        if (!to->codes)
-            to->codes = xmalloc(GROUP_ROWS_MAX * sizeof *to->codes);
+        reserve_codes(to, from->n);
         memcpy(to->codes, from->codes, from->n * sizeof *to->codes);
     }
     to->n = from->n;

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "parquet/bytes.h"
 
-enum { FIRST_SLOTS = 1024, FIRST_BYTES = 1 << 14 };
+enum { FIRST_SLOTS = 64, FIRST_BYTES = 512 };
 
 /* Folds the 128-bit product: every bit of both factors reaches every bit of the result. */
 static inline uint64_t mix(uint64_t a, uint64_t b) {
@@ -136,6 +136,11 @@ void dict_copy(struct dict *to, const struct dict *from) {
         const char *p = dict_text(from, i, &len);
         add(to, hash_text(p, len), p, len);
     }
+}
+
+size_t dict_memory(const struct dict *d) {
+    size_t slots = d->slots ? d->mask + 1 : 0;
+    return slots * sizeof *d->slots + slots / 2 * sizeof *d->at + d->cap;
 }
 
 void dict_reset(struct dict *d) {

@@ -56,6 +56,7 @@ const char *dict_text(const struct dict *d, uint32_t code, uint32_t *ret_len);
 
 /* Makes `to` a copy. */
 void dict_copy(struct dict *to, const struct dict *from);
+size_t dict_memory(const struct dict *d); /* bytes */
 void dict_reset(struct dict *d);
 void dict_release(struct dict *d);
 

@@ -6,6 +6,7 @@
 #include "parquet/encoding.h"
 
 #include <assert.h>
+#include <math.h>
 
 enum {
     CONSTANT_BYTES = 64, /* the only text of a column is not compressed up to here */
@@ -52,6 +53,20 @@ static void put_index_page(const struct presence *p, uint32_t rows, const uint16
         at += hybrid_u16(s->page + at, codes, n, width);
     ret->encoding = ENCODING_DICTIONARY;
     page_data(w, ret, rows, s->page, at);
+}
+
+/* Bit-packed, lowest bit first (Encodings.md, PLAIN). Booleans have no bounds: nobody skips by them. */
+static void encode_booleans(struct number_column *c, uint32_t rows, struct encode_scratch *s,
+                            struct page_writer *w, struct chunk *ret) {
+    size_t at = presence_levels(&c->present, 0, rows, rows, s->page);
+    size_t bytes = (c->n + 7) / 8;
+    memset(s->page + at, 0, bytes);
+    for (uint32_t i = 0; i < c->n; i++)
+        s->page[at + i / 8] |= (uint8_t)(c->b[i] << i % 8);
+    page_chunk(w, ret, true);
+    ret->encoding = ENCODING_PLAIN;
+    ret->stats.nulls = (int64_t)rows - c->n;
+    page_data(w, ret, rows, s->page, at + bytes);
 }
 
 static inline uint64_t number_at(const void *values, size_t size, uint32_t i) {
@@ -116,10 +131,14 @@ static void note_range(const struct number_column *c, struct column_stats *stats
         return;
     }
     double min = c->f64[0], max = min;
+    bool nan = isnan(min);
     for (uint32_t i = 1; i < c->n; i++) {
         min = MIN(min, c->f64[i]);
         max = MAX(max, c->f64[i]);
+        nan |= isnan(c->f64[i]);
     }
+    if (nan) /* orders with nothing: no bound is true */
+        return;
     stats->min = bound_double(min);
     stats->max = bound_double(max);
 }
@@ -128,7 +147,7 @@ static void note_range(const struct number_column *c, struct column_stats *stats
 static uint32_t judge_numbers(const struct number_column *c, const struct column_stats *stats,
                               struct encode_scratch *s) {
     if (c->type != PARQUET_DOUBLE && stats->min.i == stats->max.i)
-        return one_code(c, c->type == PARQUET_INT32 ? 4 : 8, s);
+        return one_code(c, number_size(c->type), s);
     if (c->type == PARQUET_INT64)
         return 0;
     uint32_t distinct = c->type == PARQUET_INT32 ? number_codes(c->values, 4, c->n, s)
@@ -142,14 +161,14 @@ static void put_number_dict(const struct number_column *c, uint32_t distinct,
         for (uint32_t i = 0; i < distinct; i++)
             store32((char *)s->numbers + (size_t)4 * i, (uint32_t)s->numbers[i]);
     }
-    page_dict(w, ret, distinct, s->numbers, (size_t)distinct * (c->type == PARQUET_INT32 ? 4 : 8));
+    page_dict(w, ret, distinct, s->numbers, (size_t)distinct * number_size(c->type));
 }
 
 /* Values that are no dictionary: integers as deltas, if no difference can overflow, else PLAIN. */
 static void put_number_page(const struct number_column *c, uint32_t rows, struct encode_scratch *s,
                             struct page_writer *w, struct chunk *ret) {
     size_t at = presence_levels(&c->present, 0, rows, rows, s->page);
-    size_t size = c->type == PARQUET_INT32 ? 4 : 8;
+    size_t size = number_size(c->type);
     uint64_t range = (uint64_t)ret->stats.max.i - (uint64_t)ret->stats.min.i;
     ret->encoding = ENCODING_DELTA;
     if (c->type == PARQUET_INT32 && range <= INT32_MAX) {
@@ -169,6 +188,10 @@ void encode_numbers(struct number_column *c, uint32_t rows, struct encode_scratc
     presence_finish(&c->present, rows);
     if (c->n == 0) {
         encode_nulls(&c->present, rows, s, w, ret);
+        return;
+    }
+    if (c->type == PARQUET_BOOLEAN) {
+        encode_booleans(c, rows, s, w, ret);
         return;
     }
     struct column_stats stats = {.nulls = (int64_t)rows - c->n};
@@ -213,6 +236,21 @@ static void note_direct_range(const struct text_column *c, struct column_stats *
 }
 
 /*
+ * A page of texts whose head, n bytes in s->page, does not fit in front of them: only a first page
+ * of very many very short texts.
+ */
+static void put_first_page(const struct text_column *c, uint32_t rows, const struct text_page *next,
+                           size_t n, struct encode_scratch *s, struct page_writer *w,
+                           struct chunk *ret) {
+    size_t texts = next->at - TEXT_HEAD;
+    char *page = xmalloc(n + texts);
+    memcpy(page, s->page, n);
+    memcpy(page + n, c->data + TEXT_HEAD, texts);
+    page_data(w, ret, rows, page, n + texts);
+    free(page);
+}
+
+/*
  * The texts lie one behind the other as they will be stored. What goes in front of a page's texts,
  * levels and lengths, overwrites the end of the page before, which is compressed already; for the
  * first one there is TEXT_HEAD.
@@ -228,7 +266,12 @@ static void put_text_pages(struct text_column *c, uint32_t rows, struct encode_s
         size_t n = presence_levels(&c->present, page->row, next.row, rows, s->page);
         n += delta_i32(s->page + n, (const int32_t *)c->lens + page->value,
                        next.value - page->value);
-        assert(n <= TEXT_HEAD);
+        assert(n <= sizeof s->page);
+        if (n > page->at) {
+            assert(i == 0);
+            put_first_page(c, next.row, &next, n, s, w, ret);
+            continue;
+        }
         memcpy(c->data + page->at - n, s->page, n);
         page_data(w, ret, next.row - page->row, c->data + page->at - n, next.at - page->at + n);
     }

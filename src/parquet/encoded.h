@@ -4,12 +4,13 @@
 #define CM_PARQUET_ENCODED_H
 
 #include "parquet/columns.h"
+#include "parquet/file.h"
 #include "parquet/page.h"
 
-struct bronze_encoded {
+struct encoded {
     uint32_t rows;
-    struct buf bytes; /* the column chunks one behind the other */
-    struct chunk chunks[BRONZE_COLUMNS];
+    struct buf bytes;      /* the column chunks one behind the other */
+    struct chunk chunks[]; /* by column */
 };
 
 #endif

@@ -9,12 +9,14 @@
 /* parquet-mr reads "<application> version <version> (build <hash>)" and mistrusts other forms. */
 #define CREATED_BY "clickmill version " CM_VERSION " (build " CM_GIT ")"
 
-void footer_init(struct footer *f) {
-    *f = (struct footer){.groups = BUF_INIT(INT32_MAX / 2)};
+void footer_init(struct footer *f, const struct columns *columns) {
+    *f = (struct footer){.groups = BUF_INIT(INT32_MAX / 2), .columns = columns};
+    f->stats = xcalloc(columns->n, sizeof *f->stats);
 }
 
 void footer_release(struct footer *f) {
     buf_release(&f->groups);
+    free(f->stats);
 }
 
 static void put_encodings(struct thrift *t, const struct chunk *c) {
@@ -37,17 +39,17 @@ static void put_page_count(struct thrift *t, enum parquet_page type, enum parque
 }
 
 /* ColumnChunk with its ColumnMetaData; offsets count from the start of the file. */
-static void put_chunk(struct thrift *t, const struct bronze_column_def *def, const struct chunk *c,
+static void put_chunk(struct thrift *t, const struct column_form *form, const struct chunk *c,
                       int64_t rows, int64_t group_at) {
     int64_t at = group_at + (int64_t)c->at;
     thrift_struct(t, 0);
     thrift_i64(t, 2,
                0); /* file_offset: 0, as there is no copy of the metadata outside the footer */
     thrift_struct(t, 3);
-    thrift_i32(t, 1, def->type);
+    thrift_i32(t, 1, (int32_t)form->type);
     put_encodings(t, c);
     thrift_list(t, 3, THRIFT_BINARY, 1);
-    thrift_text(t, 0, def->name);
+    thrift_text(t, 0, form->name);
     thrift_i32(t, 4, c->codec);
     thrift_i64(t, 5, rows);
     thrift_i64(t, 6, (int64_t)c->plain_size);
@@ -55,7 +57,7 @@ static void put_chunk(struct thrift *t, const struct bronze_column_def *def, con
     thrift_i64(t, 9, at + (int64_t)c->dict_size);
     if (c->has_dict)
         thrift_i64(t, 11, at);
-    stats_put(t, 12, &c->stats, def->type);
+    stats_put(t, 12, &c->stats, form->type);
     thrift_list(t, 13, THRIFT_STRUCT, (size_t)c->has_dict + 1);
     if (c->has_dict)
         put_page_count(t, PAGE_DICTIONARY, ENCODING_PLAIN, 1);
@@ -64,15 +66,16 @@ static void put_chunk(struct thrift *t, const struct bronze_column_def *def, con
     thrift_end(t);
 }
 
-void footer_add(struct footer *f, const struct bronze_encoded *en) {
+void footer_add(struct footer *f, const struct encoded *en) {
     struct thrift t = THRIFT_INIT(&f->groups);
     int64_t plain_size = 0;
     thrift_struct(&t, 0);
-    thrift_list(&t, 1, THRIFT_STRUCT, BRONZE_COLUMNS);
-    for (int i = 0; i < BRONZE_COLUMNS; i++) {
+    thrift_list(&t, 1, THRIFT_STRUCT, f->columns->n);
+    for (size_t i = 0; i < f->columns->n; i++) {
         const struct chunk *c = &en->chunks[i];
-        put_chunk(&t, &bronze_columns[i], c, en->rows, f->size);
-        stats_merge(&f->stats[i], f->rows, &c->stats, en->rows, bronze_columns[i].type);
+        const struct column_form *form = &f->columns->v[i];
+        put_chunk(&t, form, c, en->rows, f->size);
+        stats_merge(&f->stats[i], f->rows, &c->stats, en->rows, form->type);
         plain_size += (int64_t)c->plain_size;
     }
     thrift_i64(&t, 2, plain_size);
@@ -86,46 +89,71 @@ void footer_add(struct footer *f, const struct bronze_encoded *en) {
     f->n_groups++;
 }
 
-static void put_logical(struct thrift *t, int logical) {
-    if (!logical)
+static void put_timestamp(struct thrift *t) {
+    thrift_struct(t, LOGICAL_TIMESTAMP);
+    thrift_bool(t, 1, true); /* isAdjustedToUTC */
+    thrift_struct(t, 2);
+    thrift_empty(t, UNIT_MICROS);
+    thrift_end(t);
+    thrift_end(t);
+}
+
+static void put_decimal(struct thrift *t) {
+    thrift_struct(t, LOGICAL_DECIMAL);
+    thrift_i32(t, 1, MONEY_SCALE);
+    thrift_i32(t, 2, MONEY_PRECISION);
+    thrift_end(t);
+}
+
+/* What the bytes mean: ConvertedType for older readers, then LogicalType. */
+static void put_logical(struct thrift *t, enum column_type kind) {
+    static const int converted[] = {
+        [TYPE_STRING] = CONVERTED_UTF8,
+        [TYPE_DATE] = CONVERTED_DATE,
+        [TYPE_TIMESTAMP] = CONVERTED_TIMESTAMP_MICROS,
+        [TYPE_MONEY] = CONVERTED_DECIMAL,
+    };
+    if (kind != TYPE_STRING && kind != TYPE_DATE && kind != TYPE_TIMESTAMP && kind != TYPE_MONEY)
         return;
-    thrift_i32(t, 6, logical == LOGICAL_STRING ? CONVERTED_UTF8 : CONVERTED_TIMESTAMP_MICROS);
-    thrift_struct(t, 10);
-    if (logical == LOGICAL_STRING) {
-        thrift_empty(t, LOGICAL_STRING);
-    } else {
-        thrift_struct(t, LOGICAL_TIMESTAMP);
-        thrift_bool(t, 1, true); /* isAdjustedToUTC */
-        thrift_struct(t, 2);
-        thrift_empty(t, UNIT_MICROS);
-        thrift_end(t);
-        thrift_end(t);
+    thrift_i32(t, 6, converted[kind]);
+    if (kind == TYPE_MONEY) {
+        thrift_i32(t, 7, MONEY_SCALE);
+        thrift_i32(t, 8, MONEY_PRECISION);
     }
+    thrift_struct(t, 10);
+    if (kind == TYPE_STRING)
+        thrift_empty(t, LOGICAL_STRING);
+    else if (kind == TYPE_DATE)
+        thrift_empty(t, LOGICAL_DATE);
+    else if (kind == TYPE_TIMESTAMP)
+        put_timestamp(t);
+    else
+        put_decimal(t);
     thrift_end(t);
 }
 
 /* SchemaElements: the root, then every column. */
-static void put_schema(struct thrift *t) {
-    thrift_list(t, 2, THRIFT_STRUCT, 1 + BRONZE_COLUMNS);
+static void put_schema(struct thrift *t, const struct columns *columns) {
+    thrift_list(t, 2, THRIFT_STRUCT, 1 + columns->n);
     thrift_struct(t, 0);
     thrift_text(t, 4, "schema");
-    thrift_i32(t, 5, BRONZE_COLUMNS);
+    thrift_i32(t, 5, (int32_t)columns->n);
     thrift_end(t);
-    for (int i = 0; i < BRONZE_COLUMNS; i++) {
-        const struct bronze_column_def *def = &bronze_columns[i];
+    for (size_t i = 0; i < columns->n; i++) {
+        const struct column_form *form = &columns->v[i];
         thrift_struct(t, 0);
-        thrift_i32(t, 1, def->type);
+        thrift_i32(t, 1, (int32_t)form->type);
         thrift_i32(t, 3, REPETITION_OPTIONAL);
-        thrift_text(t, 4, def->name);
-        put_logical(t, def->logical);
+        thrift_text(t, 4, form->name);
+        put_logical(t, form->kind);
         thrift_end(t);
     }
 }
 
 /* ColumnOrder TYPE_ORDER for each column: without it readers ignore min_value and max_value. */
-static void put_orders(struct thrift *t) {
-    thrift_list(t, 7, THRIFT_STRUCT, BRONZE_COLUMNS);
-    for (int i = 0; i < BRONZE_COLUMNS; i++) {
+static void put_orders(struct thrift *t, size_t columns) {
+    thrift_list(t, 7, THRIFT_STRUCT, columns);
+    for (size_t i = 0; i < columns; i++) {
         thrift_struct(t, 0);
         thrift_empty(t, 1);
         thrift_end(t);
@@ -137,12 +165,12 @@ void footer_put(struct footer *f, struct buf *out) {
     struct thrift t = THRIFT_INIT(out);
     thrift_struct(&t, 0);
     thrift_i32(&t, 1, 1); /* version: data pages of version 1 */
-    put_schema(&t);
+    put_schema(&t, f->columns);
     thrift_i64(&t, 3, f->rows);
     thrift_list(&t, 4, THRIFT_STRUCT, f->n_groups);
     buf_add(out, f->groups.data, f->groups.len);
     thrift_text(&t, 6, CREATED_BY);
-    put_orders(&t);
+    put_orders(&t, f->columns->n);
     thrift_end(&t);
     uint32_t len = (uint32_t)(out->len - from);
     buf_add(out, &len, 4);
@@ -150,24 +178,30 @@ void footer_put(struct footer *f, struct buf *out) {
     assert(!out->overflow && !f->groups.overflow);
 }
 
+static void log_bounds(const struct footer *f, struct json_out *o, bool max) {
+    json_obj(o, max ? "maxValues" : "minValues");
+    for (size_t i = 0; i < f->columns->n; i++) {
+        const struct column_form *form = &f->columns->v[i];
+        if (form->quiet)
+            continue;
+        if (max)
+            stats_log_max(o, form->name, &f->stats[i].max, form->kind);
+        else
+            stats_log_min(o, form->name, &f->stats[i].min, form->kind);
+    }
+    json_obj_end(o);
+}
+
 char *footer_log_stats(const struct footer *f) {
     struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
     struct json_out o = {.b = &b};
     json_obj(&o, NULL);
     json_put_int(&o, "numRecords", f->rows);
-    json_obj(&o, "minValues");
-    for (int i = 0; i < BRONZE_COLUMNS; i++)
-        stats_log_min(&o, bronze_columns[i].name, &f->stats[i].min, bronze_columns[i].type,
-                      bronze_columns[i].log);
-    json_obj_end(&o);
-    json_obj(&o, "maxValues");
-    for (int i = 0; i < BRONZE_COLUMNS; i++)
-        stats_log_max(&o, bronze_columns[i].name, &f->stats[i].max, bronze_columns[i].type,
-                      bronze_columns[i].log);
-    json_obj_end(&o);
+    log_bounds(f, &o, false);
+    log_bounds(f, &o, true);
     json_obj(&o, "nullCount");
-    for (int i = 0; i < BRONZE_COLUMNS; i++)
-        json_put_int(&o, bronze_columns[i].name, f->stats[i].nulls);
+    for (size_t i = 0; i < f->columns->n; i++)
+        json_put_int(&o, f->columns->v[i].name, f->stats[i].nulls);
     json_obj_end(&o);
     json_obj_end(&o);
     return buf_detach(&b);

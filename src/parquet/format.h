@@ -10,7 +10,13 @@
 
 #define PARQUET_MAGIC "PAR1"
 
-enum parquet_type { PARQUET_INT32 = 1, PARQUET_INT64 = 2, PARQUET_DOUBLE = 5, PARQUET_BYTES = 6 };
+enum parquet_type {
+    PARQUET_BOOLEAN = 0,
+    PARQUET_INT32 = 1,
+    PARQUET_INT64 = 2,
+    PARQUET_DOUBLE = 5,
+    PARQUET_BYTES = 6
+};
 
 enum parquet_encoding { /* Encoding */
                         ENCODING_PLAIN = 0,
@@ -27,11 +33,17 @@ enum parquet_codec { CODEC_NONE = 0, CODEC_ZSTD = 6 };    /* CompressionCodec */
 enum {
     REPETITION_OPTIONAL = 1, /* FieldRepetitionType */
     CONVERTED_UTF8 = 0,      /* ConvertedType, for readers older than LogicalType */
+    CONVERTED_DECIMAL = 5,
+    CONVERTED_DATE = 6,
     CONVERTED_TIMESTAMP_MICROS = 10,
     LOGICAL_STRING = 1, /* field ids of the union LogicalType */
+    LOGICAL_DECIMAL = 5,
+    LOGICAL_DATE = 6,
     LOGICAL_TIMESTAMP = 8,
     UNIT_MICROS = 2, /* field id of the union TimeUnit */
 };
+
+enum { MONEY_PRECISION = 18, MONEY_SCALE = 4 }; /* decimal(18,4) */
 
 /*
  * A row group holds at most this many rows, so that a fixed-width column is always one page and an

@@ -24,6 +24,13 @@ static inline void presence_mark(struct presence *p, uint32_t row) {
     p->next = row + 1;
 }
 
+/* The same for rows [row, row + n). */
+static inline void presence_mark_run(struct presence *p, uint32_t row, uint32_t n) {
+    if (__builtin_expect(row != p->next, 0))
+        presence_gap(p, row);
+    p->next = row + n;
+}
+
 static inline bool presence_none(const struct presence *p) {
     return p->next == 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parquet/stats.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 #include "parquet/bytes.h"
 
@@ -146,36 +148,69 @@ static uint32_t log_cut(const struct bound *b) {
     return n;
 }
 
-static void log_number(struct json_out *o, const char *name, const struct bound *b,
-                       enum parquet_type type, enum log_form form) {
-    char time[TIME_TEXT];
-    if (form == LOG_TIMESTAMP) {
-        time_format_ms(b->i, time);
-        json_put(o, name, time);
-    } else if (type == PARQUET_DOUBLE) {
-        json_put_double(o, name, b->d != 0 ? b->d : 0); /* no -0 */
-    } else {
+/* Years of four digits: what the forms of dates and times can say. */
+static bool is_plain_day(int64_t day) {
+    return day >= day_from_civil(1, 1, 1) && day <= day_from_civil(9999, 12, 31);
+}
+
+/* Hundredths of cents -> "-12.3400", exactly. */
+static void log_money(struct json_out *o, const char *name, int64_t v) {
+    char out[32];
+    uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    snprintf(out, sizeof out, "%s%llu.%04llu", v < 0 ? "-" : "", (unsigned long long)(abs / 10000),
+             (unsigned long long)(abs % 10000));
+    json_put_raw(o, name, out);
+}
+
+static void log_value(struct json_out *o, const char *name, const struct bound *b,
+                      enum column_type kind) {
+    char time[TIME_TEXT], day[DATE_TEXT];
+    switch (kind) {
+    case TYPE_INT:
+    case TYPE_LONG:
         json_put_int(o, name, b->i);
+        break;
+    case TYPE_DOUBLE:
+        if (isfinite(b->d))
+            json_put_double(o, name, b->d != 0 ? b->d : 0); /* no -0 */
+        break;
+    case TYPE_MONEY:
+        log_money(o, name, b->i);
+        break;
+    case TYPE_DATE:
+        if (is_plain_day(b->i)) {
+            day_format((int32_t)b->i, day);
+            json_put(o, name, day);
+        }
+        break;
+    case TYPE_TIMESTAMP:
+        if (is_plain_day(day_of_us(b->i))) {
+            time_format_ms(b->i, time);
+            json_put(o, name, time);
+        }
+        break;
+    case TYPE_STRING:
+    case TYPE_BOOLEAN:
+    case TYPE_BINARY:
+        break;
     }
 }
 
 void stats_log_min(struct json_out *o, const char *name, const struct bound *b,
-                   enum parquet_type type, enum log_form form) {
-    if (!b->known || form == LOG_NONE)
-        return;
-    if (form == LOG_TEXT)
+                   enum column_type kind) {
+    if (b->known && kind == TYPE_STRING)
         json_put_n(o, name, b->text, log_cut(b));
-    else
-        log_number(o, name, b, type, form);
+    else if (b->known)
+        log_value(o, name, b, kind);
 }
 
 /* A text cut short gets the last of all characters behind it, as Spark's writer does. */
 void stats_log_max(struct json_out *o, const char *name, const struct bound *b,
-                   enum parquet_type type, enum log_form form) {
-    if (!b->known || form == LOG_NONE)
+                   enum column_type kind) {
+    if (!b->known)
         return;
-    if (form != LOG_TEXT) {
-        log_number(o, name, b, type, form);
+    if (kind != TYPE_STRING) {
+        log_value(o, name, b, kind);
         return;
     }
     uint32_t n = log_cut(b);

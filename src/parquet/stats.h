@@ -8,6 +8,7 @@
 #define CM_PARQUET_STATS_H
 
 #include "base/json.h"
+#include "base/schema.h"
 #include "parquet/format.h"
 #include "parquet/thrift.h"
 
@@ -44,13 +45,13 @@ void stats_merge(struct column_stats *into, int64_t into_rows, const struct colu
 /* The struct Statistics as field `field`. */
 void stats_put(struct thrift *t, int field, const struct column_stats *s, enum parquet_type type);
 
-/* How a bound of the table log is written. */
-enum log_form { LOG_NONE, LOG_NUMBER, LOG_TEXT, LOG_TIMESTAMP };
-
-/* Adds the member `name` to minValues or maxValues, or nothing if the bound is not known. */
+/*
+ * Adds the member `name` to minValues or maxValues; nothing if the bound is not known, or is no
+ * value that JSON and Delta can say (infinity, the year 10000).
+ */
 void stats_log_min(struct json_out *o, const char *name, const struct bound *b,
-                   enum parquet_type type, enum log_form form);
+                   enum column_type kind);
 void stats_log_max(struct json_out *o, const char *name, const struct bound *b,
-                   enum parquet_type type, enum log_form form);
+                   enum column_type kind);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/util.h"
+#include "base/value.h"
 #include "sink/driver.h"
 #include "sink/postgres.h"
 #include "sink/rules.h"
@@ -524,7 +525,7 @@ static const struct sink_ops pg_ops = {
 
 /* The URL can be read, and no piece of its password would be taken for a host's name. */
 static int check_url(const char *url, struct err *e) {
-    _cleanup_(freep) char *masked = sink_url_masked(url);
+    _cleanup_(freep) char *masked = url_mask(url);
     if (!url_is_clear(url)) {
         err_set(e, ERR_CONFIG, "sink.url %s: where the password ends cannot be told", masked);
         return err_hint(e, "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in names and "

@@ -113,9 +113,6 @@ struct sink_options {
  */
 int sink_open(const char *url, const struct sink_options *o, struct sink **ret, struct err *e);
 
-/* The URL with **** in place of its passwords, also where it is malformed. The caller frees. */
-char *sink_url_masked(const char *url);
-
 /*
  * Makes the table and clickmill_loads if they are missing; a table that is there is used if it
  * fits (names, types that hold our values, a unique key over the key columns), else a clear error

@@ -81,16 +81,20 @@ static int place_new(struct local *lo, const char *from, const char *to, struct 
     int r = ensure_dir(lo, dir, e);
     if (r)
         return r;
-    r = fs_move_new(from, to, e);
+    r = fs_name_new(from, to, e);
     if (r == ERR_NOT_FOUND) { /* somebody removed the folder, or the file to place */
         forget_durable(lo);
         r = ensure_dir(lo, dir, e);
         if (r == 0)
-            r = fs_move_new(from, to, e);
+            r = fs_name_new(from, to, e);
         if (r == ERR_NOT_FOUND)
             err_recode(e, r = ERR_STORAGE);
     }
-    return r ? r : fs_sync(dir, e);
+    if (r == 0)
+        r = fs_sync(dir, e);
+    if (r == 0)
+        unlink(from); /* not before: until then a repeat needs it */
+    return r;
 }
 
 /* Hadoop's checksum of a file that changes or goes would make Spark reject what comes after it. */

@@ -109,12 +109,10 @@ static bool linked_after_all(const char *from, const char *to) {
     return stat(from, &a) == 0 && stat(to, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-int fs_move_new(const char *from, const char *to, struct err *e) {
+int fs_name_new(const char *from, const char *to, struct err *e) {
     int failed = link(from, to) == 0 ? 0 : errno;
-    if (!failed || linked_after_all(from, to)) {
-        unlink(from);
+    if (!failed || linked_after_all(from, to))
         return 0;
-    }
     if (failed == EPERM || failed == EOPNOTSUPP || failed == ENOSYS || failed == EMLINK)
         failed = rename_new(from, to);
     switch (failed) {

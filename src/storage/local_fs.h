@@ -21,10 +21,11 @@ int fs_mkdir(const char *path, struct err *e);
 /* Makes a folder and every missing one above it, all durable. */
 int fs_mkdirs(const char *path, struct err *e);
 /*
- * Gives `from` the name `to` without ever replacing anything: ERR_EXISTS. On success `from` is gone.
+ * Gives `from` the name `to` without ever replacing anything: ERR_EXISTS. `from` may stay as a second
+ * name, so that a repeat after a later failure finds its own file and succeeds; the caller unlinks it.
  * ERR_NOT_FOUND: the folder of `to` is missing. Folders are not synced.
  */
-int fs_move_new(const char *from, const char *to, struct err *e);
+int fs_name_new(const char *from, const char *to, struct err *e);
 /* Removes a folder and all in it; what cannot be removed stays. Does not follow links. */
 void fs_remove_tree(const char *path);
 

@@ -60,7 +60,10 @@ struct storage_ops {
     int (*stage)(struct storage *st, char ret_dir[LIMIT_PATH], struct err *e);
     void (*unstage)(struct storage *st,
                     const char *dir); /* removes the folder and what is left in it */
-    /* Moves a finished local file (from a staging folder) to `path`, which must be free. Never overwrites: ERR_EXISTS. */
+    /*
+     * Moves a finished local file (from a staging folder) to `path`, which must be free. Never
+     * overwrites: ERR_EXISTS. After ERR_STORAGE it can be called again.
+     */
     int (*publish)(struct storage *st, const char *local, const char *path, struct err *e);
     /*
      * A local file with the object's bytes, for engines that read local disk only. Valid until

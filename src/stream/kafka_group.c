@@ -359,6 +359,14 @@ static part_list *to_leave(struct kafka *k, const part_list *list, bool all) {
 }
 
 /* Reads `list` from its offsets; what else is assigned stays, unless `all`. */
+/* In a group the next rebalance puts it right: it may have taken away meanwhile what we ask for. */
+static int assign_failed(struct kafka *k, rd_kafka_resp_err_t err, const char *why, struct err *e) {
+    kafka_failed(k, e, err, why, "cannot assign partitions");
+    if (k->consumer->subscribed && err != RD_KAFKA_RESP_ERR__FATAL)
+        err_retry(e);
+    return e->code;
+}
+
 static int apply(struct kafka *k, part_list *list, bool all, struct err *e) {
     struct kafka_consumer *c = k->consumer;
     rd_kafka_error_t *error = NULL;
@@ -375,11 +383,10 @@ static int apply(struct kafka *k, part_list *list, bool all, struct err *e) {
                     c->parts[i].next < 0 ? RD_KAFKA_OFFSET_BEGINNING : c->parts[i].next;
         rd_kafka_resp_err_t err = rd_kafka_assign(c->rk, list->cnt ? list : NULL);
         if (err)
-            return kafka_failed(k, e, err, NULL, "cannot assign partitions");
+            return assign_failed(k, err, NULL, e);
     }
     if (error) {
-        int r = kafka_failed(k, e, rd_kafka_error_code(error), rd_kafka_error_string(error),
-                             "cannot assign partitions");
+        int r = assign_failed(k, rd_kafka_error_code(error), rd_kafka_error_string(error), e);
         rd_kafka_error_destroy(error);
         return r;
     }

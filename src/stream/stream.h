@@ -6,7 +6,8 @@
  * Consuming. The table is the truth for positions: after POLL_ASSIGN the caller looks up where
  * each partition stands and calls stream_assign; there is no seek. At the next call after
  * POLL_REVOKE the caller has committed or dropped what it holds of those partitions, and another
- * member of the group may begin with them. Records come in offset order per partition. A record that was handed out is durable in the stream: it is there after a crash.
+ * member of the group may begin with them. Records come in offset order per partition. A record
+ * that was handed out is durable in the stream: it is there after a crash.
  *
  * Producing. stream_send queues; the ack function is called from within send and flush, once for
  * each record, in order of offset per partition, after the record is durable. It must not call the
@@ -14,7 +15,8 @@
  * returns an error has queued nothing and no ack will come. Nothing runs between calls: who pauses
  * between sends, flushes. stream_free drops what was not flushed, without acks.
  *
- * One thread makes all calls on one struct stream, but for stream_committed and stream_stats. Errors: ERR_STREAM, e->retry where it can pass.
+ * One thread makes all calls on one struct stream, but for stream_stats. Errors: ERR_STREAM,
+ * e->retry where it can pass.
  */
 #ifndef CM_STREAM_STREAM_H
 #define CM_STREAM_STREAM_H
@@ -192,7 +194,7 @@ static inline int stream_bounds(struct stream *s, struct bounds **ret, size_t *r
 static inline void stream_stats(struct stream *s, struct stream_stats *ret) {
     s->ops->stats(s, ret);
 }
-/* Tells the stream what stands in the table now; advisory, never fails. From any thread. */
+/* Tells the stream what stands in the table now; advisory, never fails. */
 static inline void stream_committed(struct stream *s, const struct position *p, size_t n) {
     s->ops->committed(s, p, n);
 }

@@ -23,6 +23,16 @@ struct log_files {
     size_t n, cap;
 };
 
+/* What an add or a remove says of a file: path as it stands in the log, texts NULL where absent. */
+struct log_file_text {
+    const char *path, *partition, *stats;
+    int64_t size, mtime_ms;
+    bool data_change, has_vector;
+};
+/* Appends it, decoded. ERR_STORAGE for a file we cannot read; `what` ("add") is for the message. */
+int log_files_add(struct log_files *to, const char *what, const struct log_file_text *t,
+                  struct err *e);
+
 struct log_txn {
     char *app_id;
     int64_t version;

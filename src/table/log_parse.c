@@ -13,59 +13,73 @@ static char *dup_str(const json *v) {
     return s ? xstrdup(s) : NULL;
 }
 
-static struct log_file *files_add(struct log_files *l) {
+static struct log_file *files_slot(struct log_files *l) {
     if (l->n == l->cap) {
         l->cap = l->cap ? l->cap * 2 : 8;
         l->v = xrealloc(l->v, l->cap * sizeof *l->v);
     }
-    l->v[l->n] = (struct log_file){.file.rows = -1};
     return &l->v[l->n++];
 }
 
-/* numRecords out of the statistics, which are JSON within JSON; -1 if they do not say. */
+/*
+ * numRecords out of the statistics, which are JSON within JSON; -1 if they do not say. Nearly all
+ * writers begin with it, and a table may have a million files: so that is looked at first.
+ */
 static int64_t rows_of(const char *stats) {
+    static const char first[] = "{\"numRecords\":";
+    if (!stats)
+        return -1;
+    if (strncmp(stats, first, strlen(first)) == 0) {
+        char *end;
+        int64_t v = strtoll(stats + strlen(first), &end, 10);
+        if (v >= 0 && (*end == ',' || *end == '}'))
+            return v;
+    }
     struct err ignored = {0};
     _cleanup_(json_freep) struct json_doc *d =
-        stats ? json_parse(stats, strlen(stats), ERR_STORAGE, &ignored) : NULL;
+        json_parse(stats, strlen(stats), ERR_STORAGE, &ignored);
     return d ? json_int(json_get(json_root(d), "numRecords"), -1) : -1;
 }
 
-/* The empty text is NULL for every type (PROTOCOL.md "Partition Value Serialization"). */
-static char *partition_of(const struct parser *p, const json *action) {
-    char *s = dup_str(json_get(json_get(action, "partitionValues"), p->def->partition_by));
-    if (s && !*s) {
-        free(s);
-        s = NULL;
+int log_files_add(struct log_files *to, const char *what, const struct log_file_text *t,
+                  struct err *e) {
+    if (t->has_vector) {
+        err_set(e, ERR_STORAGE, "%s of %s has a deletion vector, which clickmill cannot read", what,
+                t->path);
+        return err_hint(e, "set delta.enableDeletionVectors=false for the table and rewrite it "
+                           "(REORG TABLE … APPLY (PURGE))");
     }
-    return s;
+    char *path = log_path_decode(t->path);
+    if (!path)
+        return err_set(e, ERR_STORAGE,
+                       "%s of \"%s\": not a path inside the table that clickmill can read", what,
+                       t->path);
+    /* The empty text is NULL for every type (PROTOCOL.md "Partition Value Serialization"). */
+    bool has_partition = t->partition && *t->partition;
+    *files_slot(to) =
+        (struct log_file){.file = {.path = path,
+                                   .partition = has_partition ? xstrdup(t->partition) : NULL,
+                                   .size = t->size,
+                                   .mtime_ms = t->mtime_ms,
+                                   .stats = t->stats ? xstrdup(t->stats) : NULL,
+                                   .rows = rows_of(t->stats)},
+                          .data_change = t->data_change};
+    return 0;
 }
 
 static int parse_file(struct parser *p, const char *what, const json *action,
                       struct log_files *to) {
-    const char *encoded = json_str(json_get(action, "path"));
-    if (!encoded)
-        return err_set(p->e, ERR_STORAGE, "%s without a path", what);
     const json *vector = json_get(action, "deletionVector");
-    if (vector && !json_is_null(vector)) {
-        err_set(p->e, ERR_STORAGE, "%s of %s has a deletion vector, which clickmill cannot read",
-                what, encoded);
-        return err_hint(p->e, "set delta.enableDeletionVectors=false for the table and rewrite it "
-                              "(REORG TABLE … APPLY (PURGE))");
-    }
-    char *path = log_path_decode(encoded);
-    if (!path)
-        return err_set(p->e, ERR_STORAGE,
-                       "%s of \"%s\": not a path inside the table that clickmill can read", what,
-                       encoded);
-    struct log_file *f = files_add(to);
-    f->file.path = path;
-    f->file.partition = partition_of(p, action);
-    f->file.size = json_int(json_get(action, "size"), -1);
-    f->file.mtime_ms = json_int(json_get(action, "modificationTime"), 0);
-    f->file.stats = dup_str(json_get(action, "stats"));
-    f->file.rows = rows_of(f->file.stats);
-    f->data_change = json_bool(json_get(action, "dataChange"), true);
-    return 0;
+    struct log_file_text t = {
+        .path = json_str(json_get(action, "path")),
+        .partition = json_str(json_get(json_get(action, "partitionValues"), p->def->partition_by)),
+        .stats = json_str(json_get(action, "stats")),
+        .size = json_int(json_get(action, "size"), -1),
+        .mtime_ms = json_int(json_get(action, "modificationTime"), 0),
+        .data_change = json_bool(json_get(action, "dataChange"), true),
+        .has_vector = vector && !json_is_null(vector)};
+    return t.path ? log_files_add(to, what, &t, p->e)
+                  : err_set(p->e, ERR_STORAGE, "%s without a path", what);
 }
 
 static int parse_add(struct parser *p, const json *action) {

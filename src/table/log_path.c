@@ -55,6 +55,8 @@ static int hex_value(char c) {
 }
 
 char *log_path_decode(const char *encoded) {
+    if (!strchr(encoded, '%')) /* as good as all */
+        return storage_path_ok(encoded) ? xstrdup(encoded) : NULL;
     struct buf b = BUF_INIT(LIMIT_PATH);
     bool ok = true;
     for (const char *s = encoded; *s && ok; s++) {

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/log.h"
+#include "table/checkpoint.h"
 #include "table/support.h"
 
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e) {
@@ -74,6 +76,7 @@ static void take_file(struct table *tb, struct log_file *lf) {
     struct table_file *f = table_files_add(&tb->live);
     *f = lf->file;
     lf->file = (struct table_file){0};
+    free(TAKE_PTR(f->stats)); /* nobody asks, and a million files make a gigabyte of them */
     strmap_set(&tb->by_path, f->path, tb->live.n - 1);
     tb->sorted = false;
 }
@@ -90,12 +93,7 @@ static void take_txn(struct table *tb, struct log_txn *txn) {
     tb->n_txn++;
 }
 
-int snapshot_apply(struct table *tb, struct log_entry *en, struct err *e) {
-    assert(en->version == tb->version + 1);
-    if (apply_rules(tb, en, e) != 0) {
-        _cleanup_(freep) char *path = log_entry_path(tb->def, en->version);
-        return err_wrap(e, "%s/%s", tb->st->url, path);
-    }
+static void take_actions(struct table *tb, struct log_entry *en) {
     for (size_t i = 0; i < en->remove.n; i++)
         drop_file(tb, en->remove.v[i].file.path);
     for (size_t i = 0; i < en->add.n; i++)
@@ -103,7 +101,24 @@ int snapshot_apply(struct table *tb, struct log_entry *en, struct err *e) {
     for (size_t i = 0; i < en->n_txn; i++)
         take_txn(tb, &en->txn[i]);
     tb->version = en->version;
+}
+
+int snapshot_apply(struct table *tb, struct log_entry *en, struct err *e) {
+    assert(en->version == tb->version + 1);
+    if (apply_rules(tb, en, e) != 0) {
+        _cleanup_(freep) char *path = log_entry_path(tb->def, en->version);
+        return err_wrap(e, "%s/%s", tb->st->url, path);
+    }
+    take_actions(tb, en);
     return 0;
+}
+
+int snapshot_start(struct table *tb, struct log_entry *en, struct err *e) {
+    assert(tb->version < 0 && tb->live.n == 0);
+    int r = apply_rules(tb, en, e);
+    if (r == 0)
+        take_actions(tb, en);
+    return r;
 }
 
 bool snapshot_has_file(const struct table *tb, const char *path) {
@@ -134,44 +149,48 @@ static int read_on(struct table *tb, int64_t last, struct err *e) {
     }
 }
 
-/* The oldest and the newest version in the folder, -1 if there are none. */
-static int list_versions(const struct table *tb, int64_t *first, int64_t *last, bool *checkpoint,
-                         struct err *e) {
-    _cleanup_(freep) char *dir = log_dir(tb->def);
-    struct storage_entries l = {0};
-    int r = storage_list(tb->st, dir, NULL, &l, e);
-    if (r)
-        return r;
-    *first = *last = -1;
-    *checkpoint = false;
-    for (size_t i = 0; i < l.n; i++) {
-        int64_t v = log_entry_version(l.v[i].name);
-        if (v >= 0 && *first < 0)
-            *first = v;
-        *last = MAX(*last, v);
-        *checkpoint = *checkpoint || strstr(l.v[i].name, ".checkpoint.");
-    }
-    storage_entries_release(&l);
-    return 0;
+static int no_beginning(const struct table *tb, const struct log_listing *l, struct err *e) {
+    err_set(e, ERR_STORAGE, "%s/%s: the log's entries before version %lld are gone%s", tb->st->url,
+            tb->def->name, (long long)MAX(l->first, 0),
+            l->foreign_checkpoint
+                ? ", folded into a checkpoint of a kind clickmill does not read (V2)"
+                : ", and there is no checkpoint of them");
+    return err_hint(e,
+                    "bring the entries back from a copy, or let Spark write a classic checkpoint "
+                    "(delta.checkpointPolicy=classic); or move the table's folder away and let "
+                    "clickmill make it anew");
 }
 
-/* The first read of a table: the folder says whether the log begins at its beginning. */
-static int read_all(struct table *tb, struct err *e) {
-    int64_t first, last;
-    bool checkpoint;
-    int r = list_versions(tb, &first, &last, &checkpoint, e);
+/* From the newest checkpoint; 1: there is none, or it cannot be used and all entries are there. */
+static int read_checkpoint(struct table *tb, struct log_listing *l, struct err *e) {
+    if (l->checkpoint < 0)
+        return 1;
+    int r = checkpoint_load(tb, l, e);
+    if (r == 0 || e->retry)
+        return r;
+    struct err why = *e;
+    r = log_list(tb, false, l, e);
     if (r)
         return r;
-    if (first > 0 || (first < 0 && checkpoint)) {
-        err_set(e, ERR_STORAGE, "%s/%s: the log's entries before version %lld are gone%s",
-                tb->st->url, tb->def->name, (long long)MAX(first, 0),
-                checkpoint ? ", folded into a checkpoint, and checkpoints are not read yet" : "");
-        return err_hint(e,
-                        "bring the entries back from a copy, or move the table's folder away and "
-                        "let clickmill make it anew; delta.enableExpiredLogCleanup=false keeps "
-                        "other programs from removing entries");
+    if (l->first != 0) {
+        *e = why;
+        return e->code;
     }
-    return read_on(tb, last, e);
+    log_err(LOG_WARN, "checkpoint left aside: reading the log from its beginning", &why);
+    return 1;
+}
+
+/* The first read of a table: the newest checkpoint, or else the first entry, then what follows. */
+static int read_all(struct table *tb, struct err *e) {
+    struct log_listing l;
+    int r = log_list(tb, true, &l, e);
+    if (r == 0)
+        r = read_checkpoint(tb, &l, e);
+    if (r < 0)
+        return r;
+    if (r > 0 && (l.first > 0 || (l.first < 0 && l.foreign_checkpoint)))
+        return no_beginning(tb, &l, e);
+    return read_on(tb, l.last, e);
 }
 
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e) {

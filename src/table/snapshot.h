@@ -29,6 +29,8 @@ struct table {
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e);
 /* Moves the table on by the entry, which must be the next one; takes what it needs out of it. */
 int snapshot_apply(struct table *tb, struct log_entry *en, struct err *e);
+/* The table as a checkpoint says: all actions there are, in one. It must hold nothing yet. */
+int snapshot_start(struct table *tb, struct log_entry *en, struct err *e);
 /*
  * That the entry we stand at is still there. Else the log was cleaned past us, the next entry may
  * have come and gone too, and to write it again would fork the table.

@@ -82,6 +82,13 @@ struct table_commit {
 int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_version,
                  struct err *e);
 
+/*
+ * Folds the log up to the version the table stands at into a checkpoint, so that readers need no
+ * earlier entry. Nothing to do is success: no table yet, or a checkpoint as new as that. The
+ * checkpoint is compared with the snapshot before it is published; ERR_STORAGE if it differs.
+ */
+int table_checkpoint(struct table *tb, struct err *e);
+
 /* One commit as it stands in the log. */
 struct table_entry {
     int64_t version;

@@ -177,7 +177,7 @@ def test_a_password_with_odd_characters_comes_through(mill, postgres_server, pos
 @pytest.mark.parametrize("url", [
     f"postgresql://u:{SECRET}@127.0.0.1:{{port}}/db", f"postgresql://u@127.0.0.1:{{port}}/db?password={SECRET}",
     f"postgres://u:{SECRET}@127.0.0.1:{{port}}/db?sslmode=bogus", f"postgresql://u@127.0.0.1:{{port}}/db?passwd={SECRET}",
-    f"postgresql://u:{SECRET}@[127.0.0.1:{{port}}/db", f"mysql://u:{SECRET}@h/d", f"postgresql://u:x@{SECRET}@127.0.0.1:{{port}}/db",
+    f"postgresql://u@127.0.0.1:{{port}}/db?pasword={SECRET}", f"postgresql://u:{SECRET}@[127.0.0.1:{{port}}/db", f"mysql://u:{SECRET}@h/d", f"postgresql://u:x@{SECRET}@127.0.0.1:{{port}}/db",
     f"postgresql://127.0.0.1:{{port}}/db?user=u&sslpassword={SECRET}"])
 def test_no_output_ever_holds_a_password(mill, url):
     mill.feed(SHIRT)

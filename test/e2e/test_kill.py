@@ -21,7 +21,7 @@ SEEDS = range(1, 9)
 KILLS_A_SEED = 26  # of processes that were alive: more than 200 in all
 SHOPPERS = ("produce", "--events", "400", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
 TRICKLE = SHOPPERS + ("--rate", "4000")
-SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150")
+SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150", "-c", "table.checkpoint_interval=3")
 VERBS = [SHOPPERS, TRICKLE, (*SMALL, "ingest", "--once"), ("ingest", "--once"), (*SMALL, "silver"), ("silver",), ("gold",), ("load",),
          ("run",), (*SMALL, "run"), (*SMALL, "-c", "ingest.batch_age=20ms", "-c", "up.every=50ms", "up", "--demo", "--rate", "500")]
 

@@ -138,7 +138,7 @@ def check_stats(folder, files):
                 continue
             if isinstance(values[0], bytes):
                 assert low is not None and low.encode() <= min(values) and len(low) <= 32
-                assert high is None or (high.encode() >= max(values) and len(high) <= 32)
+                assert high is None or (high.encode() >= max(values) and len(high) <= 33)
             else:
                 exact = (lambda v: v) if isinstance(values[0], str) else (lambda v: Decimal(str(v)))
                 assert exact(low) == exact(min(values)) and exact(high) == exact(max(values)), name

@@ -113,8 +113,9 @@ static int run_silver(struct engine *en, struct storage *st, const struct table_
     const struct engine_input inputs[] = {{"bronze_new", &bronze_events, &f[0]},
                                           {"bronze_old", &bronze_events, &f[1]},
                                           {"silver_events", &silver_events, &f[2]}};
+    const char *engine = en->ops->scheme;
     const struct engine_stage stages[] = {
-        {"repeated", model_text("sql/silver/repeated.sql"), true},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true},
         {"met", model_text("sql/silver/met.sql"), true},
         {"committed", model_text("sql/silver/committed.sql"), true},
         {"repeats", model_text("sql/silver/repeats.sql"), true},
@@ -143,7 +144,6 @@ static int run_gold(struct engine *en, struct storage *st, const struct table_fi
                                         .inputs = &input,
                                         .n_inputs = 1,
                                         .select = model_text("sql/gold/clickstream_metrics.sql"),
-                                        .small = true,
                                         .output = &gold_clickstream_metrics});
 }
 

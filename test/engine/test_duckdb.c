@@ -123,18 +123,21 @@ static void statistics_of_every_type(void **state) {
         "}");
 }
 
+#define TEN "żżżżżżżżżż"
+
+/* A bound is left out where no true one can be said, and is never narrower than the values. */
 static void uncertain_bounds_are_left_out(void **state) {
     struct bench *b = *state;
     check_stats(
         b,
         EVERY("CASE n WHEN 0 THEN 1.0::DOUBLE ELSE 'nan'::DOUBLE END AS d, repeat('ż', 33) AS s"),
-        "{\"numRecords\":2,\"minValues\":{\"s\":\"żżżżżżżżżżżżżżżżżżżżżżżżżżżżżżżż\"},"
-        "\"maxValues\":{},\"nullCount\":{\"s\":0,\"i\":2,\"l\":2,\"d\":0,\"b\":2,\"x\":2,"
-        "\"t\":2,\"m\":2,\"day\":2}}");
-    check_stats(
-        b, EVERY("'inf'::DOUBLE AS d, repeat('ż', 300) AS s"),
-        "{\"numRecords\":2,\"minValues\":{},\"maxValues\":{},\"nullCount\":{\"s\":0,\"i\":2,"
-        "\"l\":2,\"d\":0,\"b\":2,\"x\":2,\"t\":2,\"m\":2,\"day\":2}}");
+        "{\"numRecords\":2,\"minValues\":{\"s\":\"" TEN TEN TEN "żż\"},"
+        "\"maxValues\":{\"s\":\"" TEN TEN TEN "żŽ\"},\"nullCount\":{\"s\":0,\"i\":2,\"l\":2,"
+        "\"d\":0,\"b\":2,\"x\":2,\"t\":2,\"m\":2,\"day\":2}}");
+    check_stats(b, EVERY("'inf'::DOUBLE AS d, CASE WHEN n = 0 THEN '-0.0' END AS s"),
+                "{\"numRecords\":2,\"minValues\":{\"s\":\"-0.0\"},\"maxValues\":{\"s\":\"-0.0\"},"
+                "\"nullCount\":{\"s\":1,\"i\":2,\"l\":2,\"d\":0,\"b\":2,\"x\":2,\"t\":2,\"m\":2,"
+                "\"day\":2}}");
     check_stats(
         b, EVERY("TIMESTAMPTZ '20000-01-01 00:00:00Z' AS t, DATE '20000-01-01' AS day"),
         "{\"numRecords\":2,\"minValues\":{},\"maxValues\":{},\"nullCount\":{\"s\":2,\"i\":2,"
@@ -333,16 +336,13 @@ static void counters_that_do_not_add_up_stop_the_job(void **state) {
 
 static void a_number_that_outgrows_its_column_says_how_to_widen_it(void **state) {
     struct err e;
-    for (int small = 0; small < 2; small++) {
-        fails(*state,
-              &(struct engine_job){.what = "gold",
-                                   .select = "SELECT 3000000000 AS a, DATE '2026-01-01' AS p",
-                                   .small = small,
-                                   .output = &two},
-              ERR_ENGINE, &e);
-        assert_non_null(strstr(e.msg, "gold: silver/every: Conversion Error"));
-        assert_non_null(strstr(e.hint, "BIGINT"));
-    }
+    fails(*state,
+          &(struct engine_job){.what = "gold",
+                               .select = "SELECT 3000000000 AS a, DATE '2026-01-01' AS p",
+                               .output = &two},
+          ERR_ENGINE, &e);
+    assert_non_null(strstr(e.msg, "gold: silver/every: Conversion Error"));
+    assert_non_null(strstr(e.hint, "BIGINT"));
 }
 
 static void too_little_memory_says_so(void **state) {

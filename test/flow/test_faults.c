@@ -106,9 +106,9 @@ static int run_steps(struct world *w, struct engine *en, struct err *e) {
     struct sink *sk;
     int r = run_ingest(w, e);
     if (r == 0)
-        r = flow_silver(w->st, en, 50, &silver, e);
+        r = flow_silver(w->st, en, 50, 0, &silver, e);
     if (r == 0)
-        r = flow_gold(w->st, en, &gold, e);
+        r = flow_gold(w->st, en, 0, &gold, e);
     if (r < 0)
         return r;
     assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, e), e);

@@ -309,7 +309,7 @@ enum { BATCH = 150 };
 
 struct job {
     struct bronze_group *group;
-    struct bronze_file *file;
+    struct parquet_file *file;
     FILE *expected;
     struct buf line;
     size_t group_rows;
@@ -318,7 +318,7 @@ struct job {
 static int flush(struct job *j, struct err *e) {
     if (bronze_group_rows(j->group) == 0)
         return 0;
-    return bronze_file_append(j->file, bronze_encode(j->group), e);
+    return parquet_file_append(j->file, bronze_encode(j->group), e);
 }
 
 /* Adds n rows, at most as many as the group still takes. */
@@ -380,18 +380,18 @@ static int take_file(struct job *j, const struct options *o, struct err *e) {
 }
 
 static int write_file(const char *path, struct job *j, const struct options *o, struct err *e) {
-    int r = bronze_file_create(path, &j->file, e);
+    int r = parquet_file_create(&bronze_events, path, &j->file, e);
     if (r == 0)
         r = o->from ? take_file(j, o, e) : take_random(j, o, e);
     if (r == 0)
         r = flush(j, e);
     struct table_file done = {0};
     if (r == 0)
-        r = bronze_file_finish(j->file, &done, e);
+        r = parquet_file_finish(j->file, &done, e);
     if (r == 0)
         printf("%s\n", done.stats);
     free(done.stats);
-    bronze_file_free(j->file);
+    parquet_file_free(j->file);
     return r;
 }
 

@@ -154,6 +154,17 @@ static inline struct text read_text(struct reader *r, uint32_t len) {
 /* n PLAIN values. */
 static inline void read_plain(struct reader *r, enum parquet_type type, uint32_t n,
                               int64_t *numbers, struct text *texts) {
+    if (type == PARQUET_BOOLEAN) { /* bits, lowest first; those behind the last are 0 */
+        for (uint32_t i = 0; i < n; i += 8) {
+            uint8_t bits = read_byte(r);
+            for (uint32_t k = 0; k < 8; k++, bits >>= 1) {
+                assert(i + k < n || !(bits & 1));
+                if (i + k < n)
+                    numbers[i + k] = bits & 1;
+            }
+        }
+        return;
+    }
     for (uint32_t i = 0; i < n; i++) {
         if (type == PARQUET_BYTES)
             texts[i] = read_text(r, (uint32_t)read_number(r, PARQUET_INT32));
@@ -216,8 +227,8 @@ static inline void read_data_page(struct reader *r, enum parquet_type type, uint
     f->values += n;
 }
 
-static inline struct found read_column(const struct bronze_encoded *en, enum bronze_column column) {
-    enum parquet_type type = bronze_columns[column].type;
+static inline struct found read_column(const struct encoded *en, size_t column,
+                                       enum parquet_type type) {
     const struct chunk *c = &en->chunks[column];
     const uint8_t *start = (const uint8_t *)en->bytes.data + c->at;
     struct reader r = {start, start + c->size};

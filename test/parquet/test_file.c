@@ -51,7 +51,7 @@ static char *path_of(const char *name) {
 }
 
 /* A group of n plain events, offsets from `first` on. */
-static struct bronze_encoded *encoded(uint32_t n, int64_t first) {
+static struct encoded *encoded(uint32_t n, int64_t first) {
     struct bronze_group *g = bronze_group_new(&(struct bronze_options){.zstd_level = 1});
     for (uint32_t i = 0; i < n; i++) {
         char key[40];
@@ -68,7 +68,7 @@ static struct bronze_encoded *encoded(uint32_t n, int64_t first) {
                                                  .protocol = "native",
                                                  .received_us = 1771286400000000 + i});
     }
-    struct bronze_encoded *en = bronze_encode(g);
+    struct encoded *en = bronze_encode(g);
     bronze_group_free(g);
     return en;
 }
@@ -87,13 +87,13 @@ static char *contents(const char *path, size_t *ret_n) {
 
 /* Writes a file of so many groups; the caller frees done->stats. */
 static int write_file(const char *path, int groups, struct table_file *done, struct err *e) {
-    struct bronze_file *f = NULL;
-    int r = bronze_file_create(path, &f, e);
+    struct parquet_file *f = NULL;
+    int r = parquet_file_create(&bronze_events, path, &f, e);
     for (int i = 0; r == 0 && i < groups; i++)
-        r = bronze_file_append(f, encoded(100, 100 * i), e);
+        r = parquet_file_append(f, encoded(100, 100 * i), e);
     if (r == 0)
-        r = bronze_file_finish(f, done, e);
-    bronze_file_free(f);
+        r = parquet_file_finish(f, done, e);
+    parquet_file_free(f);
     return r;
 }
 
@@ -213,17 +213,17 @@ static void a_broken_disk_has_no_hint(void **state) {
 static void after_a_failure_everything_fails(void **state) {
     (void)state;
     char *path = path_of("a.parquet");
-    struct bronze_file *f = NULL;
+    struct parquet_file *f = NULL;
     struct table_file done = {0};
     struct err e = {0};
-    assert_int_equal(bronze_file_create(path, &f, &e), 0);
+    assert_int_equal(parquet_file_create(&bronze_events, path, &f, &e), 0);
     fail_with = ENOSPC;
     fail_after = 0;
-    assert_int_equal(bronze_file_append(f, encoded(10, 0), &e), ERR_STORAGE);
+    assert_int_equal(parquet_file_append(f, encoded(10, 0), &e), ERR_STORAGE);
     fail_after = -1;
-    assert_int_equal(bronze_file_append(f, encoded(10, 0), &e), ERR_STORAGE);
-    assert_int_equal(bronze_file_finish(f, &done, &e), ERR_STORAGE);
-    bronze_file_free(f);
+    assert_int_equal(parquet_file_append(f, encoded(10, 0), &e), ERR_STORAGE);
+    assert_int_equal(parquet_file_finish(f, &done, &e), ERR_STORAGE);
+    parquet_file_free(f);
     free(path);
 }
 
@@ -233,9 +233,9 @@ static void a_file_that_exists_is_not_touched(void **state) {
     FILE *there = fopen(path, "w");
     fputs("mine", there);
     fclose(there);
-    struct bronze_file *f = NULL;
+    struct parquet_file *f = NULL;
     struct err e = {0};
-    assert_int_equal(bronze_file_create(path, &f, &e), ERR_STORAGE);
+    assert_int_equal(parquet_file_create(&bronze_events, path, &f, &e), ERR_STORAGE);
     assert_null(f);
     assert_non_null(strstr(e.msg, "File exists"));
     size_t n;
@@ -248,17 +248,17 @@ static void a_file_that_exists_is_not_touched(void **state) {
 
 static void a_folder_that_cannot_be_written(void **state) {
     (void)state;
-    struct bronze_file *f = NULL;
+    struct parquet_file *f = NULL;
     struct err e = {0};
     char *missing = path_of("no/a.parquet");
-    assert_int_equal(bronze_file_create(missing, &f, &e), ERR_STORAGE);
+    assert_int_equal(parquet_file_create(&bronze_events, missing, &f, &e), ERR_STORAGE);
     assert_non_null(strstr(e.msg, "cannot create"));
     free(missing);
-    assert_int_equal(bronze_file_create("/proc/a.parquet", &f, &e), ERR_STORAGE);
+    assert_int_equal(parquet_file_create(&bronze_events, "/proc/a.parquet", &f, &e), ERR_STORAGE);
     if (geteuid() != 0) { /* root may write anywhere */
         char *path = path_of("a.parquet");
         chmod(folder, 0500);
-        assert_int_equal(bronze_file_create(path, &f, &e), ERR_STORAGE);
+        assert_int_equal(parquet_file_create(&bronze_events, path, &f, &e), ERR_STORAGE);
         assert_non_null(strstr(e.msg, "Permission denied"));
         free(path);
     }
@@ -268,13 +268,13 @@ static void a_folder_that_cannot_be_written(void **state) {
 static void an_unfinished_file_is_removed(void **state) {
     (void)state;
     char *path = path_of("a.parquet");
-    struct bronze_file *f = NULL;
+    struct parquet_file *f = NULL;
     struct err e = {0};
-    assert_int_equal(bronze_file_create(path, &f, &e), 0);
-    assert_int_equal(bronze_file_append(f, encoded(10, 0), &e), 0);
-    bronze_file_free(f);
+    assert_int_equal(parquet_file_create(&bronze_events, path, &f, &e), 0);
+    assert_int_equal(parquet_file_append(f, encoded(10, 0), &e), 0);
+    parquet_file_free(f);
     assert_int_equal(access(path, F_OK), -1);
-    bronze_file_free(NULL);
+    parquet_file_free(NULL);
     free(path);
 }
 

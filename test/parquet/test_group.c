@@ -12,18 +12,11 @@ static void columns_are_those_of_the_table(void **state) {
     (void)state;
     assert_int_equal(bronze_events.n_columns, BRONZE_COLUMNS + 1);
     assert_string_equal(bronze_events.columns[BRONZE_COLUMNS].name, bronze_events.partition_by);
-    static const enum parquet_type types[] = {
-        [TYPE_STRING] = PARQUET_BYTES, [TYPE_INT] = PARQUET_INT32,
-        [TYPE_LONG] = PARQUET_INT64,   [TYPE_DOUBLE] = PARQUET_DOUBLE,
-        [TYPE_BINARY] = PARQUET_BYTES, [TYPE_TIMESTAMP] = PARQUET_INT64,
-    };
-    for (int i = 0; i < BRONZE_COLUMNS; i++) {
-        enum column_type type = bronze_events.columns[i].type;
-        assert_string_equal(bronze_columns[i].name, bronze_events.columns[i].name);
-        assert_int_equal(bronze_columns[i].type, types[type]);
-        assert_int_equal(bronze_columns[i].logical == LOGICAL_STRING, type == TYPE_STRING);
-        assert_int_equal(bronze_columns[i].logical == LOGICAL_TIMESTAMP, type == TYPE_TIMESTAMP);
-    }
+    for (int i = 0; i < BRONZE_COLUMNS; i++)
+        assert_string_equal(form_of(i)->name, bronze_events.columns[i].name);
+    assert_string_equal(form_of(COL_EVENT_KEY)->name, "event_key");
+    assert_string_equal(form_of(COL_RAW)->name, "raw");
+    assert_int_equal(form_of(COL_EVENT_ID)->twin, COL_EVENT_KEY);
 }
 
 static void nulls_anywhere_at_every_size(void **state) {
@@ -79,10 +72,10 @@ static void raw_records_of_a_mebibyte(void **state) {
         r.src[i].keep_raw = i % 7 != 0;
     }
     struct bronze_group *g = group_new();
-    struct bronze_encoded *en = encode_checked(g, &r);
+    struct encoded *en = encode_checked(g, &r);
     assert_in_range(en->chunks[COL_RAW].data_pages, 5, 7); /* one at every eighth row */
     assert_false(en->chunks[COL_RAW].stats.min.known);
-    bronze_encoded_free(en);
+    encoded_free(en);
     bronze_group_free(g);
     rows_release(&r);
 }
@@ -97,10 +90,10 @@ static void pages_of_a_mebibyte(void **state) {
     }
     struct bronze_group *g = group_new();
     for (int again = 0; again < 2; again++) { /* the second time direct from the start */
-        struct bronze_encoded *en = encode_checked(g, &r);
+        struct encoded *en = encode_checked(g, &r);
         assert_int_equal(en->chunks[COL_EVENT_KEY].data_pages, 60000 * 64 / MIB + 1);
         assert_int_equal(en->chunks[COL_EXTRA].data_pages, 12000 * 128 / MIB + 1);
-        bronze_encoded_free(en);
+        encoded_free(en);
     }
     bronze_group_free(g);
     rows_release(&r);
@@ -108,9 +101,9 @@ static void pages_of_a_mebibyte(void **state) {
 
 static int64_t encoding_of(const struct rows *r, enum bronze_column column) {
     struct bronze_group *g = group_new();
-    struct bronze_encoded *en = encode_checked(g, r);
+    struct encoded *en = encode_checked(g, r);
     int64_t encoding = en->chunks[column].encoding;
-    bronze_encoded_free(en);
+    encoded_free(en);
     bronze_group_free(g);
     return encoding;
 }
@@ -155,12 +148,12 @@ static void a_column_tries_a_dictionary_again(void **state) {
         same.ev[i].session_id = text(&same, "session-%u", i % 10);
     }
     struct bronze_group *g = group_new();
-    bronze_encoded_free(encode_checked(g, &different));
+    encoded_free(encode_checked(g, &different));
     int groups = 0;
     for (bool dict = false; !dict; groups++) {
-        struct bronze_encoded *en = encode_checked(g, &same);
+        struct encoded *en = encode_checked(g, &same);
         dict = en->chunks[COL_SESSION_ID].has_dict;
-        bronze_encoded_free(en);
+        encoded_free(en);
         assert_in_range(groups, 0, 20);
     }
     assert_in_range(groups, 2, 20);
@@ -230,11 +223,11 @@ static void what_repeats_in_every_row_takes_no_room(void **state) {
     (void)state;
     struct rows r = rows_new(BRONZE_GROUP_ROWS_MAX);
     struct bronze_group *g = group_new();
-    struct bronze_encoded *en = encode_checked(g, &r);
+    struct encoded *en = encode_checked(g, &r);
     for (int c = 0; c < BRONZE_COLUMNS; c++)
         if (c != COL_EVENT_TS && c != COL_SOURCE_OFFSET && c != COL_RECEIVED_AT)
             assert_in_range(en->chunks[c].size, 1, 100);
-    bronze_encoded_free(en);
+    encoded_free(en);
     bronze_group_free(g);
     rows_release(&r);
 }
@@ -252,15 +245,15 @@ static void check_twins(uint32_t odd, bool id_absent) {
             r.ev[i].reject = REJECT_WRONG_TYPE;
     }
     struct bronze_group *g = group_new();
-    struct bronze_encoded *en = encode_checked(g, &r);
+    struct encoded *en = encode_checked(g, &r);
     if (odd >= r.n)
         assert_int_equal(en->chunks[COL_EVENT_ID].size, en->chunks[COL_EVENT_KEY].size);
-    bronze_encoded_free(en);
+    encoded_free(en);
     for (uint32_t i = 0; i < r.n; i++) /* all keys different: no dictionary */
         if (r.ev[i].event_id.p && i != odd)
             r.ev[i].event_id = r.ev[i].event_key = text(&r, "event-%u", i);
-    bronze_encoded_free(encode_checked(g, &r));
-    bronze_encoded_free(encode_checked(g, &r));
+    encoded_free(encode_checked(g, &r));
+    encoded_free(encode_checked(g, &r));
     bronze_group_free(g);
     rows_release(&r);
 }
@@ -284,16 +277,16 @@ static void event_id_leaves_its_key_behind_a_full_page(void **state) {
             r.ev[i].event_id = r.ev[i].event_key = text_of_length(&r, 1001, (char)('a' + i % 26));
         r.ev[odd[k]].event_id = text_of_length(&r, 1001, 'X');
         struct bronze_group *g = group_new();
-        bronze_encoded_free(encode_checked(g, &r));
+        encoded_free(encode_checked(g, &r));
         for (uint32_t i = 0; i < r.n; i++) /* all different: direct */
             memcpy((char *)r.ev[i].event_key.p, &i, sizeof i);
-        bronze_encoded_free(encode_checked(g, &r));
+        encoded_free(encode_checked(g, &r));
         bronze_group_add_many(g, r.ev, r.src, odd[k]);
         bronze_group_add_many(g, r.ev + odd[k], r.src + odd[k], r.n - odd[k]);
-        struct bronze_encoded *en = bronze_encode(g);
+        struct encoded *en = bronze_encode(g);
         check_all(&r, en);
         assert_in_range(en->chunks[COL_EVENT_ID].data_pages, 3, 4);
-        bronze_encoded_free(en);
+        encoded_free(en);
         bronze_group_free(g);
         rows_release(&r);
     }
@@ -332,14 +325,14 @@ static void rows_one_by_one_are_the_same_file(void **state) {
         r.src[i].protocol = i / 70 % 2 ? "native" : "other";
     }
     struct bronze_group *g = group_new();
-    struct bronze_encoded *many = encode_checked(g, &r);
+    struct encoded *many = encode_checked(g, &r);
     for (uint32_t i = 0; i < r.n; i++)
         bronze_group_add(g, &r.ev[i], &r.src[i]);
-    struct bronze_encoded *one = bronze_encode(g);
-    assert_int_equal(bronze_encoded_bytes(one), bronze_encoded_bytes(many));
+    struct encoded *one = bronze_encode(g);
+    assert_int_equal(encoded_bytes(one), encoded_bytes(many));
     assert_memory_equal(one->bytes.data, many->bytes.data, many->bytes.len);
-    bronze_encoded_free(one);
-    bronze_encoded_free(many);
+    encoded_free(one);
+    encoded_free(many);
     bronze_group_free(g);
     rows_release(&r);
 }
@@ -352,7 +345,7 @@ static void a_reset_group_is_empty(void **state) {
     assert_in_range(bronze_group_bytes(g), 100, 100000);
     bronze_group_reset(g);
     assert_int_equal(bronze_group_rows(g), 0);
-    bronze_encoded_free(encode_checked(g, &r));
+    encoded_free(encode_checked(g, &r));
     bronze_group_free(g);
     rows_release(&r);
 }
@@ -384,16 +377,16 @@ static void random_rows(void **state) {
             bronze_group_add_many(g, r.ev + i, r.src + i, n);
             bronze_group_add_many(packed, r.ev + i, r.src + i, n);
         }
-        struct bronze_encoded *en = bronze_encode(g);
+        struct encoded *en = bronze_encode(g);
         check_all(&r, en);
-        bronze_encoded_free(en);
-        bronze_encoded_free(bronze_encode(packed));
+        encoded_free(en);
+        encoded_free(bronze_encode(packed));
         rows_release(&r);
     }
     bronze_group_free(g);
     bronze_group_free(packed);
     bronze_group_free(NULL);
-    bronze_encoded_free(NULL);
+    encoded_free(NULL);
 }
 
 int main(void) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bounds in the footer and the table log: as narrow as may be, never narrower. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -137,13 +138,12 @@ static void texts_are_ordered_by_their_bytes(void **state) {
 }
 
 /* minValues and maxValues of one column. */
-static void check_log(struct bound b, enum parquet_type type, enum log_form form, const char *min,
-                      const char *max) {
+static void check_log(struct bound b, enum column_type kind, const char *min, const char *max) {
     struct buf out = BUF_INIT(1000);
     struct json_out o = {.b = &out};
     json_obj(&o, NULL);
-    stats_log_min(&o, "min", &b, type, form);
-    stats_log_max(&o, "max", &b, type, form);
+    stats_log_min(&o, "min", &b, kind);
+    stats_log_max(&o, "max", &b, kind);
     json_obj_end(&o);
     char *want =
         max ? xasprintf("{\"min\":%s,\"max\":%s}", min, max) : xasprintf("{\"min\":%s}", min);
@@ -154,15 +154,19 @@ static void check_log(struct bound b, enum parquet_type type, enum log_form form
 
 static void bounds_in_the_table_log(void **state) {
     (void)state;
-    check_log(bound_int(-7), PARQUET_INT32, LOG_NUMBER, "-7", "-7");
-    check_log(bound_int(INT64_MIN), PARQUET_INT64, LOG_NUMBER, "-9223372036854775808",
-              "-9223372036854775808");
-    check_log(bound_double(109.95), PARQUET_DOUBLE, LOG_NUMBER, "109.95", "109.95");
-    check_log(bound_int(1771286400123999), PARQUET_INT64, LOG_TIMESTAMP,
-              "\"2026-02-17T00:00:00.123Z\"", "\"2026-02-17T00:00:00.123Z\"");
-    check_log(bound_int(-1), PARQUET_INT64, LOG_TIMESTAMP, /* down, also before 1970 */
+    check_log(bound_int(-7), TYPE_INT, "-7", "-7");
+    check_log(bound_int(INT64_MIN), TYPE_LONG, "-9223372036854775808", "-9223372036854775808");
+    check_log(bound_double(109.95), TYPE_DOUBLE, "109.95", "109.95");
+    check_log(bound_int(1771286400123999), TYPE_TIMESTAMP, "\"2026-02-17T00:00:00.123Z\"",
+              "\"2026-02-17T00:00:00.123Z\"");
+    check_log(bound_int(-1), TYPE_TIMESTAMP, /* down, also before 1970 */
               "\"1969-12-31T23:59:59.999Z\"", "\"1969-12-31T23:59:59.999Z\"");
-    check_log(bound_text_min("a\"b", 3), PARQUET_BYTES, LOG_TEXT, "\"a\\\"b\"", "\"a\\\"b\"");
+    check_log(bound_int(-5), TYPE_MONEY, "-0.0005", "-0.0005");
+    check_log(bound_int(999999999999999999), TYPE_MONEY, "99999999999999.9999",
+              "99999999999999.9999");
+    check_log(bound_int(INT64_MIN), TYPE_MONEY, "-922337203685477.5808", "-922337203685477.5808");
+    check_log(bound_int(-1), TYPE_DATE, "\"1969-12-31\"", "\"1969-12-31\"");
+    check_log(bound_text_min("a\"b", 3), TYPE_STRING, "\"a\\\"b\"", "\"a\\\"b\"");
 }
 
 static void texts_in_the_table_log_have_32_characters(void **state) {
@@ -170,16 +174,16 @@ static void texts_in_the_table_log_have_32_characters(void **state) {
     char s[200], min[300], max[300];
     repeat(s, "\xc3\xa9", 32);
     snprintf(min, sizeof min, "\"%s\"", s);
-    check_log(bound_text_min(s, 64), PARQUET_BYTES, LOG_TEXT, min, min);
+    check_log(bound_text_min(s, 64), TYPE_STRING, min, min);
     repeat(s, "x", 32);
     snprintf(min, sizeof min, "\"%s\"", s);
     snprintf(max, sizeof max, "\"%s" LAST "\"", s);
     repeat(s, "x", 40);
-    check_log(bound_text_min(s, 40), PARQUET_BYTES, LOG_TEXT, min, max);
+    check_log(bound_text_min(s, 40), TYPE_STRING, min, max);
     memcpy(s + 32, LAST "abcd", 9); /* no character is higher than what was cut off */
-    check_log(bound_text_min(s, 40), PARQUET_BYTES, LOG_TEXT, min, NULL);
+    check_log(bound_text_min(s, 40), TYPE_STRING, min, NULL);
     memcpy(s + 32, LAST, 5); /* but this is the bound itself */
-    check_log(bound_text_min(s, 36), PARQUET_BYTES, LOG_TEXT, min, max);
+    check_log(bound_text_min(s, 36), TYPE_STRING, min, max);
 }
 
 static void what_is_not_known_is_left_out(void **state) {
@@ -188,10 +192,15 @@ static void what_is_not_known_is_left_out(void **state) {
     struct json_out o = {.b = &out};
     const struct bound none = {0}, some = bound_int(1);
     json_obj(&o, NULL);
-    stats_log_min(&o, "a", &none, PARQUET_INT32, LOG_NUMBER);
-    stats_log_max(&o, "a", &none, PARQUET_BYTES, LOG_TEXT);
-    stats_log_min(&o, "b", &some, PARQUET_INT32, LOG_NONE);
-    stats_log_max(&o, "b", &some, PARQUET_INT32, LOG_NONE);
+    stats_log_min(&o, "a", &none, TYPE_INT);
+    stats_log_max(&o, "a", &none, TYPE_STRING);
+    stats_log_min(&o, "b", &some, TYPE_BOOLEAN);
+    stats_log_max(&o, "b", &some, TYPE_BOOLEAN);
+    const struct bound infinite = bound_double(INFINITY), far = bound_int(INT64_MAX);
+    stats_log_max(&o, "c", &infinite, TYPE_DOUBLE);
+    stats_log_max(&o, "d", &far, TYPE_TIMESTAMP);
+    const struct bound day = bound_int(INT32_MAX);
+    stats_log_min(&o, "e", &day, TYPE_DATE);
     json_obj_end(&o);
     assert_string_equal(buf_str(&out), "{}");
     buf_release(&out);

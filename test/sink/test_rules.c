@@ -117,35 +117,6 @@ static void databases_values_are_read_as_ours(void **state ATTR_UNUSED) {
     }
 }
 
-static void passwords_are_masked(void **state ATTR_UNUSED) {
-    static const char *const cases[][2] = {
-        {"postgresql://u:secret@h/db", "postgresql://u:****@h/db"},
-        {"postgres://u:secret@h:5432,i:5433/db?sslmode=require",
-         "postgres://u:****@h:5432,i:5433/db?sslmode=require"},
-        {"postgresql://u@h:5432/db", "postgresql://u@h:5432/db"},
-        {"postgresql://h:5432/db", "postgresql://h:5432/db"},
-        {"postgresql:///db?host=/run&user=u&password=secret&port=1",
-         "postgresql:///db?host=/run&user=u&password=****&port=1"},
-        {"postgresql:///db?PASSWORD=secret", "postgresql:///db?PASSWORD=****"},
-        {"postgresql:///db?p%61ssword=secret", "postgresql:///db?p%61ssword=****"},
-        {"postgresql:///db?sslpassword=secret&passfile=/p",
-         "postgresql:///db?sslpassword=****&passfile=/p"},
-        {"postgresql:///db?secret", "postgresql:///db?****"},
-        {"postgresql://u:secret/db", "postgresql://****"},
-        {"postgresql://u:secret@[::1]:5432,h/db", "postgresql://u:****@[::1]:5432,h/db"},
-        {"postgresql://[::1]:5432,h:1/db", "postgresql://[::1]:5432,h:1/db"},
-        {"postgresql://u:se@cret@h/db", "postgresql://****"},
-        {"postgresql://u:se/cret@h/db", "postgresql://****"},
-        {"postgresql://u:se?cret@h/db", "postgresql://****"},
-        {"host=h password=secret", "****"},
-        {"sqlite:data/a.db", "sqlite:data/a.db"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        _cleanup_(freep) char *masked = sink_url_masked(cases[i][0]);
-        assert_string_equal(masked, cases[i][1]);
-    }
-}
-
 static void codes_of_a_failed_connection_are_found(void **state ATTR_UNUSED) {
     char text[256], code[SQLSTATE_TEXT];
     sqlstate_of_connect("connection to server at \"h\", port 1 failed: FATAL:  53300: zu viele\n"
@@ -182,7 +153,6 @@ int main(void) {
         cmocka_unit_test(types_that_hold_every_value_fit),
         cmocka_unit_test(doubles_have_the_fewest_digits),
         cmocka_unit_test(databases_values_are_read_as_ours),
-        cmocka_unit_test(passwords_are_masked),
         cmocka_unit_test(codes_of_a_failed_connection_are_found),
         cmocka_unit_test(only_what_can_pass_is_retried),
     };

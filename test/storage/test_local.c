@@ -195,22 +195,52 @@ static void folders_others_made_are_synced_too(void **state ATTR_UNUSED) {
     end(&b);
 }
 
+/* A file "part" in a new staging folder. The caller frees its path. */
+static char *staged_part(struct bench *b, char dir[LIMIT_PATH]) {
+    struct err e;
+    assert_ok(storage_stage(b->st, dir, &e), &e);
+    char *local = xasprintf("%s/part", dir);
+    make_file(local, "rows", 4);
+    return local;
+}
+
 static void published_files_are_synced(void **state ATTR_UNUSED) {
     struct bench b = begin();
     char dir[LIMIT_PATH];
     struct err e;
-    assert_ok(storage_stage(b.st, dir, &e), &e);
-    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-    FILE *f = fopen(local, "we");
-    fputs("rows", f);
-    fclose(f);
+    _cleanup_(freep) char *local = staged_part(&b, dir);
     forget_calls();
     assert_ok(storage_publish(b.st, local, "t/day=1/part", &e), &e);
-    assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/day=1/part\n", "unlink @/.stage/",
-                 "fsync @/t/day=1\n");
+    assert_order(&b, "fsync @/.stage/", "link @/.stage/", " @/t/day=1/part\n", "fsync @/t/day=1\n",
+                 "unlink @/.stage/");
     storage_unstage(b.st, dir);
     assert_files(&b, "t/day=1/part");
     end(&b);
+}
+
+static void publish_can_be_repeated_after_each_failure(void **state ATTR_UNUSED) {
+    static const struct {
+        const char *call;
+        int skip;
+    } cases[] = {{"fsync", 0}, {"mkdir", 0}, {"fsync", 1}, {"link", 0}, {"fsync", 2}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b = begin();
+        char dir[LIMIT_PATH];
+        struct err e;
+        _cleanup_(freep) char *local = staged_part(&b, dir);
+        fail_call(cases[i].call, EIO, cases[i].skip);
+        assert_int_equal(storage_publish(b.st, local, "t/part", &e), ERR_STORAGE);
+        assert_null(spoil.name); /* it was met */
+        assert_ok(storage_publish(b.st, local, "t/part", &e), &e);
+        _cleanup_(freep) char *text = get_text(b.st, "t/part");
+        assert_string_equal(text, "rows");
+        assert_int_equal(access(local, F_OK), -1);
+        /* Somebody else's file is still never replaced. */
+        make_file(local, "other", 5);
+        assert_int_equal(storage_publish(b.st, local, "t/part", &e), ERR_EXISTS);
+        storage_unstage(b.st, dir);
+        end(&b);
+    }
 }
 
 static void put_and_remove_are_synced(void **state ATTR_UNUSED) {
@@ -526,6 +556,7 @@ int main(void) {
         cmocka_unit_test(a_new_object_is_synced_before_and_after_it_has_its_name),
         cmocka_unit_test(folders_others_made_are_synced_too),
         cmocka_unit_test(published_files_are_synced),
+        cmocka_unit_test(publish_can_be_repeated_after_each_failure),
         cmocka_unit_test(put_and_remove_are_synced),
         cmocka_unit_test(short_writes_are_continued),
         cmocka_unit_test(a_failing_disk_leaves_nothing_behind),

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/sampler.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "flow/ingest.h"
+#include "table/table.h"
+
+enum { TABLES = 3, STOP_S = 5 };
+
+/* The newest received_at in a table, up to one of its versions. */
+struct newest {
+    int64_t version; /* -1: none looked at */
+    int64_t us;      /* 0: unknown */
+};
+
+struct sampler {
+    struct sampler_options o;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop;
+    /* the thread's own */
+    struct stream *s;
+    struct storage *st;
+    struct table *tb[TABLES];
+    int64_t shown[TABLES];        /* version whose size is in the metrics */
+    struct newest newest[TABLES]; /* of gold: of the silver it is made from */
+    bool told;
+    /* thread -> scrape */
+    atomic_llong committed_ms[TABLES], data_us[TABLES];
+};
+
+static void set(struct sampler *sa, enum meter id, const char *label, int64_t value) {
+    metric_set(metrics_get(sa->o.m, id, label, NULL), (double)value);
+}
+
+/* ---- the partitions ---- */
+
+static void show_partition(struct sampler *sa, const struct bounds *b) {
+    char *app_id = ingest_app_id(config_text(sa->o.cfg, CFG_STREAM_APP), sa->s, b->partition);
+    int64_t at = table_txn(sa->tb[0], app_id);
+    free(app_id);
+    char number[METRIC_NUMBER];
+    metric_number(b->partition, number);
+    /* What bronze does not know yet begins where the stream begins. */
+    int64_t lag = MAX(b->end - MAX(at, b->begin), 0);
+    set(sa, M_PARTITION_BEGIN, number, b->begin);
+    set(sa, M_PARTITION_END, number, b->end);
+    set(sa, M_PARTITION_COMMITTED, number, MAX(at, 0));
+    set(sa, M_PARTITION_LAG, number, lag);
+    metric_set(metrics_get(sa->o.m, M_PARTITION_RETENTION, number, NULL),
+               b->end > b->begin ? (double)lag / (double)(b->end - b->begin) : 0);
+    if (sa->o.w)
+        stream_watch_note(sa->o.w, b, at);
+}
+
+static int sample_stream(struct sampler *sa, struct err *e) {
+    if (!sa->o.open_stream)
+        return 0;
+    int r = sa->s ? 0 : sa->o.open_stream(sa->o.cfg, &sa->s, e);
+    struct bounds *v = NULL;
+    size_t n = 0;
+    if (r == 0)
+        r = stream_bounds(sa->s, &v, &n, e);
+    if (r < 0)
+        return r;
+    /* The ends first, then the positions: the other way round there could be a lag below zero. */
+    r = table_refresh(sa->tb[0], e);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        show_partition(sa, &v[i]);
+    free(v);
+    return r;
+}
+
+/* ---- the tables ---- */
+
+/* "2026-11-22T12:34:56.123Z", the digits behind the point may lack; 0: something else. */
+static int64_t parse_time(const char *s) {
+    int32_t day;
+    int h, m;
+    double sec;
+    if (!s || strlen(s) < 19 || !day_parse(s, 10, &day) ||
+        sscanf(s + 10, "T%2d:%2d:%lf", &h, &m, &sec) != 3)
+        return 0;
+    return day * US_PER_DAY + (h * 3600LL + m * 60) * US_PER_SECOND + (int64_t)(sec * 1e6);
+}
+
+static int note_entry(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    struct newest *n = arg;
+    for (size_t i = 0; i < en->add.n; i++) {
+        const char *stats = en->add.v[i].stats;
+        struct err bad;
+        _cleanup_(json_freep) struct json_doc *d =
+            stats ? json_parse(stats, strlen(stats), ERR_STORAGE, &bad) : NULL;
+        const json *max = d ? json_get(json_root(d), "maxValues") : NULL;
+        n->us = MAX(n->us, parse_time(json_str(json_get(max, "received_at"))));
+    }
+    n->version = en->version;
+    return 0;
+}
+
+/* Takes in the commits up to `to`; of those before the first look only the last. */
+static int advance(struct newest *n, struct table *tb, int64_t to, struct err *e) {
+    if (to <= n->version)
+        return 0;
+    return table_each_entry(tb, n->version < 0 ? to - 1 : n->version, to, note_entry, n, e);
+}
+
+static int note_time(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    atomic_store((atomic_llong *)arg, en->timestamp_ms);
+    return 0;
+}
+
+static void show_size(struct sampler *sa, int i) {
+    const struct table_files *live = table_live(sa->tb[i]);
+    int64_t rows = 0, bytes = 0;
+    for (size_t k = 0; k < live->n; k++) {
+        rows += MAX(live->v[k].rows, 0);
+        bytes += live->v[k].size;
+    }
+    const char *name = all_tables[i]->view;
+    set(sa, M_TABLE_VERSION, name, table_version(sa->tb[i]));
+    set(sa, M_TABLE_ROWS, name, rows);
+    set(sa, M_TABLE_FILES, name, (int64_t)live->n);
+    set(sa, M_TABLE_BYTES, name, bytes);
+}
+
+/* The version of the table below that this one has taken in; -1: none. */
+static int64_t taken_in(struct sampler *sa, int i) {
+    static const char *const steps[TABLES] = {"ingest", "silver", "gold"};
+    if (!table_id(sa->tb[i - 1]))
+        return -1;
+    char *app_id = xasprintf("%s/%s", steps[i], table_id(sa->tb[i - 1]));
+    int64_t at = table_txn(sa->tb[i], app_id);
+    free(app_id);
+    return at;
+}
+
+static int sample_table(struct sampler *sa, int i, struct err *e) {
+    struct table *tb = sa->tb[i];
+    int r = table_refresh(tb, e);
+    if (r < 0)
+        return r;
+    int64_t version = table_version(tb), below = i > 0 ? taken_in(sa, i) : -1;
+    if (version >= 0 && version != sa->shown[i]) {
+        r = table_each_entry(tb, version - 1, version, note_time, &sa->committed_ms[i], e);
+        if (r < 0)
+            return r;
+        show_size(sa, i);
+        sa->shown[i] = version;
+    }
+    if (i > 0 && table_version(sa->tb[i - 1]) >= 0)
+        set(sa, M_TABLE_BEHIND, all_tables[i]->view, table_version(sa->tb[i - 1]) - below);
+    /* Gold holds no times of arrival: it is as new as the silver it was made from. */
+    bool is_gold = i == TABLES - 1;
+    r = advance(&sa->newest[i], is_gold ? sa->tb[i - 1] : tb, is_gold ? below : version, e);
+    atomic_store(&sa->data_us[i], sa->newest[i].us);
+    return r;
+}
+
+static int open_tables(struct sampler *sa, struct err *e) {
+    int r = sa->st ? 0 : storage_open(config_text(sa->o.cfg, CFG_LAKE_URL), &sa->st, e);
+    for (int i = 0; r == 0 && i < sa->o.n_tables; i++)
+        if (!sa->tb[i])
+            r = table_open(sa->st, all_tables[i], &sa->tb[i], e);
+    return r;
+}
+
+/* ---- the thread ---- */
+
+static int sample(struct sampler *sa, struct err *e) {
+    int r = open_tables(sa, e);
+    if (r == 0)
+        r = sample_stream(sa, e);
+    for (int i = 0; r == 0 && i < sa->o.n_tables; i++)
+        r = sample_table(sa, i, e);
+    return r;
+}
+
+static void report(struct sampler *sa, int r, const struct err *e) {
+    if (r == 0) {
+        set(sa, M_SAMPLE_TIME, NULL, clock_now_us() / 1000000);
+    } else {
+        metric_add(metrics_get(sa->o.m, M_SAMPLE_ERRORS, NULL, NULL), 1);
+        log_err(sa->told ? LOG_DEBUG : LOG_WARN, "metrics of partitions and tables stand still", e);
+    }
+    sa->told = r < 0;
+}
+
+static bool wait_or_stop(struct sampler *sa) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += sa->o.every_ms / 1000;
+    until.tv_nsec += sa->o.every_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&sa->lock);
+    int r = 0;
+    while (!sa->stop && r != ETIMEDOUT)
+        r = pthread_cond_timedwait(&sa->wake, &sa->lock, &until);
+    bool stop = sa->stop;
+    pthread_mutex_unlock(&sa->lock);
+    return stop;
+}
+
+static void *run(void *arg) {
+    struct sampler *sa = arg;
+    do {
+        struct err e = {0};
+        report(sa, sample(sa, &e), &e);
+    } while (!wait_or_stop(sa));
+    for (int i = 0; i < TABLES; i++)
+        table_close(sa->tb[i]);
+    storage_free(sa->st);
+    stream_free(sa->s);
+    return NULL;
+}
+
+struct sampler *sampler_start(const struct sampler_options *o) {
+    struct sampler *sa = xcalloc(1, sizeof *sa);
+    sa->o = *o;
+    for (int i = 0; i < TABLES; i++)
+        sa->shown[i] = sa->newest[i].version = -1;
+    pthread_condattr_t by_mono;
+    pthread_condattr_init(&by_mono);
+    pthread_condattr_setclock(&by_mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&sa->wake, &by_mono);
+    pthread_condattr_destroy(&by_mono);
+    pthread_mutex_init(&sa->lock, NULL);
+    pthread_create(&sa->thread, NULL, run, sa);
+    return sa;
+}
+
+void sampler_collect(struct sampler *sa) {
+    double now = (double)clock_now_us() / 1e6;
+    for (int i = 0; i < sa->o.n_tables; i++) {
+        const char *name = all_tables[i]->view;
+        int64_t ms = atomic_load(&sa->committed_ms[i]), us = atomic_load(&sa->data_us[i]);
+        if (ms)
+            metric_set(metrics_get(sa->o.m, M_TABLE_COMMIT_AGE, name, NULL),
+                       MAX(now - (double)ms / 1e3, 0));
+        if (us)
+            metric_set(metrics_get(sa->o.m, M_TABLE_DATA_AGE, name, NULL),
+                       MAX(now - (double)us / 1e6, 0));
+    }
+}
+
+bool sampler_stop(struct sampler *sa) {
+    if (!sa)
+        return true;
+    pthread_mutex_lock(&sa->lock);
+    sa->stop = true;
+    pthread_cond_signal(&sa->wake);
+    pthread_mutex_unlock(&sa->lock);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_S;
+    if (pthread_timedjoin_np(sa->thread, NULL, &until) != 0)
+        return false;
+    pthread_cond_destroy(&sa->wake);
+    pthread_mutex_destroy(&sa->lock);
+    free(sa);
+    return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Checkpoints: the whole state of a table at one version in one Parquet file, so that a reader
+ * needs no earlier entry (PROTOCOL.md "Checkpoints", the classic form, V1). Written and read with
+ * DuckDB, whatever engine runs the models, since the files are small and local to the log.
+ *
+ * A checkpoint is a help, never a second truth: it is made from the entries and the checkpoint
+ * before, checked against the snapshot in memory, and left out where anything does not agree.
+ * `_last_checkpoint` is a hint where to begin listing; a wrong or missing one costs time only.
+ */
+#ifndef CM_TABLE_CHECKPOINT_H
+#define CM_TABLE_CHECKPOINT_H
+
+#include "table/snapshot.h"
+
+/* What the table's log folder holds. */
+struct log_listing {
+    int64_t first, last;     /* oldest and newest entry; -1: none */
+    int64_t checkpoint;      /* newest complete one we can read; -1: none */
+    int64_t parts;           /* its number of files; 1: a single one without a number */
+    bool foreign_checkpoint; /* there is one of a kind we cannot read (V2) */
+};
+/*
+ * hinted: only from the checkpoint on that `_last_checkpoint` names, if it is there; first is then
+ * not the log's first. Else all there is.
+ */
+int log_list(const struct table *tb, bool hinted, struct log_listing *ret, struct err *e);
+
+/* Fills a table that holds nothing yet. On any error it still holds nothing. */
+int checkpoint_load(struct table *tb, const struct log_listing *l, struct err *e);
+
+#endif
