@@ -386,6 +386,7 @@ def main():
     parser.add_argument("--round", type=int, help="only this one")
     parser.add_argument("--keep", type=pathlib.Path, help="a folder in which the folders of all rounds stay")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("torture: stopped"))  # and nobody stays behind
     print(f"torture.py --faults {args.faults} --faults-a-round {args.faults_a_round} --seed {args.seed}", flush=True)
     start = time.monotonic()
     until, faults, figures = start + args.minutes * 60, collections.Counter(), collections.Counter()
