@@ -35,6 +35,9 @@ chmod +x "$root/usr/sbin/policy-rc.d"
 for f in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
     [ ! -e "$f" ] || cp -L "$f" "$root$f"
 done
+for f in /usr/local/share/ca-certificates/*.crt; do # Java makes its own store of these
+    [ ! -e "$f" ] || cp -L "$f" "$root/usr/local/share/ca-certificates/"
+done
 git clone -q "$repo" "$root/clickmill"
 
 mount -t proc proc "$root/proc"
