@@ -84,7 +84,8 @@ class Producer:
 
     def start(self):
         self.seen = self.acknowledged()
-        self.running = self.mill.start("-c", "kafka.reconnect.backoff.max.ms=500", "produce", "--from", self.file.name,
+        # A slow restart of the broker is no reason to give records up.
+        self.running = self.mill.start("-c", "kafka.reconnect.backoff.max.ms=500", "-c", "stream.timeout=10m", "produce", "--from", self.file.name,
                                        "--rate", RATE, "--ledger", self.ledger.name)
 
     def acknowledged(self):
