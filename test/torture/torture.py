@@ -56,7 +56,7 @@ WEIGHTS = {"kill ingest": 30, "crash ingest": 15, "freeze ingest": 20, "leave": 
 BROKER_EVERY = 40  # faults
 STUCK_S = 90
 PATIENCE_S = 2  # until another kind of fault is tried
-KILLED, STOPPED = -signal.SIGKILL, 9
+KILLED, STOPPED, TOO_YOUNG = -signal.SIGKILL, 9, -signal.SIGTERM  # the last: it did not listen yet
 
 
 class Broken(Exception):
@@ -295,13 +295,13 @@ class Round:
         """Everybody may end in peace."""
         for producer in self.producers:
             code = producer.running.stop()
-            if code not in (0, STOPPED):
+            if code not in (0, STOPPED, TOO_YOUNG):
                 raise Broken(f"{producer.name} was asked to end: exit {code}: {producer.running.err()}")
         for ingest in self.ingests:
             ingest.running.process.send_signal(signal.SIGCONT)
         for ingest in self.ingests:
             code = ingest.running.stop()
-            if code != 0 and not (ingest.crash and code == KILLED):
+            if code not in (0, TOO_YOUNG) and not (ingest.crash and code == KILLED):
                 raise Broken(f"{ingest.name} was asked to end: exit {code}: {ingest.running.err()[-3000:]}")
             ingest.look()
         for verb in (("ingest", "--once"), ("run",)):
