@@ -34,7 +34,9 @@ int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled *
 
 struct duck {
     struct engine base;
-    duckdb_database db; /* opened by the first session; NULL: not yet */
+    duckdb_database db;        /* opened by the first session; NULL: not yet */
+    pthread_mutex_t temp_lock; /* of temp, until it is open */
+    char *temp_dir;
     pthread_mutex_t open_lock;
     struct engine_options o; /* temp_dir is not kept */
     struct duck_temp temp;

@@ -19,6 +19,18 @@
 
 static const char LOCK_END[] = ".lock";
 
+/* A folder that cannot be used as the disk stands is the engine's trouble; else the setting is wrong. */
+static int temp_error(struct err *e, int errnum, const char *what, const char *path) {
+    bool full = errnum == ENOSPC || errnum == EDQUOT;
+    bool refused = errnum == EROFS || errnum == EACCES || errnum == EPERM;
+    err_sys(e, full || refused ? ERR_ENGINE : ERR_CONFIG, errnum, "engine.temp_dir: %s '%s'", what,
+            path);
+    return err_hint(e, "%s, or choose another engine.temp_dir",
+                    full      ? "free some space there"
+                    : refused ? "let this user write there"
+                              : "it must be a folder, or a path where one can be made");
+}
+
 static int make_folders(const char *dir, struct err *e) {
     _cleanup_(freep) char *path = xstrdup(dir);
     for (char *at = path + 1;; at++) {
@@ -27,7 +39,7 @@ static int make_folders(const char *dir, struct err *e) {
         char was = *at;
         *at = '\0';
         if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            return err_sys(e, ERR_CONFIG, errno, "engine.temp_dir: cannot make '%s'", path);
+            return temp_error(e, errno, "cannot make", path);
         *at = was;
         if (!was)
             return 0;
@@ -89,7 +101,7 @@ int temp_open(struct duck_temp *t, const char *base, struct err *e) {
         if (fd >= 0)
             close(fd);
     }
-    return err_sys(e, ERR_CONFIG, errno, "engine.temp_dir: cannot make a folder in '%s'", base);
+    return temp_error(e, errno, "cannot make a folder in", base);
 }
 
 void temp_close(struct duck_temp *t) {
