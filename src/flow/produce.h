@@ -26,7 +26,7 @@ struct produce_options {
     double bad;          /* probability that a record is malformed [0] */
     bool plain;
     bool quiet;
-        /* no progress on the terminal: somebody else draws there */ /* product_id, category, price and event_ts only [false] */
+    /* no progress on the terminal: somebody else draws there */ /* product_id, category, price and event_ts only [false] */
     const char *ledger; /* file; see ledger.h [NULL: none] */
 };
 
