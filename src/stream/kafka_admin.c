@@ -7,6 +7,9 @@
 #include "base/util.h"
 #include "stream/kafka_private.h"
 
+/* A question waits this long for its answer, and is asked again. */
+enum { ASK_MS = 3000, REACH_MS = 200 };
+
 static void queue_freep(rd_kafka_queue_t **q) {
     if (*q)
         rd_kafka_queue_destroy(*q);
@@ -34,17 +37,48 @@ static rd_kafka_AdminOptions_t *options_new(rd_kafka_t *rk, rd_kafka_admin_op_t 
     return o;
 }
 
+/* Asked to stop, we still wait this long. */
+static bool stop_now(int64_t since_ns) {
+    return stop_requested() && clock_mono_ns() - since_ns > 2000000000;
+}
+
+/*
+ * Waits until a broker answers. A question that is asked while none is there makes librdkafka
+ * (2.15) connect again at once after each refusal, at a whole processor's expense; this waits at
+ * the pace of reconnect.backoff.ms.
+ */
+static int reach(struct kafka *k, rd_kafka_t *rk, int64_t until_ns, const char *what,
+                 struct err *e) {
+    int64_t start = clock_mono_ns();
+    for (;;) {
+        const struct rd_kafka_metadata *md;
+        rd_kafka_resp_err_t err = rd_kafka_metadata(rk, 0, NULL, &md, REACH_MS);
+        if (!err) {
+            rd_kafka_metadata_destroy(md);
+            return 0;
+        }
+        rd_kafka_poll(rk, 0); /* errors are told there */
+        int r = kafka_refused(k, e);
+        if (r < 0)
+            return r;
+        if (stop_now(start))
+            return err_set(e, ERR_STOPPED, "stopped while waiting for %s", k->s.url);
+        if (clock_mono_ns() > until_ns)
+            return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, what);
+    }
+}
+
 /* The next answer; librdkafka's own time-out ends the wait, ours only if that fails. */
 static int await(struct kafka *k, rd_kafka_t *rk, rd_kafka_queue_t *q, int64_t timeout_ms,
                  const char *what, rd_kafka_event_t **ret, struct err *e) {
-    int64_t until = clock_mono_ns() + (timeout_ms + 2000) * 1000000;
+    int64_t start = clock_mono_ns(), until = start + (timeout_ms + 2000) * 1000000;
     rd_kafka_event_t *ev;
     while (!(ev = rd_kafka_queue_poll(q, 20))) {
         rd_kafka_poll(rk, 0); /* errors are told there */
         int r = kafka_refused(k, e);
         if (r < 0)
             return r;
-        if (stop_requested() && clock_mono_ns() > until - timeout_ms * 1000000)
+        if (stop_now(start))
             return err_set(e, ERR_STOPPED, "stopped while waiting for %s", k->s.url);
         if (clock_mono_ns() > until)
             return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, what);
@@ -100,16 +134,26 @@ int kafka_describe_read(struct kafka *k, rd_kafka_event_t *ev, struct topic_info
     return 0;
 }
 
-int kafka_describe(struct kafka *k, int64_t timeout_ms, struct topic_info *ret, struct err *e) {
-    rd_kafka_t *rk;
-    int r = asking_handle(k, &rk, e);
+static int describe(struct kafka *k, rd_kafka_t *rk, int64_t until_ns, struct topic_info *ret,
+                    struct err *e) {
+    static const char what[] = "cannot describe the topic";
+    int r = reach(k, rk, until_ns, what, e);
     if (r < 0)
         return r;
     _queue_ q = rd_kafka_queue_new(rk);
     _event_ ev = NULL;
-    kafka_describe_send(k, rk, timeout_ms, q);
-    r = await(k, rk, q, timeout_ms, "cannot describe the topic", &ev, e);
+    kafka_describe_send(k, rk, ASK_MS, q);
+    r = await(k, rk, q, ASK_MS, what, &ev, e);
     return r < 0 ? r : kafka_describe_read(k, ev, ret, e);
+}
+
+int kafka_describe(struct kafka *k, int64_t timeout_ms, struct topic_info *ret, struct err *e) {
+    int64_t until = clock_mono_ns() + timeout_ms * 1000000;
+    rd_kafka_t *rk;
+    int r = asking_handle(k, &rk, e);
+    while (r == 0 && (r = describe(k, rk, until, ret, e)) < 0 && e->retry)
+        r = clock_mono_ns() < until && !stop_wait(100) ? 0 : r;
+    return r;
 }
 
 static void replace(char **p, const char *text) {
@@ -210,7 +254,7 @@ static void ask_offsets(struct kafka *k, rd_kafka_t *rk, const struct bounds *v,
         rd_kafka_topic_partition_list_add(list, k->s.topic, v[i].partition)->offset =
             edge == EARLIEST ? (int64_t)RD_KAFKA_OFFSET_SPEC_EARLIEST
                              : (int64_t)RD_KAFKA_OFFSET_SPEC_LATEST;
-    rd_kafka_AdminOptions_t *o = options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, k->timeout_ms);
+    rd_kafka_AdminOptions_t *o = options_new(rk, RD_KAFKA_ADMIN_OP_LISTOFFSETS, ASK_MS);
     /* The latest is then the last stable offset: what lies behind it cannot be read yet. */
     rd_kafka_error_destroy(
         rd_kafka_AdminOptions_set_isolation_level(o, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
@@ -241,13 +285,18 @@ static int read_offsets(struct kafka *k, rd_kafka_event_t *ev, struct bounds *v,
     return 0;
 }
 
-static int try_offsets(struct kafka *k, rd_kafka_t *rk, struct bounds *v, size_t n, struct err *e) {
+static int try_offsets(struct kafka *k, rd_kafka_t *rk, int64_t until_ns, struct bounds *v,
+                       size_t n, struct err *e) {
+    static const char what[] = "cannot read the partitions' bounds";
+    int r = reach(k, rk, until_ns, what, e);
+    if (r < 0)
+        return r;
     _queue_ q = rd_kafka_queue_new(rk);
     ask_offsets(k, rk, v, n, EARLIEST, q);
     ask_offsets(k, rk, v, n, LATEST, q);
     for (int i = 0; i < 2; i++) {
         _event_ ev = NULL;
-        int r = await(k, rk, q, k->timeout_ms, "cannot read the partitions' bounds", &ev, e);
+        r = await(k, rk, q, ASK_MS, what, &ev, e);
         if (r == 0)
             r = read_offsets(k, ev, v, n, e);
         if (r < 0)
@@ -263,7 +312,7 @@ int kafka_offsets(struct kafka *k, struct bounds *v, size_t n, struct err *e) {
         return r;
     /* A leader that has just moved answers with an error that passes at once. */
     int64_t until = clock_mono_ns() + k->timeout_ms * 1000000;
-    while ((r = try_offsets(k, rk, v, n, e)) < 0 && e->retry && clock_mono_ns() < until)
+    while ((r = try_offsets(k, rk, until, v, n, e)) < 0 && e->retry && clock_mono_ns() < until)
         if (stop_wait(100))
             break;
     return r;

@@ -84,7 +84,8 @@ class Producer:
 
     def start(self):
         self.seen = self.acknowledged()
-        self.running = self.mill.start("-c", "kafka.reconnect.backoff.max.ms=500", "produce", "--from", self.file.name,
+        # A slow restart of the broker is no reason to give records up.
+        self.running = self.mill.start("-c", "kafka.reconnect.backoff.max.ms=500", "-c", "stream.timeout=10m", "produce", "--from", self.file.name,
                                        "--rate", RATE, "--ledger", self.ledger.name)
 
     def acknowledged(self):
@@ -386,6 +387,7 @@ def main():
     parser.add_argument("--round", type=int, help="only this one")
     parser.add_argument("--keep", type=pathlib.Path, help="a folder in which the folders of all rounds stay")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("torture: stopped"))  # and nobody stays behind
     print(f"torture.py --faults {args.faults} --faults-a-round {args.faults_a_round} --seed {args.seed}", flush=True)
     start = time.monotonic()
     until, faults, figures = start + args.minutes * 60, collections.Counter(), collections.Counter()
