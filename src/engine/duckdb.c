@@ -287,6 +287,7 @@ int engine_duckdb_open(const struct engine_options *o, struct engine **ret,
     pthread_mutex_init(&du->open_lock, NULL);
     pthread_mutex_init(&du->temp_lock, NULL);
     du->temp_dir = xstrdup(o->temp_dir);
+    temp_sweep(o->temp_dir);
     *ret = &du->base;
     return 0;
 }

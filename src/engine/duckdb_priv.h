@@ -28,6 +28,8 @@ struct duck_temp {
     char *dir, *lock; /* absolute */
     int lock_fd;
 };
+/* Removes what dead processes left below base, if it is there. */
+void temp_sweep(const char *base);
 int temp_open(struct duck_temp *t, const char *base, struct err *e);
 void temp_close(struct duck_temp *t);               /* removes the folder */
 int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled */

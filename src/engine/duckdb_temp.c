@@ -61,7 +61,7 @@ static int lock_file(const char *path, int flags) {
     return fd;
 }
 
-static void sweep(const char *base) {
+void temp_sweep(const char *base) {
     DIR *dir = opendir(base);
     for (struct dirent *en; dir && (en = readdir(dir));) {
         size_t n = strlen(en->d_name), end = sizeof LOCK_END - 1;
@@ -84,7 +84,7 @@ static void sweep(const char *base) {
 int temp_open(struct duck_temp *t, const char *base, struct err *e) {
     if (make_folders(base, e) < 0)
         return e->code;
-    sweep(base);
+    temp_sweep(base);
     _cleanup_(freep) char *absolute = realpath(base, NULL);
     for (int attempt = 0; absolute && attempt < 10; attempt++) {
         char id[UUID_TEXT];
