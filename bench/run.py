@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench: speed and memory against DuckDB's own statements, all in one run on this machine.
 
-    bench/run.py [--events 5000000] [--keep DIR] [--fields 12] [--rounds 3] [--only-pipeline]
+    bench/run.py [--events 5000000] [--keep DIR] [--fields 12] [--rounds 2] [--only-pipeline]
 
 Each step is run as often as --rounds says, ours and the rival's in turn; the figure is the fastest. CPU
 seconds, of all threads, are the steadier figure on a machine that has other work to do.

@@ -38,6 +38,7 @@ done
 for f in /usr/local/share/ca-certificates/*.crt; do # Java makes its own store of these
     [ ! -e "$f" ] || cp -L "$f" "$root/usr/local/share/ca-certificates/"
 done
+chroot "$root" update-ca-certificates >/dev/null 2>&1
 git clone -q "$repo" "$root/clickmill"
 
 mount -t proc proc "$root/proc"

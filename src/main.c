@@ -125,11 +125,12 @@ int main(int argc, char **argv) {
     struct err e = {0};
     fill_standard_descriptors();
     stop_on_signals();
-    int r = run(argc, argv, &e);
+    int r = versions_check(&e);
+    if (r == 0)
+        r = run(argc, argv, &e);
     if (r == 0)
         r = finish_output(&e);
-    if (r == ERR_USAGE && !e.hint[0])
-        err_hint(&e, "clickmill --help lists the verbs, clickmill VERB --help their options");
+    cmd_hint(&e);
     if (r < 0) {
         fprintf(stderr, "clickmill: %s\n", e.msg);
         if (e.hint[0])

@@ -6,6 +6,13 @@
 
 #include "base/util.h"
 
+const char *json_library_version(void) {
+    static char text[16];
+    uint32_t v = yyjson_version(); /* 0xMMmmpp */
+    snprintf(text, sizeof text, "%u.%u.%u", v >> 16, v >> 8 & 0xff, v & 0xff);
+    return text;
+}
+
 struct json_doc *json_parse(const char *text, size_t len, int code, struct err *e) {
     yyjson_read_err why;
     yyjson_doc *d =

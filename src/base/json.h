@@ -9,6 +9,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+/* yyjson's own version, "0.10.0". */
+const char *json_library_version(void);
+
 struct json_doc; /* owns everything below it */
 typedef struct yyjson_val
     json; /* one value; NULL stands for "absent" and is legal input everywhere */

@@ -48,4 +48,10 @@ extern const struct opt global_options[];
 void help_program(struct buf *out);
 void help_command(const struct command *c, struct buf *out);
 
+/* ERR_BUG if a library that is linked is not the one the program was built for. Once, at the start. */
+int versions_check(struct err *e);
+
+/* Where to look next, for an error whose own place knew no hint. */
+void cmd_hint(struct err *e);
+
 #endif

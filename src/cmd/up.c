@@ -94,6 +94,7 @@ static void *demo_thread(void *arg) {
     produce_defaults(&o);
     o.events = 0; /* without end */
     o.rate = w->rate;
+    o.quiet = true; /* the screen is up's */
     struct produce_result res;
     r = flow_produce(&o, s, &res, &w->e);
     stream_free(s);

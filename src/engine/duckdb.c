@@ -9,7 +9,17 @@
 #include "storage/local_fs.h"
 #include "version.h"
 
+/* Not before something is computed: a step with nothing to do needs no room. */
+static int need_temp(struct duck *du, struct err *e) {
+    pthread_mutex_lock(&du->temp_lock);
+    int rc = du->temp.dir ? 0 : temp_open(&du->temp, du->temp_dir, e);
+    pthread_mutex_unlock(&du->temp_lock);
+    return rc;
+}
+
 int duck_open_db(struct duck *du, duckdb_database *ret, struct err *e) {
+    if (need_temp(du, e) < 0)
+        return e->code;
     char threads[16], memory[32], temp[32];
     _cleanup_(freep) char *spill =
         xasprintf("%s/spill-%lu", du->temp.dir, atomic_fetch_add(&du->databases, 1));
@@ -251,6 +261,8 @@ static void duck_free(struct engine *en) {
     temp_close(&du->temp);
     pthread_mutex_destroy(&du->lock);
     pthread_mutex_destroy(&du->open_lock);
+    pthread_mutex_destroy(&du->temp_lock);
+    free(du->temp_dir);
     free(du);
 }
 
@@ -261,20 +273,21 @@ static const struct engine_ops duck_ops = {
     .free = duck_free,
 };
 
-int engine_duckdb_open(const struct engine_options *o, struct engine **ret, struct err *e) {
-    if (strcmp(duckdb_library_version(), CM_DUCKDB_VERSION) != 0)
-        return err_set(e, ERR_BUG, "built for DuckDB %s, but %s is linked", CM_DUCKDB_VERSION,
-                       duckdb_library_version());
+const char *engine_library_version(void) {
+    return duckdb_library_version();
+}
+
+int engine_duckdb_open(const struct engine_options *o, struct engine **ret,
+                       struct err *e ATTR_UNUSED) {
     struct duck *du = xcalloc(1, sizeof *du);
     du->base.ops = &duck_ops;
     du->o = *o;
     du->o.temp_dir = NULL;
     pthread_mutex_init(&du->lock, NULL);
     pthread_mutex_init(&du->open_lock, NULL);
-    if (temp_open(&du->temp, o->temp_dir, e) < 0) {
-        duck_free(&du->base);
-        return e->code;
-    }
+    pthread_mutex_init(&du->temp_lock, NULL);
+    du->temp_dir = xstrdup(o->temp_dir);
+    temp_sweep(o->temp_dir);
     *ret = &du->base;
     return 0;
 }

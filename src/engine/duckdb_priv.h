@@ -28,13 +28,17 @@ struct duck_temp {
     char *dir, *lock; /* absolute */
     int lock_fd;
 };
+/* Removes what dead processes left below base, if it is there. */
+void temp_sweep(const char *base);
 int temp_open(struct duck_temp *t, const char *base, struct err *e);
 void temp_close(struct duck_temp *t);               /* removes the folder */
 int64_t temp_free_bytes(const struct duck_temp *t); /* how much may be spilled */
 
 struct duck {
     struct engine base;
-    duckdb_database db; /* opened by the first session; NULL: not yet */
+    duckdb_database db;        /* opened by the first session; NULL: not yet */
+    pthread_mutex_t temp_lock; /* of temp, until it is open */
+    char *temp_dir;
     pthread_mutex_t open_lock;
     struct engine_options o; /* temp_dir is not kept */
     struct duck_temp temp;

@@ -19,6 +19,18 @@
 
 static const char LOCK_END[] = ".lock";
 
+/* A folder that cannot be used as the disk stands is the engine's trouble; else the setting is wrong. */
+static int temp_error(struct err *e, int errnum, const char *what, const char *path) {
+    bool full = errnum == ENOSPC || errnum == EDQUOT;
+    bool refused = errnum == EROFS || errnum == EACCES || errnum == EPERM;
+    err_sys(e, full || refused ? ERR_ENGINE : ERR_CONFIG, errnum, "engine.temp_dir: %s '%s'", what,
+            path);
+    return err_hint(e, "%s, or choose another engine.temp_dir",
+                    full      ? "free some space there"
+                    : refused ? "let this user write there"
+                              : "it must be a folder, or a path where one can be made");
+}
+
 static int make_folders(const char *dir, struct err *e) {
     _cleanup_(freep) char *path = xstrdup(dir);
     for (char *at = path + 1;; at++) {
@@ -27,7 +39,7 @@ static int make_folders(const char *dir, struct err *e) {
         char was = *at;
         *at = '\0';
         if (mkdir(path, 0777) != 0 && errno != EEXIST)
-            return err_sys(e, ERR_CONFIG, errno, "engine.temp_dir: cannot make '%s'", path);
+            return temp_error(e, errno, "cannot make", path);
         *at = was;
         if (!was)
             return 0;
@@ -49,7 +61,7 @@ static int lock_file(const char *path, int flags) {
     return fd;
 }
 
-static void sweep(const char *base) {
+void temp_sweep(const char *base) {
     DIR *dir = opendir(base);
     for (struct dirent *en; dir && (en = readdir(dir));) {
         size_t n = strlen(en->d_name), end = sizeof LOCK_END - 1;
@@ -72,7 +84,7 @@ static void sweep(const char *base) {
 int temp_open(struct duck_temp *t, const char *base, struct err *e) {
     if (make_folders(base, e) < 0)
         return e->code;
-    sweep(base);
+    temp_sweep(base);
     _cleanup_(freep) char *absolute = realpath(base, NULL);
     for (int attempt = 0; absolute && attempt < 10; attempt++) {
         char id[UUID_TEXT];
@@ -89,7 +101,7 @@ int temp_open(struct duck_temp *t, const char *base, struct err *e) {
         if (fd >= 0)
             close(fd);
     }
-    return err_sys(e, ERR_CONFIG, errno, "engine.temp_dir: cannot make a folder in '%s'", base);
+    return temp_error(e, errno, "cannot make a folder in", base);
 }
 
 void temp_close(struct duck_temp *t) {

@@ -100,6 +100,9 @@ struct engine_options {
     const char *temp_dir; /* spilled data; made if missing, inside the data folder */
 };
 
+/* DuckDB's own, "v1.5.6": what is linked, to be held against what was built for. */
+const char *engine_library_version(void);
+
 /* Opens by URL: duckdb. ERR_CONFIG for an engine there is not. An open engine may be used by several threads. */
 int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
                 struct err *e);

@@ -108,7 +108,7 @@ int batch_take(struct writer *w, struct unit *u, struct err *e) {
 }
 
 bool batch_is_wide(const struct writer *w) {
-    return w->n_covered >= WIDE || w->n_losses >= WIDE;
+    return w->n_covered >= WIDE || w->n_losses >= WIDE || w->adds.n + w->n_files >= WIDE;
 }
 
 static bool is_void(const struct writer *w) {
@@ -186,8 +186,13 @@ static void parts_release(struct entry_parts *p) {
     free(p->txn);
 }
 
-/* *ret_tried: how often the commit was tried; after a first failure its outcome may be open. */
-static int commit_positions(struct writer *w, int *ret_tried, struct err *e) {
+/* How a batch was tried to be committed. */
+struct tries {
+    int n;
+    bool open; /* one ended with an error: its entry may stand in the log all the same */
+};
+
+static int commit_positions(struct writer *w, struct tries *tries, struct err *e) {
     struct entry_parts parts;
     parts_make(w, &parts);
     struct table_metric metrics[] = {
@@ -209,8 +214,9 @@ static int commit_positions(struct writer *w, int *ret_tried, struct err *e) {
             r = err_set(e, ERR_CONFLICT, "the partitions were taken away meanwhile");
             break;
         }
-        (*ret_tried)++;
+        tries->n++;
         r = table_commit(w->tb, &c, &version, e);
+        tries->open = tries->open || (r < 0 && r != ERR_CONFLICT);
     } while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, e));
     parts_release(&parts);
     if (r == 0)
@@ -278,14 +284,13 @@ static void batch_done(struct writer *w) {
 }
 
 /* Another process read these records, or will: ours are dropped, the positions are read again. */
-static void batch_refused(struct writer *w, int tried, const struct err *why) {
-    log_warn(tried ? "batch dropped: another ingest was faster"
-                   : "batch dropped: its partitions are no longer ours",
+static void batch_refused(struct writer *w, const struct tries *tries, const struct err *why) {
+    log_warn(tries->n ? "batch dropped: another ingest was faster"
+                      : "batch dropped: its partitions are no longer ours",
              F_STR("why", why->msg));
-    if (tried >
-        1) /* the conflict may be with our own entry of an earlier try: they stay for vacuum */
+    if (tries->open) /* our own entry may be what we met: then the table names these files */
         table_files_release(&w->adds);
-    w->sum->conflicts += tried > 0;
+    w->sum->conflicts += tries->n > 0;
     w->sum->drops++;
     atomic_fetch_add(&w->in->generation, 1);
 }
@@ -293,15 +298,16 @@ static void batch_refused(struct writer *w, int tried, const struct err *why) {
 int batch_commit(struct writer *w, struct err *e) {
     if (w->n_covered == 0)
         return 0;
-    int tried = 0, r = publish_files(w, e);
+    struct tries tries = {0};
+    int r = publish_files(w, e);
     crash_point("ingest.after_data");
     if (r == 0)
-        r = commit_positions(w, &tried, e);
+        r = commit_positions(w, &tries, e);
     bool refused = r == ERR_CONFLICT;
     if (r == 0)
         batch_done(w);
     else if (refused)
-        batch_refused(w, tried, e);
+        batch_refused(w, &tries, e);
     if (!refused) /* in the table; or after an error possibly so, and not to be removed */
         table_files_release(&w->adds);
     batch_drop(w);

@@ -154,7 +154,8 @@ static int poll_once(struct poller *p, struct err *e) {
     }
     if (poller_batch_is_due(p))
         return poller_end_batch(p) ? 0 : ERR_STOPPED;
-    return !poller_span_is_full(p) || poller_send_span(p, false) ? 0 : ERR_STOPPED;
+    bool full = (pr.full && p->batch_open) || poller_span_is_full(p);
+    return !full || poller_send_span(p, false) ? 0 : ERR_STOPPED;
 }
 
 /* An error of the stream that can pass: waits a little. false: it ends us. */

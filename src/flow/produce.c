@@ -195,7 +195,8 @@ static int send_all(struct producer *p, struct progress *shown, struct err *e) {
             if (r < 0 || stop_requested())
                 return r;
             r = send_one(p, &m, e);
-            progress_update(shown, p->result->sent);
+            if (!p->o->quiet)
+                progress_update(shown, p->result->sent);
         }
         if (r < 0)
             return r;
@@ -238,9 +239,11 @@ int flow_produce(const struct produce_options *o, struct stream *s, struct produ
         r = ledger_open(o->ledger, s->topic, &p.ledger, e);
     if (r == 0) {
         p.start_ns = p.flushed_ns = clock_mono_ns();
-        progress_start(&shown, "produce", "events", p.events);
+        if (!o->quiet)
+            progress_start(&shown, "produce", "events", p.events);
         r = finish(&p, send_all(&p, &shown, e), e);
-        progress_end(&shown);
+        if (!o->quiet)
+            progress_end(&shown);
     }
     ret->seconds = (double)(clock_mono_ns() - p.start_ns) / 1e9;
     stream_on_ack(s, NULL, NULL);

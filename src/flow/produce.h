@@ -24,8 +24,10 @@ struct produce_options {
     double duplicates;   /* probability that an event is sent a second time, a little later [0] */
     double late;         /* probability that an event is one hour to five days late [0] */
     double bad;          /* probability that a record is malformed [0] */
-    bool plain;          /* product_id, category, price and event_ts only [false] */
-    const char *ledger;  /* file; see ledger.h [NULL: none] */
+    bool plain;
+    bool quiet;
+    /* no progress on the terminal: somebody else draws there */ /* product_id, category, price and event_ts only [false] */
+    const char *ledger; /* file; see ledger.h [NULL: none] */
 };
 
 void produce_defaults(void *options);

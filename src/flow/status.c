@@ -78,19 +78,34 @@ static int64_t newest_in(const struct table_file *f) {
     return text && time_parse(text, &us) ? us / 1000 : 0;
 }
 
-/* Only files of the last day of arrival can hold the newest record. */
-static void newest(struct table *bronze, struct status *ret) {
-    const struct table_files *live = table_live(bronze);
-    const char *last = NULL;
-    for (size_t i = 0; i < live->n; i++)
-        if (live->v[i].partition && (!last || strcmp(live->v[i].partition, last) > 0))
-            last = live->v[i].partition;
-    for (size_t i = 0; last && i < live->n; i++)
-        if (live->v[i].partition && strcmp(live->v[i].partition, last) == 0)
-            ret->newest_ms = MAX(ret->newest_ms, newest_in(&live->v[i]));
-    double age = (double)(clock_now_us() / 1000 - ret->newest_ms) / 1000;
+static int note_newest(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    int64_t *newest = arg;
+    for (size_t i = 0; i < en->add.n; i++)
+        *newest = MAX(*newest, newest_in(&en->add.v[i]));
+    return 0;
+}
+
+/*
+ * The newest record stands in one of the newest commits, whoever of several writers made it. A
+ * producer's clock may run far ahead: such times say nothing of how late we are.
+ */
+static int newest(struct table *bronze, struct status *ret, struct err *e) {
+    enum { COMMITS = 16 };
+    int64_t to = table_version(bronze), now = clock_now_us() / 1000;
+    for (int64_t v = to; v >= 0 && v > to - COMMITS; v--) {
+        int64_t found = 0;
+        int r = table_each_entry(bronze, v - 1, v, note_newest, &found, e);
+        if (r == ERR_STORAGE && !e->retry)
+            break; /* cleaned away */
+        if (r < 0)
+            return r;
+        if (found <= now + LIMIT_FUTURE_US / 1000)
+            ret->newest_ms = MAX(ret->newest_ms, found);
+    }
+    double age = (double)(now - ret->newest_ms) / 1000;
     ret->age_seconds = ret->newest_ms ? MAX(age, 0) : -1;
     ret->lag_seconds = ret->newest_ms && ret->lag > 0 ? ret->age_seconds : 0;
+    return 0;
 }
 
 static int totals(struct lake *l, struct status *ret, struct err *e) {
@@ -132,7 +147,8 @@ int flow_status(struct stream *s, const char *app, struct storage *st, struct si
     struct table *tables[] = {l.bronze, l.silver, l.gold};
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(tables); i++)
         r = layer_status(tables[i], &out.layers[i], e);
-    newest(l.bronze, &out);
+    if (r == 0)
+        r = newest(l.bronze, &out, e);
     out.layers[1].behind = behind(l.silver, "silver", l.bronze);
     out.layers[2].behind = behind(l.gold, "gold", l.silver);
     if (r == 0)

@@ -154,10 +154,6 @@ void monitor_free(struct monitor *mo) {
     free(mo);
 }
 
-const char *monitor_address(const struct monitor *mo) {
-    return mo ? server_address(mo->server) : "";
-}
-
 /* ---- what is watched and told ---- */
 
 void monitor_input(struct monitor *mo, struct stream **s) {

@@ -37,7 +37,6 @@ struct monitor;
 /* Serves at once: not ready, as long as the parts are not open. ERR_CONFIG: serve.listen. */
 int monitor_start(const struct monitor_options *o, struct monitor **ret, struct err *e);
 void monitor_free(struct monitor *mo);
-const char *monitor_address(const struct monitor *mo); /* "127.0.0.1:9464" */
 
 /* Each puts a watched one in the place of the part. */
 void monitor_input(struct monitor *mo, struct stream **s);    /* that ingest reads */

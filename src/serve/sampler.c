@@ -99,7 +99,9 @@ static int note_entry(void *arg, const struct table_entry *en, struct err *e ATT
         _cleanup_(json_freep) struct json_doc *d =
             stats ? json_parse(stats, strlen(stats), ERR_STORAGE, &bad) : NULL;
         const json *max = d ? json_get(json_root(d), "maxValues") : NULL;
-        n->us = MAX(n->us, parse_time(json_str(json_get(max, "received_at"))));
+        int64_t us = parse_time(json_str(json_get(max, "received_at")));
+        if (us <= clock_now_us() + LIMIT_FUTURE_US) /* a clock that runs far ahead tells nothing */
+            n->us = MAX(n->us, us);
     }
     n->version = en->version;
     return 0;

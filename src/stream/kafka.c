@@ -194,6 +194,10 @@ int kafka_handle(struct kafka *k, enum kafka_role role, rd_kafka_t **ret, struct
     return 0;
 }
 
+const char *stream_library_version(void) {
+    return rd_kafka_version_str();
+}
+
 static void kafka_stats(struct stream *s, struct stream_stats *ret) {
     struct kafka *k = (struct kafka *)s;
     *ret = (struct stream_stats){.rebalances = atomic_load(&k->rebalances),

@@ -62,6 +62,7 @@ static const struct {
     {"auto.offset.reset", "positions come from the table"},
     {"enable.partition.eof", "ingest needs to know where a partition ends"},
     {"isolation.level", "only committed records are read"},
+    {"enable.idempotence", "a record that is sent again must not be there twice"},
     {"acks", "an acknowledged record is on all replicas in sync"},
     {"request.required.acks", "an acknowledged record is on all replicas in sync"},
     {"transactional.id", "produce is idempotent, not transactional"},

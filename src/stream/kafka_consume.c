@@ -202,9 +202,10 @@ int consume_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_r
         if (r < 0) { /* what came before it is good; the error is told next time */
             if (!e->retry)
                 c->failed = *e;
-            if (sp->n == before)
+            if (sp->n == before && !c->n_reached)
                 return r;
         }
+        ret->full = r > 0 && sp->n < room.records;
         if (sp->n > before || c->n_reached || r > 0)
             break;
         int64_t left = (until - clock_mono_ns()) / 1000000;

@@ -185,9 +185,11 @@ static int topic_seen(struct kafka *k, const struct topic_info *t, struct err *e
     bool here = t->partitions > 0; /* one without a leader need not keep us from the others */
     c->ask_again_ns = clock_mono_ns() + (here ? CHECK_MS : CHECK_MISSING_MS) * 1000000LL;
     if (t->partitions == 0) {
-        if (c->subscribed && !c->missing_told)
-            log_warn("the topic is gone; waiting for it", F_STR("topic", k->s.topic));
-        c->missing_told = c->subscribed;
+        if (!c->missing_told)
+            log_warn(c->subscribed ? "the topic is gone; waiting for it"
+                                   : "there is no such topic; waiting for it",
+                     F_STR("topic", k->s.topic));
+        c->missing_told = true;
         return 0;
     }
     int r = kafka_identify(k, t, e);
@@ -358,7 +360,6 @@ static part_list *to_leave(struct kafka *k, const part_list *list, bool all) {
     return gone;
 }
 
-/* Reads `list` from its offsets; what else is assigned stays, unless `all`. */
 /* In a group the next rebalance puts it right: it may have taken away meanwhile what we ask for. */
 static int assign_failed(struct kafka *k, rd_kafka_resp_err_t err, const char *why, struct err *e) {
     kafka_failed(k, e, err, why, "cannot assign partitions");
@@ -367,6 +368,7 @@ static int assign_failed(struct kafka *k, rd_kafka_resp_err_t err, const char *w
     return e->code;
 }
 
+/* Reads `list` from its offsets; what else is assigned stays, unless `all`. */
 static int apply(struct kafka *k, part_list *list, bool all, struct err *e) {
     struct kafka_consumer *c = k->consumer;
     rd_kafka_error_t *error = NULL;
@@ -374,6 +376,8 @@ static int apply(struct kafka *k, part_list *list, bool all, struct err *e) {
         _list_ gone = to_leave(k, list, all);
         if (gone->cnt)
             error = rd_kafka_incremental_unassign(c->rk, gone);
+        for (int i = 0; !error && i < gone->cnt; i++)
+            c->parts[gone->elems[i].partition].assigned = false;
         if (!error)
             error = rd_kafka_incremental_assign(c->rk, list);
     } else {

@@ -80,6 +80,7 @@ struct poll_result {
     const int32_t *partitions; /* POLL_ASSIGN, POLL_REVOKE; valid until the next call */
     size_t n_partitions;
     bool lost; /* POLL_REVOKE: they are gone already, commit nothing */
+    bool full; /* the next record is there and does not fit into the span's bytes */
     struct loss loss;
     /*
      * With POLL_IDLE and POLL_RECORDS: partitions read beyond their last record, up to these
@@ -162,6 +163,9 @@ struct stream {
  */
 int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
                 struct err *e);
+
+/* librdkafka's own version, "2.15.0". */
+const char *stream_library_version(void);
 
 /* Starts consuming: the next polls give POLL_ASSIGN, then records. */
 static inline int stream_subscribe(struct stream *s, struct err *e) {

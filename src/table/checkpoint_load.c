@@ -93,8 +93,8 @@ int checkpoint_load(struct table *tb, const struct log_listing *l, struct err *e
     if (r) {
         _cleanup_(freep) char *path = checkpoint_path(tb->def, l->checkpoint, 1, l->parts);
         err_wrap(e, "%s/%s", tb->st->url, path);
-        err_hint(e, "bring the checkpoint or the entries before it back from a copy; or move the "
-                    "table's folder away and let clickmill make it anew");
+        err_hint(e,
+                 "bring the checkpoint or the entries before it back from a copy; or " TABLE_ANEW);
     }
     log_entry_release(&ld.en);
     buf_release(&ld.text);

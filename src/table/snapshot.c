@@ -136,9 +136,7 @@ static int read_on(struct table *tb, int64_t last, struct err *e) {
             err_set(e, ERR_STORAGE,
                     "%s/%s: version %lld is missing from the log, which goes on to %lld",
                     tb->st->url, tb->def->name, (long long)tb->version + 1, (long long)last);
-            return err_hint(e,
-                            "bring the entry back from a copy; or move the table's folder away and "
-                            "let clickmill make it anew");
+            return err_hint(e, "bring the entry back from a copy; or " TABLE_ANEW);
         }
         if (r)
             return r;
@@ -157,8 +155,7 @@ static int no_beginning(const struct table *tb, const struct log_listing *l, str
                 : ", and there is no checkpoint of them");
     return err_hint(e,
                     "bring the entries back from a copy, or let Spark write a classic checkpoint "
-                    "(delta.checkpointPolicy=classic); or move the table's folder away and let "
-                    "clickmill make it anew");
+                    "(delta.checkpointPolicy=classic); or " TABLE_ANEW);
 }
 
 /* From the newest checkpoint; 1: there is none, or it cannot be used and all entries are there. */

@@ -9,6 +9,11 @@
 #include "table/log.h"
 #include "table/strmap.h"
 
+/* For hints. A layer above counts what it took from the old table: it must go too. */
+#define TABLE_ANEW                                                                                 \
+    "move the table's folder away, with those of the layers above it, and let clickmill make "     \
+    "them anew"
+
 struct table {
     struct storage *st; /* not ours */
     const struct table_def *def;

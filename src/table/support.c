@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "table/support.h"
 
+#include "table/snapshot.h"
+
 #include <strings.h>
 
 enum { READER_VERSION = 1, WRITER_VERSION = 2 };
@@ -79,8 +81,7 @@ static int check_columns(const struct table_def *def, const struct json_doc *sch
         } else {
             continue;
         }
-        return err_hint(e, "somebody changed the table's columns: undo that, or move the table's "
-                           "folder away and let clickmill make it anew");
+        return err_hint(e, "somebody changed the table's columns: undo that, or " TABLE_ANEW);
     }
     return 0;
 }
@@ -96,7 +97,7 @@ static int check_partition(const struct table_def *def, const json *meta, struct
     err_set(e, ERR_STORAGE, "the table is partitioned by %s, not by %s",
             b.len ? buf_str(&b) : "nothing", def->partition_by);
     buf_release(&b);
-    return err_hint(e, "move the table's folder away and let clickmill make it anew");
+    return err_hint(e, TABLE_ANEW);
 }
 
 int support_read(const struct table_def *def, const json *protocol, const json *meta,
