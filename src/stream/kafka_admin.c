@@ -42,6 +42,20 @@ static bool stop_now(int64_t since_ns) {
     return stop_requested() && clock_mono_ns() - since_ns > 2000000000;
 }
 
+/* While an answer is due: 0 to wait on, or why not. Times are of clock_mono_ns. */
+static int go_on(struct kafka *k, rd_kafka_t *rk, int64_t start, int64_t until, const char *what,
+                 struct err *e) {
+    rd_kafka_poll(rk, 0); /* errors are told there */
+    int r = kafka_refused(k, e);
+    if (r < 0)
+        return r;
+    if (stop_now(start))
+        return err_set(e, ERR_STOPPED, "stopped while waiting for %s", k->s.url);
+    if (clock_mono_ns() > until)
+        return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, what);
+    return 0;
+}
+
 /*
  * Waits until a broker answers. A question that is asked while none is there makes librdkafka
  * (2.15) connect again at once after each refusal, at a whole processor's expense; this waits at
@@ -57,14 +71,9 @@ static int reach(struct kafka *k, rd_kafka_t *rk, int64_t until_ns, const char *
             rd_kafka_metadata_destroy(md);
             return 0;
         }
-        rd_kafka_poll(rk, 0); /* errors are told there */
-        int r = kafka_refused(k, e);
+        int r = go_on(k, rk, start, until_ns, what, e);
         if (r < 0)
             return r;
-        if (stop_now(start))
-            return err_set(e, ERR_STOPPED, "stopped while waiting for %s", k->s.url);
-        if (clock_mono_ns() > until_ns)
-            return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, what);
     }
 }
 
@@ -74,14 +83,9 @@ static int await(struct kafka *k, rd_kafka_t *rk, rd_kafka_queue_t *q, int64_t t
     int64_t start = clock_mono_ns(), until = start + (timeout_ms + 2000) * 1000000;
     rd_kafka_event_t *ev;
     while (!(ev = rd_kafka_queue_poll(q, 20))) {
-        rd_kafka_poll(rk, 0); /* errors are told there */
-        int r = kafka_refused(k, e);
+        int r = go_on(k, rk, start, until, what, e);
         if (r < 0)
             return r;
-        if (stop_now(start))
-            return err_set(e, ERR_STOPPED, "stopped while waiting for %s", k->s.url);
-        if (clock_mono_ns() > until)
-            return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, what);
     }
     rd_kafka_resp_err_t err = rd_kafka_event_error(ev);
     if (err) {

@@ -136,7 +136,7 @@ def test_there_were_enough_kills(request):
     """Runs last in this file."""
     ran = [item for item in request.session.items if item.fspath == request.node.fspath]
     print(f"{len(killed_alive)} processes were killed alive")
-    if len(ran) == len(crash_points()) * 2 + len(SEEDS) + 1:
+    if {f"test_kill_at_random_moments[{seed}]" for seed in SEEDS} <= {item.name for item in ran}:
         assert len(killed_alive) >= 200
     else:
         assert len(killed_alive) > 0 or len(ran) == 1, "only a part of the file was asked for"
