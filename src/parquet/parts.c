@@ -173,10 +173,13 @@ static char *new_path(const struct parts *p, int32_t day) {
 }
 
 static int open_part(struct parts *p, struct part *part, struct err *e) {
-    part->path = new_path(p, part->day);
-    const char *slash = strrchr(part->path, '/');
-    _cleanup_(freep) char *local = xasprintf("%s/%s", p->dir, slash ? slash + 1 : part->path);
-    return parquet_file_create(p->def, local, &part->file, e);
+    _cleanup_(freep) char *path = new_path(p, part->day);
+    const char *slash = strrchr(path, '/');
+    _cleanup_(freep) char *local = xasprintf("%s/%s", p->dir, slash ? slash + 1 : path);
+    if (parquet_file_create(p->def, local, &part->file, e) < 0)
+        return e->code; /* another lane may try again */
+    part->path = TAKE_PTR(path);
+    return 0;
 }
 
 /* Encodes the slot's group and appends it to its file. */

@@ -237,6 +237,28 @@ static void a_full_disk_leaves_nothing(void **state) {
     files_left(true);
 }
 
+/* Each lane finds that the date has no file yet, and that none can be made. */
+static void lanes_fail_at_the_same_file(void **state) {
+    (void)state;
+    _cleanup_(freep) char *gone = xasprintf("%s/gone", folder);
+    struct parts_options o = {.zstd_level = 1, .lanes = 2, .memory = 1 << 20};
+    struct parts *p = parts_new(&dated, gone, &o);
+    struct lane *lanes[2] = {parts_take(p), parts_take(p)};
+    struct table_files f = {0};
+    struct err e = {0};
+    for (size_t i = 0; i < 2; i++) {
+        struct row_group *g;
+        assert_int_equal(lane_group(lanes[i], lane_slot(lanes[i], 7), 1, &g, &e), 0);
+        add_row(g, 1);
+    }
+    for (size_t i = 0; i < 2; i++)
+        parts_give_back(p, lanes[i]);
+    assert_int_equal(parts_finish(p, &f, &e), ERR_STORAGE);
+    assert_non_null(strstr(e.msg, "/gone/part-"));
+    assert_int_equal(f.n, 0);
+    parts_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(memory_stays_bounded, begin, end),
@@ -244,6 +266,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_table_without_partitions_is_one_file, begin, end),
         cmocka_unit_test_setup_teardown(no_rows_no_files, begin, end),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(lanes_fail_at_the_same_file, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
