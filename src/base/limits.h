@@ -28,6 +28,8 @@
 #define LIMIT_CATALOG (16 * MIB)      /* a product catalog, fetched or read */
 #define LIMIT_HTTP_ANSWER (8 * MIB)   /* what the HTTP server sends for one request */
 #define LIMIT_HTTP_HEADERS (64 * KIB) /* of an answer a server gives us */
+#define LIMIT_WEBHDFS_ANSWER (64 * MIB) /* of a NameNode: a page of a listing at most */
+#define LIMIT_LIST 10000000  /* entries of one folder */
 #define LIMIT_LINE (64 * MIB)         /* a line of an NDJSON file given to produce */
 
 #endif

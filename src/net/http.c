@@ -99,6 +99,11 @@ bool http_is_url(const char *text) {
     return strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
 }
 
+bool http_has_negotiate(void) {
+    pthread_once(&once, init);
+    return curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SPNEGO;
+}
+
 void http_answer_release(struct http_answer *a) {
     buf_release(&a->headers);
     buf_release(&a->body);

@@ -79,6 +79,8 @@ int http_fetch(struct http_client *h, const struct http_request *q, struct http_
 const char *http_header(const struct http_answer *a, const char *name);
 void http_answer_release(struct http_answer *a);
 
+/* Can this libcurl log in by Kerberos? */
+bool http_has_negotiate(void);
 /* "http://…" or "https://…". */
 bool http_is_url(const char *text);
 
