@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/parts.h"
 
-#include "flow/retry.h"
+#include "base/retry.h"
 
 static int open_stream(const struct config *cfg, bool accept_loss, struct stream **ret,
                        struct err *e) {
