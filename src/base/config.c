@@ -36,6 +36,16 @@ const struct config_key config_keys[CFG_N] = {
          .help = "How long ingest waits for a stream or a lake that does not answer."},
     [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
                       .help = "Where the tables lie: file:PATH."},
+    [CFG_LAKE_TIMEOUT] =
+        {"lake.timeout", VALUE_DURATION, "30s", 1, day_ms,
+         .help = "How long one call to a lake that is not on local disk is tried again."},
+    [CFG_CACHE_DIR] = {"cache.dir", VALUE_TEXT, "data/cache",
+                       .help = "Folder on local disk for the files of a lake that is elsewhere: "
+                               "those that are read, and those that are made, until they are "
+                               "sent."},
+    [CFG_CACHE_MAX_BYTES] =
+        {"cache.max_bytes", VALUE_SIZE, "10GiB", MIB, 1LL << 50,
+         .help = "Size of the files kept in cache.dir; those used longest ago are removed first."},
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},

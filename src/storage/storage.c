@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/storage.h"
 
+#include "base/config.h"
 #include "storage/drivers.h"
 
 static bool path_char_ok(char c) {
@@ -20,7 +21,8 @@ bool storage_path_ok(const char *path) {
     return true;
 }
 
-int storage_open(const char *url, struct storage **ret, struct err *e) {
+int storage_open(const char *url, const struct storage_options *o ATTR_UNUSED, struct storage **ret,
+                 struct err *e) {
     if (strncmp(url, "file:", 5) == 0) {
         const char *folder = url + 5;
         /* file:///data is /data; in file://data the word would be a host, not a folder. */
@@ -32,6 +34,15 @@ int storage_open(const char *url, struct storage **ret, struct err *e) {
     }
     err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
     return err_hint(e, "a lake's URL begins with file:");
+}
+
+int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e) {
+    struct storage_options o = {
+        .cache_dir = config_text(cfg, CFG_CACHE_DIR),
+        .cache_max_bytes = config_int(cfg, CFG_CACHE_MAX_BYTES),
+        .timeout_ms = config_int(cfg, CFG_LAKE_TIMEOUT),
+    };
+    return storage_open(config_text(cfg, CFG_LAKE_URL), &o, ret, e);
 }
 
 struct storage_entry *storage_entries_add(struct storage_entries *l) {
