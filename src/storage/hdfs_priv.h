@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "storage/cache.h"
 #include "storage/drivers.h"
 #include "storage/webhdfs.h"
 
@@ -19,6 +20,7 @@ struct hdfs {
     struct webhdfs *w;
     char *root; /* absolute; "" for HDFS's own */
     int64_t timeout_ms;
+    struct cache *cache;
     pthread_mutex_t lock; /* guards the rest */
     char *stage;          /* absolute; NULL: not made yet */
     unsigned long count;  /* of the names used in it */

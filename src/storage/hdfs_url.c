@@ -59,7 +59,8 @@ static bool add_host(struct hdfs_url *u, const char *s, size_t n) {
     if (len == 0 || (len < n && (s[len] != ':' || !port_ok(s + len + 1, n - len - 1))))
         return false;
     u->hosts = xrealloc(u->hosts, (u->n + 1) * sizeof *u->hosts);
-    u->hosts[u->n++] = len < n ? xstrndup(s, n) : xasprintf("%.*s:%d", (int)n, s, u->tls ? 9871 : 9870);
+    u->hosts[u->n++] =
+        len < n ? xstrndup(s, n) : xasprintf("%.*s:%d", (int)n, s, u->tls ? 9871 : 9870);
     return true;
 }
 
@@ -122,9 +123,10 @@ int hdfs_url_parse(const char *url, struct hdfs_url *ret, struct err *e) {
     }
     hdfs_url_release(&u);
     err_set(e, ERR_CONFIG, "the lake's URL cannot be used: %s", fault);
-    return err_hint(e, "write hdfs://HOST:PORT/PATH with the port of the NameNode's web page (9870), "
-                       "several NameNodes as hdfs://HOST1:PORT,HOST2:PORT/PATH, "
-                       "and swebhdfs:// for TLS (9871)");
+    return err_hint(e,
+                    "write hdfs://HOST:PORT/PATH with the port of the NameNode's web page (9870), "
+                    "several NameNodes as hdfs://HOST1:PORT,HOST2:PORT/PATH, "
+                    "and swebhdfs:// for TLS (9871)");
 }
 
 void hdfs_url_release(struct hdfs_url *u) {

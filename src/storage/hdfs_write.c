@@ -127,12 +127,11 @@ static int upload(struct hdfs *h, const struct hdfs_source *src, char **ret_temp
 static int ask_rename(struct hdfs *h, const char *temp, const char *full, enum hdfs_over over,
                       struct err *e) {
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
-    buf_addf(&query, "op=RENAME&renameoptions=%s&destination=",
-             over == HDFS_NEW ? "NONE" : "OVERWRITE");
+    buf_addf(&query,
+             "op=RENAME&renameoptions=%s&destination=", over == HDFS_NEW ? "NONE" : "OVERWRITE");
     hdfs_add_encoded(&query, full);
     assert(!query.overflow);
-    struct webhdfs_call q = {
-        .method = "PUT", .path = temp, .query = buf_str(&query), .once = true};
+    struct webhdfs_call q = {.method = "PUT", .path = temp, .query = buf_str(&query), .once = true};
     struct webhdfs_answer a = {0};
     int r = webhdfs_ask(h->w, &q, &a, e);
     /* An answer means that the server knows only the old RENAME, which has its own idea of success. */

@@ -101,10 +101,14 @@ struct storage_options {
     const char *cache_dir;   /* local folder for what is fetched, and for what is made */
     int64_t cache_max_bytes; /* see storage/cache.h */
     int64_t timeout_ms;      /* how long one call is tried again when the failure can pass */
+    const char
+        *ca_file; /* PEM: who signs the servers' certificates; NULL: whom the system trusts */
+    const char *hdfs_user, *hdfs_token, *hdfs_cert_file; /* see webhdfs.h; NULL: none */
+    bool hdfs_kerberos;
 };
 
 /*
- * Opens by URL: file:PATH (created if missing). ERR_CONFIG for a scheme no driver has.
+ * Opens by URL: file:PATH (created if missing), hdfs://HOST:PORT/PATH. ERR_CONFIG for a scheme no driver has.
  * o may be NULL for a local lake.
  */
 int storage_open(const char *url, const struct storage_options *o, struct storage **ret,

@@ -16,10 +16,10 @@
 #include "storage/hdfs_url.h"
 
 struct webhdfs_options {
-    const char *user;      /* who we say we are; NULL: the user of this process */
-    const char *token;     /* a delegation token instead; NULL: none */
-    bool kerberos;         /* log in to the NameNode by Kerberos instead */
-    const char *ca_file;   /* see struct http_options */
+    const char *user;    /* who we say we are; NULL: the user of this process */
+    const char *token;   /* a delegation token instead; NULL: none */
+    bool kerberos;       /* log in to the NameNode by Kerberos instead */
+    const char *ca_file; /* see struct http_options */
     const char *cert_file;
 };
 
