@@ -198,7 +198,10 @@ int hdfs_make(struct hdfs *h, const char *full, const struct hdfs_source *src, e
     int r = upload(h, src, &temp, ret, e);
     if (r)
         return r;
+    crash_point("hdfs.before_rename");
     r = rename_made(h, temp, full, over, ret, e);
+    if (r == 0)
+        crash_point("hdfs.after_rename");
     if (r) {
         struct err ignored;
         hdfs_delete(h, temp, false, true, &ignored); /* a RENAME still under way then fails */
