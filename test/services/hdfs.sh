@@ -57,9 +57,11 @@ configure() {
         property dfs.client.block.write.replace-datanode-on-failure.policy NEVER
         # Else most files take 0.4 s: the client asks the NameNode before the DataNode has reported the block.
         property dfs.client.block.write.locateFollowingBlock.initial.delay.ms 5
+        property dfs.client.retry.window.base 10 # pauses of a DataNode that looks for lost blocks
         printf '%s\n' "${HDFS_EXTRA:-}"
         echo '</configuration>'
     } >"$dir/conf/hdfs-site.xml"
+    echo '*.period=1' >"$dir/conf/hadoop-metrics2.properties" # /jmx is no older than that, in seconds
     cat >"$dir/conf/log4j.properties" <<CONF
 log4j.rootLogger=INFO,out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
