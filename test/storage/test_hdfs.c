@@ -182,6 +182,44 @@ static void the_wrong_port_is_told(void **state ATTR_UNUSED) {
     storage_free(wrong);
 }
 
+static int open_by_tls(const char *ca, const char *cert, struct storage **ret, struct err *e) {
+    _cleanup_(freep) char *url = xasprintf("swebhdfs://%s%s", server.tls, lake->path);
+    _cleanup_(freep) char *ca_file = xasprintf("%s/%s", server.folder, ca ? ca : "");
+    _cleanup_(freep) char *cert_file = xasprintf("%s/%s", server.folder, cert ? cert : "");
+    struct storage_options o = {.cache_dir = lake->cache,
+                                .cache_max_bytes = 1 << 30,
+                                .timeout_ms = cert ? 30000 : 300,
+                                .ca_file = ca ? ca_file : NULL,
+                                .hdfs_cert_file = cert ? cert_file : NULL};
+    return storage_open(url, &o, ret, e);
+}
+
+static void tls_works_and_is_checked(void **state ATTR_UNUSED) {
+    struct storage *tls;
+    struct storage_entry en;
+    struct err e;
+    assert_ok(open_by_tls("tls.crt", "tls.pem", &tls, &e), &e);
+    put_text(tls, "t/a", "over TLS");
+    _cleanup_(freep) char *text = get_text(tls, "t/a");
+    assert_string_equal(text, "over TLS");
+    storage_free(tls);
+    assert_ok(open_by_tls(NULL, "tls.pem", &tls, &e), &e); /* signed by nobody we know */
+    assert_int_equal(storage_stat(tls, "t/a", &en, &e), ERR_STORAGE);
+    assert_non_null(strstr(e.msg, "certificate"));
+    assert_false(e.retry);
+    storage_free(tls);
+}
+
+static void tls_may_want_our_certificate(void **state ATTR_UNUSED) {
+    struct storage *tls;
+    struct storage_entry en;
+    struct err e;
+    assert_ok(open_by_tls("tls.crt", NULL, &tls, &e), &e);
+    assert_int_equal(storage_stat(tls, "t/a", &en, &e), ERR_STORAGE);
+    assert_non_null(strstr(e.msg, "certificate"));
+    storage_free(tls);
+}
+
 /* The blocks are lost, the names are not. */
 static void lost_bytes_are_an_error(void **state ATTR_UNUSED) {
     struct storage *hasty = hdfs_lake_open(lake, 300, NULL);
@@ -204,11 +242,12 @@ int main(void) {
     hdfs_server_new(&server);
 #define WITH(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
-        WITH(nothing_unfinished_stays),    WITH(what_the_dead_left_is_removed),
-        WITH(a_folder_is_in_the_way),      WITH(a_file_is_no_folder),
-        WITH(names_others_use_are_listed), WITH(files_are_synced),
-        WITH(who_has_no_right_is_told),    WITH(no_room_is_told),
-        WITH(the_wrong_port_is_told),      WITH(lost_bytes_are_an_error), /* of all lakes */
+        WITH(nothing_unfinished_stays),     WITH(what_the_dead_left_is_removed),
+        WITH(a_folder_is_in_the_way),       WITH(a_file_is_no_folder),
+        WITH(names_others_use_are_listed),  WITH(files_are_synced),
+        WITH(who_has_no_right_is_told),     WITH(no_room_is_told),
+        WITH(the_wrong_port_is_told),       WITH(tls_works_and_is_checked),
+        WITH(tls_may_want_our_certificate), WITH(lost_bytes_are_an_error), /* of all lakes */
     };
 #undef WITH
     int failed = storage_conformance(&driver);
