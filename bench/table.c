@@ -95,7 +95,7 @@ int main(int argc, char **argv) {
     struct err e;
     struct storage *st;
     _cleanup_(freep) char *url = xasprintf("file:%s", argv[1]);
-    if (storage_open(url, &st, &e) < 0)
+    if (storage_open(url, NULL, &st, &e) < 0)
         die(&e);
     if (argc == 5) {
         fill(st, atoll(argv[2]), atoi(argv[3]), atoll(argv[4]));

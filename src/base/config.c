@@ -35,7 +35,33 @@ const struct config_key config_keys[CFG_N] = {
         {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
          .help = "How long ingest waits for a stream or a lake that does not answer."},
     [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
-                      .help = "Where the tables lie: file:PATH."},
+                      .help = "Where the tables lie: file:PATH or hdfs://HOST:PORT/PATH."},
+    [CFG_LAKE_TIMEOUT] =
+        {"lake.timeout", VALUE_DURATION, "30s", 1, day_ms,
+         .help = "How long one call to a lake that is not on local disk is tried again."},
+    [CFG_LAKE_CA_FILE] =
+        {"lake.ca_file", VALUE_TEXT, "",
+         .help = "PEM file of who signs the certificates of the lake's servers; empty: whom this "
+                 "machine trusts."},
+    [CFG_HDFS_USER] = {"hdfs.user", VALUE_TEXT, "",
+                       .help = "User who owns the lake in HDFS; empty: the one who runs this. Only "
+                               "where HDFS has no Kerberos."},
+    [CFG_HDFS_AUTH] = {"hdfs.auth", VALUE_TEXT, "simple", .choices = "simple|kerberos",
+                       .help = "How to log in to the NameNode: as hdfs.user, or with the Kerberos "
+                               "ticket or keytab of this process."},
+    [CFG_HDFS_TOKEN] = {"hdfs.token", VALUE_TEXT, "",
+                        .help = "A delegation token of HDFS, used instead; best given as "
+                                "CLICKMILL_HDFS_TOKEN."},
+    [CFG_HDFS_CERT_FILE] =
+        {"hdfs.cert_file", VALUE_TEXT, "",
+         .help = "PEM file with the certificate and key to show to HDFS over TLS; empty: none."},
+    [CFG_CACHE_DIR] = {"cache.dir", VALUE_TEXT, "data/cache",
+                       .help = "Folder on local disk for the files of a lake that is elsewhere: "
+                               "those that are read, and those that are made, until they are "
+                               "sent."},
+    [CFG_CACHE_MAX_BYTES] =
+        {"cache.max_bytes", VALUE_SIZE, "10GiB", MIB, 1LL << 50,
+         .help = "Size of the files kept in cache.dir; those used longest ago are removed first."},
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},

@@ -120,7 +120,8 @@ static bool is_harmless(const char *name, size_t n) {
 }
 
 bool is_secret_name(const char *name) {
-    static const char *const words[] = {"pass", "secret", "private", "pem", "oauthbearer.config"};
+    static const char *const words[] = {"pass",    "secret", "token",
+                                        "private", "pem",    "oauthbearer.config"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcasestr(name, words[i]))
             return true;

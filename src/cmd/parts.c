@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/parts.h"
 
-#include "flow/retry.h"
+#include "base/retry.h"
 
 static int open_stream(const struct config *cfg, bool accept_loss, struct stream **ret,
                        struct err *e) {
@@ -52,7 +52,7 @@ int parts_open(const struct config *cfg, int flags, struct parts *ret, struct er
     if (flags & PART_STREAM)
         r = open_stream(cfg, flags & PART_ACCEPT_LOSS, &p.s, e);
     if (r == 0 && (flags & PART_LAKE))
-        r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
+        r = storage_open_configured(cfg, &p.st, e);
     if (r == 0 && (flags & PART_ENGINE))
         r = open_engine(cfg, &p.en, e);
     if (r == 0 && (flags & (PART_SINK | PART_SINK_READ)))

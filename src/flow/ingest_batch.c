@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/retry.h"
 #include "base/util.h"
 #include "flow/ingest_write.h"
 #include "flow/note.h"
-#include "flow/retry.h"
 #include "flow/step.h"
 
 enum {

@@ -6,9 +6,9 @@
  * leaves behind.
  */
 #include "base/clock.h"
+#include "base/retry.h"
 #include "base/util.h"
 #include "flow/ingest_poll.h"
-#include "flow/retry.h"
 
 enum { ASK_EVERY_MS = 250 };
 

@@ -7,8 +7,8 @@
 #include "flow/ingest_write.h"
 
 #include "base/log.h"
+#include "base/retry.h"
 #include "flow/note.h"
-#include "flow/retry.h"
 
 struct partition_state *writer_part(struct writer *w, int32_t partition) {
     for (size_t i = 0; i < w->n_parts; i++)

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/retry.h"
 #include "base/util.h"
-#include "flow/retry.h"
 
 struct run {
     struct storage *st;

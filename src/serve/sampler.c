@@ -167,7 +167,7 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
 }
 
 static int open_tables(struct sampler *sa, struct err *e) {
-    int r = sa->st ? 0 : storage_open(config_text(sa->o.cfg, CFG_LAKE_URL), &sa->st, e);
+    int r = sa->st ? 0 : storage_open_configured(sa->o.cfg, &sa->st, e);
     for (int i = 0; r == 0 && i < sa->o.n_tables; i++)
         if (!sa->tb[i])
             r = table_open(sa->st, all_tables[i], &sa->tb[i], e);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/storage.h"
 
+#include "base/config.h"
 #include "storage/drivers.h"
+#include "storage/hdfs_url.h"
 
 static bool path_char_ok(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -20,7 +22,8 @@ bool storage_path_ok(const char *path) {
     return true;
 }
 
-int storage_open(const char *url, struct storage **ret, struct err *e) {
+int storage_open(const char *url, const struct storage_options *o, struct storage **ret,
+                 struct err *e) {
     if (strncmp(url, "file:", 5) == 0) {
         const char *folder = url + 5;
         /* file:///data is /data; in file://data the word would be a host, not a folder. */
@@ -30,8 +33,30 @@ int storage_open(const char *url, struct storage **ret, struct err *e) {
         }
         return storage_local_open(url, folder, ret, e);
     }
+    if (hdfs_is_url(url))
+        return storage_hdfs_open(url, o, ret, e);
     err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
-    return err_hint(e, "a lake's URL begins with file:");
+    return err_hint(e, "a lake's URL begins with file: or hdfs://");
+}
+
+/* NULL for a text that is left empty. */
+static const char *text_or_none(const struct config *cfg, enum config_id id) {
+    const char *text = config_text(cfg, id);
+    return *text ? text : NULL;
+}
+
+int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e) {
+    struct storage_options o = {
+        .cache_dir = config_text(cfg, CFG_CACHE_DIR),
+        .cache_max_bytes = config_int(cfg, CFG_CACHE_MAX_BYTES),
+        .timeout_ms = config_int(cfg, CFG_LAKE_TIMEOUT),
+        .ca_file = text_or_none(cfg, CFG_LAKE_CA_FILE),
+        .hdfs_user = text_or_none(cfg, CFG_HDFS_USER),
+        .hdfs_token = text_or_none(cfg, CFG_HDFS_TOKEN),
+        .hdfs_cert_file = text_or_none(cfg, CFG_HDFS_CERT_FILE),
+        .hdfs_kerberos = strcmp(config_text(cfg, CFG_HDFS_AUTH), "kerberos") == 0,
+    };
+    return storage_open(config_text(cfg, CFG_LAKE_URL), &o, ret, e);
 }
 
 struct storage_entry *storage_entries_add(struct storage_entries *l) {

@@ -14,10 +14,12 @@ import time
 import pytest
 
 import books
+import lakes
 from mill import ROOT
 from sinks import Sqlite
 
 SEEDS = range(1, 9)
+FAR_SEEDS = {kind: [100 + i] for i, kind in enumerate(lakes.KINDS) if kind != "file"}
 KILLS_A_SEED = 26  # of processes that were alive: more than 200 in all
 SHOPPERS = ("produce", "--events", "400", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
 TRICKLE = SHOPPERS + ("--rate", "4000")
@@ -77,14 +79,28 @@ def crash_points():
 PRODUCE, INGEST, SILVER, GOLD, LOAD, RUN = SHOPPERS, ("ingest", "--once"), ("silver",), ("gold",), ("load",), ("run",)
 WAYS = {  # the verbs that come to a point, by the first word of its name
     "local": [PRODUCE], "produce": [PRODUCE], "ingest": [INGEST], "engine": [SILVER, GOLD], "silver": [SILVER], "gold": [GOLD],
-    "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], "storage": [INGEST, SILVER, GOLD],
+    "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], **{kind: [INGEST, SILVER, GOLD] for kind in lakes.KINDS},
 }
 STEPS = [PRODUCE, INGEST, SILVER, GOLD, LOAD]
+IN_THE_LAKE = {"ingest", "engine", "silver", "gold", "commit"}
 
 
-@pytest.mark.parametrize("point", crash_points())
-def test_kill_at_a_named_point(mill, sink, point):
-    for verb in WAYS[re.split(r"[._]", point)[0]]:
+def family(point):
+    return re.split(r"[._]", point)[0]
+
+
+def drills():
+    """Each point on local disk with both databases; those that concern the lake also on each other kind of it."""
+    for point in crash_points():
+        kinds = [family(point)] if family(point) in lakes.KINDS else lakes.KINDS if family(point) in IN_THE_LAKE else ["file"]
+        for kind in kinds:
+            for database in ("sqlite", "postgresql") if kind == "file" else ("sqlite",):
+                yield pytest.param(kind, database, point, id=f"{point}-{kind}-{database}")
+
+
+@pytest.mark.parametrize("lake, sink, point", list(drills()), indirect=["lake", "sink"])
+def test_kill_at_a_named_point(mill, lake, sink, point):
+    for verb in WAYS[family(point)]:
         for count in (1, 2) if point.startswith("local") else (1,):
             for before in STEPS[:STEPS.index(verb)] if verb in STEPS else STEPS[:2]:
                 mill.ok(*before, *(["--seed", "1"] if before is PRODUCE else []))
@@ -104,7 +120,7 @@ def one_kill(mill, draw, verb):
     started = [mill.start(*seeded)]
     if verb[0] != "produce" and draw.random() < 0.3:
         started.append(mill.start(*draw.choice([v for v in VERBS if v[0] != "produce"])))
-    time.sleep(draw.random() ** 2 * (1.0 if "up" in verb else 0.25))
+    time.sleep(draw.random() ** 2 * (1.0 if "up" in verb or mill.lake.kind != "file" else 0.25))
     codes = [process.kill() for process in started]
     for process, code in zip(started, codes):
         # One that ended by itself in time has done its work, or found another faster.
@@ -112,8 +128,9 @@ def one_kill(mill, draw, verb):
     return codes.count(-signal.SIGKILL)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_kill_at_random_moments(mill, request, seed):
+@pytest.mark.parametrize("lake, seed", [("file", seed) for seed in SEEDS] + [(kind, seed) for kind, seeds in FAR_SEEDS.items() for seed in seeds],
+                         indirect=["lake"])
+def test_kill_at_random_moments(mill, lake, request, seed):
     draw = random.Random(seed)
     sink = Sqlite(mill.home)
     if seed % 2 == 0:
@@ -136,7 +153,7 @@ def test_there_were_enough_kills(request):
     """Runs last in this file."""
     ran = [item for item in request.session.items if item.fspath == request.node.fspath]
     print(f"{len(killed_alive)} processes were killed alive")
-    if {f"test_kill_at_random_moments[{seed}]" for seed in SEEDS} <= {item.name for item in ran}:
+    if {f"test_kill_at_random_moments[file-{seed}]" for seed in SEEDS} <= {item.name for item in ran}:
         assert len(killed_alive) >= 200
     else:
         assert len(killed_alive) > 0 or len(ran) == 1, "only a part of the file was asked for"

@@ -424,7 +424,7 @@ static int race_publish(struct storage *st, int who, struct err *e) {
 
 static void race_of(struct bench *b, int (*act)(struct storage *, int, struct err *),
                     bool one_wins) {
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < (b->d->rounds ? b->d->rounds : 20); round++) {
         _cleanup_(freep) char *path = xasprintf("r%d/log/0.json", round);
         struct race rc = {.b = b, .act = act, .own = round % 2, .path = path};
         race_path = path;

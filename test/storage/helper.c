@@ -26,7 +26,7 @@ struct storage *lake_open(const char *folder) {
     _cleanup_(freep) char *url = xasprintf("file:%s", folder);
     struct storage *st;
     struct err e;
-    assert_ok(storage_open(url, &st, &e), &e);
+    assert_ok(storage_open(url, NULL, &st, &e), &e);
     return st;
 }
 

@@ -7,8 +7,8 @@
  *         r = call(…, e);
  *     while (r < 0 && retry_pause(&again, e));
  */
-#ifndef CM_FLOW_RETRY_H
-#define CM_FLOW_RETRY_H
+#ifndef CM_BASE_RETRY_H
+#define CM_BASE_RETRY_H
 
 #include "base/err.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "flow/retry.h"
+#include "base/retry.h"
 
 #include "base/clock.h"
 #include "base/log.h"
