@@ -99,6 +99,10 @@ static int upload_once(struct hdfs *h, const char *temp, const struct hdfs_sourc
         r = hdfs_status(h, temp, ret, e);
     if (r == 0)
         r = check_length(ret, src->len, e);
+    if (r == ERR_NOT_FOUND) {
+        err_recode(e, r = ERR_STORAGE); /* what was taken is gone: the next try may keep it */
+        err_retry(e);
+    }
     e->unsure = false; /* of a name nobody knows */
     return r;
 }

@@ -48,7 +48,7 @@ struct storage_ops {
                    struct err *e);
     /* Replaces or creates, atomically for readers. */
     int (*put)(struct storage *st, const char *path, const void *data, size_t len, struct err *e);
-    /* ret->name is not set; ERR_NOT_FOUND. */
+    /* Of a file; ret->name is not set. ERR_NOT_FOUND, which a folder may be where there are none. */
     int (*stat)(struct storage *st, const char *path, struct storage_entry *ret, struct err *e);
     /*
      * The entries of one folder in byte order of their names, those after `start_after` (may be

@@ -194,20 +194,18 @@ int webhdfs_create(struct webhdfs *w, const char *location, const void *data, si
                              .stall_ms = STALL_MS,
                              .once = true};
     struct http_answer a = {0};
-    bool elsewhere = false;
     int r = http_fetch(w->http, &q, &a, e);
     if (r == 0 && a.status != 201)
-        r = webhdfs_refusal(&a, &elsewhere, e);
+        r = webhdfs_datanode_refusal(&a, e);
     http_answer_release(&a);
     return r;
 }
 
 static int fetch(struct webhdfs *w, const struct http_request *q, struct http_answer *a,
                  struct err *e) {
-    bool elsewhere = false;
     int r = http_fetch(w->http, q, a, e);
     if (r == 0 && a->status != 200) {
-        r = webhdfs_refusal(a, &elsewhere, e);
+        r = webhdfs_datanode_refusal(a, e);
         http_answer_release(a);
     }
     return r;

@@ -35,6 +35,7 @@ static const struct exception {
 } exceptions[] = {
     {"FileNotFoundException", NULL, ERR_NOT_FOUND, 0, NULL},
     {"FileAlreadyExistsException", NULL, ERR_EXISTS, 0, NULL},
+    {"IOException", "must both be directories", ERR_EXISTS, 0, NULL}, /* RENAME onto a folder */
     {"StandbyException", NULL, ERR_STORAGE, STANDBY | PASSES, NULL},
     {"ObserverRetryOnActiveException", NULL, ERR_STORAGE, STANDBY | PASSES, NULL},
     {"SafeModeException", NULL, ERR_STORAGE, PASSES, safe_mode_hint},
@@ -80,12 +81,14 @@ static const struct exception *find_exception(const char *name, const char *mess
     return NULL;
 }
 
-int webhdfs_refusal(const struct http_answer *a, bool *ret_elsewhere, struct err *e) {
+/* ret_known: what it threw, if it is one of ours to judge. */
+static int read_refusal(const struct http_answer *a, const struct exception **ret_known,
+                        struct err *e) {
+    *ret_known = NULL;
     struct json_doc *doc = json_parse(buf_str(&a->body), a->body.len, ERR_STORAGE, e);
     const json *thrown = json_get(doc ? json_root(doc) : NULL, "RemoteException");
     const char *name = json_str(json_get(thrown, "exception"));
     const char *message = json_str(json_get(thrown, "message"));
-    *ret_elsewhere = a->status >= 500;
     if (!name) {
         json_free(doc);
         return webhdfs_strange(a, e);
@@ -95,10 +98,24 @@ int webhdfs_refusal(const struct http_answer *a, bool *ret_elsewhere, struct err
     int first_line = (int)strcspn(message, "\r\n"); /* then a Java stack trace */
     err_set(e, x ? x->code : ERR_STORAGE, "%.100s: %.*s", name, MIN(first_line, 1000), message);
     e->retry = x ? x->flags & PASSES : a->status >= 500;
-    if (x && x->flags & STANDBY)
-        *ret_elsewhere = true;
     if (x && x->hint)
         err_hint(e, "%s", x->hint);
     json_free(doc);
+    *ret_known = x;
+    return e->code;
+}
+
+int webhdfs_refusal(const struct http_answer *a, bool *ret_elsewhere, struct err *e) {
+    const struct exception *x;
+    read_refusal(a, &x, e);
+    *ret_elsewhere = a->status >= 500 || (x && x->flags & STANDBY);
+    return e->code;
+}
+
+int webhdfs_datanode_refusal(const struct http_answer *a, struct err *e) {
+    const struct exception *x;
+    read_refusal(a, &x, e);
+    if (!x)
+        err_retry(e);
     return e->code;
 }

@@ -53,6 +53,7 @@ configure() {
         property dfs.namenode.safemode.min.datanodes 1
         property dfs.heartbeat.interval 1
         property dfs.namenode.handler.count 8
+        property dfs.ls.limit 5 # listings come in pages
         property dfs.client.block.write.replace-datanode-on-failure.policy NEVER
         # Else most files take 0.4 s: the client asks the NameNode before the DataNode has reported the block.
         property dfs.client.block.write.locateFollowingBlock.initial.delay.ms 5

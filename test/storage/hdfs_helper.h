@@ -35,4 +35,31 @@ char *hdfs_ask(const struct hdfs_server *s, const char *method, const char *path
 /* A file of so many bytes in HDFS, as another program makes it: no stage, no check. */
 void hdfs_put(const struct hdfs_server *s, const char *path, const char *text);
 
+/*
+ * Stands between a driver and the NameNode and spoils chosen requests. Without a fault it hands on
+ * what is asked and answered; DataNodes are reached directly.
+ */
+enum wire_fault {
+    WIRE_NONE,
+    WIRE_LOST,      /* done; the connection is reset without an answer */
+    WIRE_RESET,     /* not done, likewise */
+    WIRE_CUT,       /* done; the answer ends too early */
+    WIRE_503,       /* not done, as all below */
+    WIRE_STANDBY,   /* StandbyException */
+    WIRE_RETRIABLE, /* RetriableException */
+    WIRE_SAFE_MODE, /* SafeModeException */
+    WIRE_NO_DATANODE,
+    WIRE_SHORT_FILE,    /* for CREATE: a DataNode that keeps a part and says all is well */
+    WIRE_LOSES_FILE,    /* the same, and keeps nothing */
+    WIRE_DEAD_DATANODE, /* for CREATE and OPEN: one where nobody listens */
+    WIRE_FAULTS
+};
+struct hdfs_wire;
+struct hdfs_wire *hdfs_wire_new(const struct hdfs_server *s);
+void hdfs_wire_free(struct hdfs_wire *w);
+const char *hdfs_wire_host(const struct hdfs_wire *w); /* host:port */
+/* Spoils the at-th request from now on that the fault concerns (0: none) and the times - 1 after it. */
+void hdfs_wire_arm(struct hdfs_wire *w, enum wire_fault fault, int at, int times);
+int hdfs_wire_requests(struct hdfs_wire *w); /* that the fault concerns, since it was armed */
+
 #endif
