@@ -116,10 +116,11 @@ static enum s3_fate fate_of(const struct fault *f, int status) {
 
 enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
                       struct err *e) {
+    static const char *const absent[] = {"", "NoSuchKey", "NoSuchUpload", "NotFound", NULL};
     struct fault f = read_fault(a);
     const char *key = q->key ? q->key : "";
     int code = ERR_STORAGE;
-    if (a->status == 404 && strcmp(f.code, "NoSuchBucket") != 0)
+    if (a->status == 404 && is_one_of(f.code, absent)) /* HEAD gives no code */
         code = ERR_NOT_FOUND;
     else if (a->status == 412)
         code = ERR_EXISTS;
