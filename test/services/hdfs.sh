@@ -7,7 +7,8 @@
 #   kill     SIGKILL: what a killed process loses, not what a power cut does
 #   restart  kill, then start: same ports, same data
 # hdfs.sh safemode DIR enter|leave
-# hdfs.sh env DIR: TEST_HDFS (host:port of WebHDFS), TEST_HDFS_DATANODE (of its HTTP server) and TEST_HDFS_RPC.
+# hdfs.sh env DIR: TEST_HDFS (host:port of WebHDFS), TEST_HDFS_DATANODE (of its HTTP server), TEST_HDFS_RPC, and
+#   TEST_HDFS_TLS (WebHDFS over TLS; it wants a certificate of the client: DIR/tls.pem, which is also its own).
 # hdfs.sh fetch: the jars only, once into the user's cache; prints their folder.
 # HDFS_OWNER=PID: when that process is gone, all ends and DIR is removed.
 # HDFS_EXTRA: <property> lines for hdfs-site.xml; HDFS_XMX: the heap of each, 256m.
@@ -24,7 +25,7 @@ fetch() {
 }
 
 choose_ports() {
-    for name in http rpc data data_http data_ipc; do echo "$name=$(free_port)"; done >"$dir/ports"
+    for name in http https rpc data data_http data_https data_ipc; do echo "$name=$(free_port)"; done >"$dir/ports"
 }
 
 property() { echo "<property><name>$1</name><value>$2</value></property>"; }
@@ -44,6 +45,10 @@ configure() {
         property dfs.namenode.name.dir "file://$dir/name"
         property dfs.datanode.data.dir "file://$dir/data"
         property dfs.namenode.http-address "127.0.0.1:$http"
+        property dfs.http.policy HTTP_AND_HTTPS
+        property dfs.namenode.https-address "127.0.0.1:$https"
+        property dfs.datanode.https.address "127.0.0.1:$data_https"
+        property dfs.client.https.need-auth true
         property dfs.datanode.address "127.0.0.1:$data"
         property dfs.datanode.http.address "127.0.0.1:$data_http"
         property dfs.datanode.ipc.address "127.0.0.1:$data_ipc"
@@ -57,15 +62,35 @@ configure() {
         property dfs.client.block.write.replace-datanode-on-failure.policy NEVER
         # Else most files take 0.4 s: the client asks the NameNode before the DataNode has reported the block.
         property dfs.client.block.write.locateFollowingBlock.initial.delay.ms 5
+        property dfs.client.retry.window.base 10 # pauses of a DataNode that looks for lost blocks
         printf '%s\n' "${HDFS_EXTRA:-}"
         echo '</configuration>'
     } >"$dir/conf/hdfs-site.xml"
+    {
+        echo '<configuration>'
+        for store in key trust; do
+            property "ssl.server.${store}store.location" "$dir/$store.p12"
+            property "ssl.server.${store}store.type" pkcs12
+            property "ssl.server.${store}store.password" clickmill
+        done
+        property ssl.server.keystore.keypassword clickmill
+        echo '</configuration>'
+    } >"$dir/conf/ssl-server.xml"
+    echo '*.period=1' >"$dir/conf/hadoop-metrics2.properties" # /jmx is no older than that, in seconds
     cat >"$dir/conf/log4j.properties" <<CONF
 log4j.rootLogger=INFO,out
 log4j.appender.out=org.apache.log4j.ConsoleAppender
 log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d %p %c{1} %m%n
 CONF
+}
+
+make_keys() {
+    openssl req -new -x509 -days 30 -nodes -subj /CN=clickmill.test -addext subjectAltName=IP:127.0.0.1 -newkey rsa:2048 \
+        -keyout "$dir/tls.key" -out "$dir/tls.crt" 2>/dev/null
+    cat "$dir/tls.key" "$dir/tls.crt" >"$dir/tls.pem"
+    openssl pkcs12 -export -in "$dir/tls.pem" -out "$dir/key.p12" -passout pass:clickmill
+    keytool -importcert -noprompt -file "$dir/tls.crt" -keystore "$dir/trust.p12" -storetype PKCS12 -storepass clickmill >/dev/null 2>&1
 }
 
 # `exec`, so that the pid is Java's own.
@@ -110,6 +135,7 @@ start() {
     fetch
     command -v java >/dev/null || die "needs java (scripts/install-packages.sh test)"
     [ -s "$dir/ports" ] || choose_ports
+    [ -s "$dir/trust.p12" ] || make_keys
     for try in 1 2 3 4 5; do
         . "$dir/ports"
         [ -e "$dir/known" ] || configure
@@ -172,6 +198,7 @@ env)
     echo "TEST_HDFS=127.0.0.1:$http"
     echo "TEST_HDFS_DATANODE=127.0.0.1:$data_http"
     echo "TEST_HDFS_RPC=127.0.0.1:$rpc"
+    echo "TEST_HDFS_TLS=127.0.0.1:$https"
     ;;
 *) usage ;;
 esac

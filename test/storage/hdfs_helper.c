@@ -39,6 +39,7 @@ void hdfs_server_new(struct hdfs_server *s) {
     s->namenode = value_of(env, "TEST_HDFS=");
     s->datanode = value_of(env, "TEST_HDFS_DATANODE=");
     s->rpc = value_of(env, "TEST_HDFS_RPC=");
+    s->tls = value_of(env, "TEST_HDFS_TLS=");
 }
 
 void hdfs_server_do(const struct hdfs_server *s, const char *verb, const char *part) {
@@ -51,6 +52,7 @@ void hdfs_server_free(struct hdfs_server *s) {
     free(s->namenode);
     free(s->datanode);
     free(s->rpc);
+    free(s->tls);
     *s = (struct hdfs_server){0};
 }
 

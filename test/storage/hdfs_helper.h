@@ -8,7 +8,7 @@
 
 struct hdfs_server {
     char *folder;
-    char *namenode, *datanode, *rpc; /* host:port; of the first two, what speaks HTTP */
+    char *namenode, *datanode, *rpc, *tls; /* host:port: of the first two, what speaks HTTP */
 };
 
 /* test/services/hdfs.sh; ends with the test program. Without HDFS the program fails. */
