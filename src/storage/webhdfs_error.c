@@ -15,8 +15,8 @@ static const char *const right_hint =
     "the user is hdfs.user, or the owner of hdfs.token or of the Kerberos ticket: give it the "
     "lake's folder (hdfs dfs -chown), or name another one";
 static const char *const login_hint =
-    "the NameNode wants a login: set hdfs.auth to kerberos, or give a delegation token in "
-    "hdfs.token";
+    "the NameNode wants a login: set hdfs.auth to kerberos and have a ticket (kinit, or a keytab "
+    "in KRB5_CLIENT_KTNAME), or give a delegation token in hdfs.token";
 static const char *const space_hint =
     "no DataNode takes the bytes: they are full, gone or excluded (hdfs dfsadmin -report)";
 static const char *const quota_hint =
