@@ -6,7 +6,7 @@ set -eu
 die() { echo "install-packages: $*" >&2; exit 1; }
 
 want="git gcc g++ binutils meson ninja-build pkg-config ca-certificates
-    libpq-dev libcurl4-openssl-dev libsqlite3-dev libzstd-dev nettle-dev libmicrohttpd-dev"
+    libpq-dev libcurl4-openssl-dev libsqlite3-dev libexpat1-dev libzstd-dev nettle-dev libmicrohttpd-dev"
 # A go or pip of another origin is as good: they only download.
 command -v go >/dev/null || want="$want golang-go"
 command -v pip3 >/dev/null || want="$want python3-pip"

@@ -34,8 +34,9 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_TIMEOUT] =
         {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
          .help = "How long ingest waits for a stream or a lake that does not answer."},
-    [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
-                      .help = "Where the tables lie: file:PATH or hdfs://HOST:PORT/PATH."},
+    [CFG_LAKE_URL] =
+        {"lake.url", VALUE_URL, "file:data/lake",
+         .help = "Where the tables lie: file:PATH, hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX."},
     [CFG_LAKE_TIMEOUT] =
         {"lake.timeout", VALUE_DURATION, "30s", 1, day_ms,
          .help = "How long one call to a lake that is not on local disk is tried again."},
@@ -55,6 +56,21 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_HDFS_CERT_FILE] =
         {"hdfs.cert_file", VALUE_TEXT, "",
          .help = "PEM file with the certificate and key to show to HDFS over TLS; empty: none."},
+    [CFG_S3_ENDPOINT] =
+        {"s3.endpoint", VALUE_URL, "",
+         .help = "URL of the S3 store, as in http://localhost:9000; empty: "
+                 "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or AWS itself."},
+    [CFG_S3_REGION] = {"s3.region", VALUE_TEXT, "",
+                       .help = "Region of the bucket; empty: AWS_REGION, AWS_DEFAULT_REGION, the "
+                               "profile's, or us-east-1."},
+    [CFG_S3_PATH_STYLE] = {"s3.path_style", VALUE_TEXT, "auto", .choices = "auto|yes|no",
+                           .help =
+                               "Whether the bucket's name stands in the path of URLs (yes) or in "
+                               "front of the host's (no); auto: yes for every store but AWS."},
+    [CFG_S3_PROFILE] = {"s3.profile", VALUE_TEXT, "",
+                        .help =
+                            "Profile of ~/.aws/credentials with the keys; empty: AWS_ACCESS_KEY_ID "
+                            "and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role of this machine."},
     [CFG_CACHE_DIR] = {"cache.dir", VALUE_TEXT, "data/cache",
                        .help = "Folder on local disk for the files of a lake that is elsewhere: "
                                "those that are read, and those that are made, until they are "

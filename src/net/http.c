@@ -296,6 +296,8 @@ static void set_up(struct exchange *x) {
     curl_easy_setopt(c, CURLOPT_USERAGENT, "clickmill");
     if (o->ca_file)
         curl_easy_setopt(c, CURLOPT_CAINFO, o->ca_file);
+    if (o->direct)
+        curl_easy_setopt(c, CURLOPT_PROXY, "");
     if (o->cert_file)
         curl_easy_setopt(c, CURLOPT_SSLCERT, o->cert_file);
     if (q->negotiate) {

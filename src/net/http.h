@@ -23,6 +23,7 @@ struct http_options {
     int stop_grace_ms;
     const char *ca_file;   /* PEM: who signs servers' certificates; NULL: those the system trusts */
     const char *cert_file; /* PEM: the certificate we show, its key with it; NULL: none */
+    bool direct;           /* past any proxy the environment names */
 };
 
 /*

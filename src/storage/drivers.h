@@ -19,4 +19,8 @@ int storage_local_open(const char *url, const char *folder, struct storage **ret
 int storage_hdfs_open(const char *url, const struct storage_options *o, struct storage **ret,
                       struct err *e);
 
+/* s3://BUCKET[/PREFIX]. Nobody is asked yet. */
+int storage_s3_open(const char *url, const struct storage_options *o, struct storage **ret,
+                    struct err *e);
+
 #endif

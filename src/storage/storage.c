@@ -35,14 +35,22 @@ int storage_open(const char *url, const struct storage_options *o, struct storag
     }
     if (hdfs_is_url(url))
         return storage_hdfs_open(url, o, ret, e);
+    if (strncmp(url, "s3://", 5) == 0)
+        return storage_s3_open(url, o, ret, e);
     err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
-    return err_hint(e, "a lake's URL begins with file: or hdfs://");
+    return err_hint(e, "a lake's URL begins with file:, hdfs:// or s3://");
 }
 
 /* NULL for a text that is left empty. */
 static const char *text_or_none(const struct config *cfg, enum config_id id) {
     const char *text = config_text(cfg, id);
     return *text ? text : NULL;
+}
+
+static enum s3_path_style path_style_of(const char *text) {
+    return strcmp(text, "auto") == 0  ? S3_PATH_STYLE_AUTO
+           : strcmp(text, "yes") == 0 ? S3_PATH_STYLE_YES
+                                      : S3_PATH_STYLE_NO;
 }
 
 int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e) {
@@ -54,6 +62,10 @@ int storage_open_configured(const struct config *cfg, struct storage **ret, stru
         .hdfs_user = text_or_none(cfg, CFG_HDFS_USER),
         .hdfs_token = text_or_none(cfg, CFG_HDFS_TOKEN),
         .hdfs_cert_file = text_or_none(cfg, CFG_HDFS_CERT_FILE),
+        .s3_endpoint = text_or_none(cfg, CFG_S3_ENDPOINT),
+        .s3_region = text_or_none(cfg, CFG_S3_REGION),
+        .s3_profile = text_or_none(cfg, CFG_S3_PROFILE),
+        .s3_path_style = path_style_of(config_text(cfg, CFG_S3_PATH_STYLE)),
         .hdfs_kerberos = strcmp(config_text(cfg, CFG_HDFS_AUTH), "kerberos") == 0,
     };
     return storage_open(config_text(cfg, CFG_LAKE_URL), &o, ret, e);

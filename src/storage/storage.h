@@ -48,7 +48,7 @@ struct storage_ops {
                    struct err *e);
     /* Replaces or creates, atomically for readers. */
     int (*put)(struct storage *st, const char *path, const void *data, size_t len, struct err *e);
-    /* ret->name is not set; ERR_NOT_FOUND. */
+    /* Of a file; ret->name is not set. ERR_NOT_FOUND, which a folder may be where there are none. */
     int (*stat)(struct storage *st, const char *path, struct storage_entry *ret, struct err *e);
     /*
      * The entries of one folder in byte order of their names, those after `start_after` (may be
@@ -96,6 +96,8 @@ struct storage {
  */
 bool storage_path_ok(const char *path);
 
+enum s3_path_style { S3_PATH_STYLE_AUTO, S3_PATH_STYLE_YES, S3_PATH_STYLE_NO };
+
 /* What drivers of lakes far away need to know. Texts live as long as the storage does. */
 struct storage_options {
     const char *cache_dir;   /* local folder for what is fetched, and for what is made */
@@ -105,6 +107,8 @@ struct storage_options {
         *ca_file; /* PEM: who signs the servers' certificates; NULL: whom the system trusts */
     const char *hdfs_user, *hdfs_token, *hdfs_cert_file; /* see webhdfs.h; NULL: none */
     bool hdfs_kerberos;
+    const char *s3_endpoint, *s3_region, *s3_profile; /* NULL: see s3_url.c and s3_keys.h */
+    enum s3_path_style s3_path_style;
 };
 
 /*

@@ -100,6 +100,13 @@ def hdfs():
     server.end()
 
 
+@pytest.fixture(scope="session")
+def s3():
+    server = lakes.S3().start()
+    yield server
+    server.end()
+
+
 @pytest.fixture(params=lakes.KINDS)
 def lake(request, mill):
     """The mill's tables lie there, in a folder of their own; `file` is what a mill has anyway."""

@@ -20,8 +20,9 @@ import uuid
 
 import deltalake
 
-HDFS_SH = pathlib.Path(__file__).resolve().parents[1] / "services/hdfs.sh"
-KINDS = ("file", "hdfs")
+SERVICES = pathlib.Path(__file__).resolve().parents[1] / "services"
+HDFS_SH, S3_SH = SERVICES / "hdfs.sh", SERVICES / "s3.sh"
+KINDS = ("file", "hdfs", "s3")
 
 
 class Lake:
@@ -44,6 +45,12 @@ class Lake:
         return {path: data for path, data in self.read_all(self.folder(name)).items() if path.endswith(".parquet") and "=" in path}
 
 
+def files_below(top):
+    """{path below it: bytes} of every file that is not hidden."""
+    found = {str(f.relative_to(top)): f for f in sorted(top.rglob("*")) if f.is_file()}
+    return {path: f.read_bytes() for path, f in found.items() if not any(part.startswith(".") for part in path.split("/"))}
+
+
 class FileLake(Lake):
     kind = "file"
 
@@ -52,10 +59,7 @@ class FileLake(Lake):
         self.env, self.delta_url = {}, str(self.path)
 
     def read_all(self, folder):
-        """{path below it: bytes} of every file that is not hidden."""
-        top = self.path / folder
-        found = {str(f.relative_to(top)): f for f in sorted(top.rglob("*")) if f.is_file()}
-        return {path: f.read_bytes() for path, f in found.items() if not any(part.startswith(".") for part in path.split("/"))}
+        return files_below(self.path / folder)
 
 
 class HdfsLake(Lake):
@@ -121,3 +125,45 @@ class Hdfs:
                 yield name
             else:
                 yield from (f"{name}/{rest}" for rest in self.walk(f"{top}/{name}"))
+
+
+class S3Lake(Lake):
+    kind = "s3"
+
+    def __init__(self, server, prefix):
+        self.server, self.prefix = server, prefix
+        self.delta_url = f"s3://{server.bucket}/{prefix}"
+        keys = {"AWS_ACCESS_KEY_ID": server.key, "AWS_SECRET_ACCESS_KEY": server.secret, "AWS_REGION": "us-east-1"}
+        self.env = {**keys, "CLICKMILL_LAKE_URL": self.delta_url, "CLICKMILL_S3_ENDPOINT": server.url}
+        self.options = {**keys, "AWS_ENDPOINT_URL": server.url, "AWS_ALLOW_HTTP": "true"}
+
+    def read_all(self, folder):
+        return files_below(self.server.data / self.server.bucket / self.prefix / folder)
+
+
+class S3:
+    """One S3 server (test/services/s3.sh), which keeps each object as a file."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="clickmill-s3-")
+        self.data = pathlib.Path(self.dir) / "data"
+
+    def run(self, action):
+        done = subprocess.run([S3_SH, action, self.dir], env={**os.environ, "S3_OWNER": str(os.getpid())},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, f"s3.sh {action}: {done.stderr}"
+        return done.stdout
+
+    def start(self):
+        self.run("start")
+        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        self.url, self.bucket = settings["TEST_S3"], settings["TEST_S3_BUCKET"]
+        self.key, self.secret = settings["TEST_S3_KEY"], settings["TEST_S3_SECRET"]
+        return self
+
+    def end(self):
+        self.run("kill")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def new_lake(self):
+        return S3Lake(self, "lakes/l-" + uuid.uuid4().hex[:12])

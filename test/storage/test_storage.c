@@ -238,9 +238,15 @@ static void one_failure_fails_them_all(void **state ATTR_UNUSED) {
 
 int main(void) {
     static const struct storage_driver drivers[] = {
-        {"storage/local", folder_new, local_open, folder_free},
-        {"storage/mem", mem_new, mem_open, mem_free},
-        {"storage/fault", folder_new, fault_open, folder_free},
+        {.name = "storage/local",
+         .lake_new = folder_new,
+         .open = local_open,
+         .lake_free = folder_free},
+        {.name = "storage/mem", .lake_new = mem_new, .open = mem_open, .lake_free = mem_free},
+        {.name = "storage/fault",
+         .lake_new = folder_new,
+         .open = fault_open,
+         .lake_free = folder_free},
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_that_name_no_storage_are_refused),

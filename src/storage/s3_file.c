@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files to the lake and from it. A large one goes in parts, several at a time; what each holds in memory is
+ * libcurl's buffer. What is sent carries the CRC-32C of its bytes as metadata: so a file that stands
+ * there already can be told to be this one, where an answer was lost.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/xml.h"
+#include "storage/cache_store.h"
+#include "storage/s3_priv.h"
+#include "storage/sigv4.h"
+
+enum {
+    PART = 16 * MIB, /* at least; S3 wants 5 MiB, and at most 10,000 of them */
+    PARTS_MAX = 10000,
+    PART_LANES = 4, /* of one file at a time */
+};
+
+#define CRC_HEADER "x-amz-meta-clickmill-crc32c"
+
+/* ---- parts, side by side ---- */
+
+struct transfer {
+    struct s3 *s;
+    const char *key;
+    int fd;
+    int64_t size, part;
+    char *condition; /* of a download: "if-match: …" */
+    char *upload_id; /* of an upload, encoded */
+    char **etags;
+    int (*one)(struct transfer *t, int64_t i, struct err *e);
+    int64_t n;
+    pthread_mutex_t lock; /* guards the rest */
+    int64_t next;
+    int failed;
+    struct err *e;
+};
+
+static struct http_file part_of(const struct transfer *t, int64_t i) {
+    int64_t offset = i * t->part;
+    return (struct http_file){.fd = t->fd, .offset = offset, .len = MIN(t->part, t->size - offset)};
+}
+
+static void *move_parts(void *arg) {
+    struct transfer *t = arg;
+    for (;;) {
+        pthread_mutex_lock(&t->lock);
+        int64_t i = t->failed || t->next == t->n ? -1 : t->next++;
+        pthread_mutex_unlock(&t->lock);
+        if (i < 0)
+            return NULL;
+        struct err e;
+        int r = t->one(t, i, &e);
+        pthread_mutex_lock(&t->lock);
+        if (r && !t->failed) {
+            t->failed = r;
+            *t->e = e;
+        }
+        pthread_mutex_unlock(&t->lock);
+    }
+}
+
+/* Moves the parts from `first` on. */
+static int move_all(struct transfer *t, int64_t first, struct err *e) {
+    pthread_t thread[PART_LANES];
+    int threads = (int)MIN(PART_LANES, t->n - first), started = 0;
+    t->next = first;
+    t->failed = 0;
+    t->e = e;
+    pthread_mutex_init(&t->lock, NULL);
+    while (started + 1 < threads && pthread_create(&thread[started], NULL, move_parts, t) == 0)
+        started++;
+    move_parts(t);
+    for (int i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    pthread_mutex_destroy(&t->lock);
+    return t->failed;
+}
+
+/* ---- from the lake ---- */
+
+/* "bytes 0-99/1234" -> 1234; -1: it says something else. */
+static int64_t whole_size(const struct http_answer *a) {
+    const char *range = http_header(a, "content-range");
+    const char *slash = range ? strchr(range, '/') : NULL;
+    if (!slash || strspn(slash + 1, "0123456789") != strlen(slash + 1) || strlen(slash + 1) > 18 ||
+        !slash[1])
+        return -1;
+    return strtoll(slash + 1, NULL, 10);
+}
+
+static int download(struct transfer *t, int64_t i, struct http_answer *ret, struct err *e) {
+    struct http_file f = part_of(t, i);
+    _cleanup_(freep) char *range =
+        xasprintf("range: bytes=%lld-%lld", (long long)f.offset, (long long)(f.offset + f.len - 1));
+    struct s3_call q = {.method = "GET",
+                        .key = t->key,
+                        .download = &f,
+                        .headers = {range, t->condition},
+                        .ranged = !t->condition};
+    return s3_call(t->s, &q, ret, e);
+}
+
+static int download_part(struct transfer *t, int64_t i, struct err *e) {
+    struct http_answer a;
+    int r = download(t, i, &a, e);
+    if (r == ERR_EXISTS || r == ERR_NOT_FOUND) { /* If-Match: it is another object by now */
+        err_set(e, ERR_STORAGE, "the object was replaced while it was read");
+        return err_retry(e);
+    }
+    if (r)
+        return r;
+    if (a.downloaded != part_of(t, i).len) {
+        r = err_set(e, ERR_STORAGE, "S3 sent %lld bytes where %lld were asked for",
+                    (long long)a.downloaded, (long long)part_of(t, i).len);
+        err_retry(e);
+    }
+    http_answer_release(&a);
+    return r;
+}
+
+/* The first part tells how many there are. */
+static int download_all(struct transfer *t, struct cache_object *ret, struct err *e) {
+    struct http_answer a;
+    t->size = t->part = PART;
+    int r = download(t, 0, &a, e);
+    if (r)
+        return r;
+    int64_t size = a.status == 206 ? whole_size(&a) : a.downloaded; /* 200: all of it; 416: empty */
+    int64_t wanted = MIN(size, PART);
+    s3_etag(&a, ret->etag);
+    if (size < 0 || a.downloaded != wanted)
+        r = err_set(e, ERR_STORAGE, "S3 sent %lld bytes where the object has %lld",
+                    (long long)a.downloaded, (long long)size);
+    http_answer_release(&a);
+    if (r)
+        return err_retry(e);
+    ret->size = t->size = size;
+    t->n = (size + PART - 1) / PART;
+    if (t->n <= 1)
+        return 0;
+    t->one = download_part;
+    t->condition = xasprintf("if-match: %s", ret->etag);
+    r = move_all(t, 1, e);
+    free(TAKE_PTR(t->condition));
+    return r;
+}
+
+int s3_fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
+             struct err *e) {
+    struct s3 *s = arg;
+    _cleanup_(freep) char *key = s3_key_of(s, path);
+    struct cache_object object;
+    int fd = open(local, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_sys(e, ERR_STORAGE, errno, "cannot create %s", local);
+    struct transfer t = {.s = s, .key = key, .fd = fd};
+    int r = download_all(&t, &object, e);
+    close(fd);
+    if (r == 0)
+        *ret = object;
+    return r < 0 && r != ERR_NOT_FOUND ? err_wrap(e, "cannot get %s/%s", s->base.url, path) : r;
+}
+
+/* ---- to the lake ---- */
+
+static int upload_part(struct transfer *t, int64_t i, struct err *e) {
+    struct http_file f = part_of(t, i);
+    _cleanup_(freep) char *query =
+        xasprintf("partNumber=%lld&uploadId=%s", (long long)i + 1, t->upload_id);
+    struct s3_call q = {.method = "PUT", .key = t->key, .query = query, .upload = &f};
+    struct http_answer a;
+    int r = s3_call(t->s, &q, &a, e);
+    if (r)
+        return r == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : r; /* NoSuchUpload */
+    char etag[CACHE_ETAG];
+    s3_etag(&a, etag);
+    if (!etag[0] || strpbrk(etag, "<>&"))
+        r = err_set(e, ERR_STORAGE, "S3 gave part %lld no ETag", (long long)i + 1);
+    else
+        t->etags[i] = xstrdup(etag);
+    http_answer_release(&a);
+    return r;
+}
+
+static int take_upload_id(void *arg, const char *path, const char *text,
+                          struct err *e ATTR_UNUSED) {
+    char **id = arg;
+    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 && !*id) {
+        struct buf b = BUF_INIT(8 * KIB);
+        sigv4_encode(&b, text, false);
+        *id = buf_detach(&b);
+    }
+    return 0;
+}
+
+static int begin_upload(struct transfer *t, const char *crc, struct err *e) {
+    struct s3_call q = {.method = "POST", .key = t->key, .query = "uploads=", .headers = {crc}};
+    struct http_answer a;
+    int r = s3_call(t->s, &q, &a, e);
+    if (r)
+        return r;
+    r = xml_walk(buf_str(&a.body), a.body.len, take_upload_id, &t->upload_id, ERR_STORAGE, e);
+    if (r == 0 && (!t->upload_id || !*t->upload_id))
+        r = err_set(e, ERR_STORAGE, "S3 began an upload and gave it no name");
+    http_answer_release(&a);
+    return r;
+}
+
+static int complete_upload(struct transfer *t, struct cache_object *ret, struct err *e) {
+    struct buf body = BUF_INIT(4 * MIB);
+    buf_add_str(&body, "<CompleteMultipartUpload>");
+    for (int64_t i = 0; i < t->n; i++)
+        buf_addf(&body, "<Part><PartNumber>%lld</PartNumber><ETag>%s</ETag></Part>",
+                 (long long)i + 1, t->etags[i]);
+    buf_add_str(&body, "</CompleteMultipartUpload>");
+    assert(!body.overflow);
+    _cleanup_(freep) char *query = xasprintf("uploadId=%s", t->upload_id);
+    struct s3_call q = {.method = "POST",
+                        .key = t->key,
+                        .query = query,
+                        .body = body.data,
+                        .body_len = body.len,
+                        .headers = {"content-type: application/xml", "if-none-match: *"}};
+    struct http_answer a;
+    int r = s3_call(t->s, &q, &a, e);
+    buf_release(&body);
+    if (r)
+        return r;
+    s3_etag(&a, ret->etag); /* not there: it stands in the body, and the next who looks will know */
+    http_answer_release(&a);
+    return 0;
+}
+
+static int send_parts(struct transfer *t, const char *crc, struct cache_object *ret,
+                      struct err *e) {
+    int64_t parts = MIN((t->size + PART - 1) / PART, PARTS_MAX);
+    t->part = MAX((t->size + parts - 1) / parts, PART);
+    t->n = (t->size + t->part - 1) / t->part;
+    t->one = upload_part;
+    t->etags = xcalloc((size_t)t->n, sizeof *t->etags);
+    int r = begin_upload(t, crc, e);
+    if (r == 0)
+        r = move_all(t, 0, e);
+    if (r == 0)
+        r = complete_upload(t, ret, e);
+    if (r && t->upload_id) { /* parts nobody asks for would be paid for */
+        _cleanup_(freep) char *query = xasprintf("uploadId=%s", t->upload_id);
+        s3_call_once(t->s, &(struct s3_call){.method = "DELETE", .key = t->key, .query = query});
+    }
+    for (int64_t i = 0; i < t->n; i++)
+        free(t->etags[i]);
+    free(t->etags);
+    free(t->upload_id);
+    return r;
+}
+
+static int send_whole(struct transfer *t, const char *crc, struct cache_object *ret,
+                      struct err *e) {
+    struct http_file f = {.fd = t->fd, .len = t->size};
+    struct s3_call q = {
+        .method = "PUT", .key = t->key, .upload = &f, .headers = {crc, "if-none-match: *"}};
+    struct http_answer a;
+    int r = s3_call(t->s, &q, &a, e);
+    if (r)
+        return r;
+    s3_etag(&a, ret->etag);
+    http_answer_release(&a);
+    return 0;
+}
+
+/* Does this very file stand there? Then an answer was lost, and all is well. */
+static bool is_there(struct transfer *t, uint32_t crc, struct cache_object *ret) {
+    struct s3_call q = {.method = "HEAD", .key = t->key};
+    struct http_answer a;
+    struct err ignored;
+    if (s3_call(t->s, &q, &a, &ignored) < 0)
+        return false;
+    const char *there = http_header(&a, CRC_HEADER);
+    bool same = s3_length(&a) == t->size && there && strtoul(there, NULL, 16) == crc;
+    if (same)
+        s3_etag(&a, ret->etag);
+    http_answer_release(&a);
+    return same;
+}
+
+int s3_send(struct s3 *s, const char *local, const char *path, struct cache_object *ret,
+            struct err *e) {
+    _cleanup_(freep) char *key = s3_key_of(s, path);
+    struct transfer t = {.s = s, .key = key};
+    struct cache_object object = {.size = 0};
+    uint32_t crc;
+    int r = entry_sum(local, &t.size, &crc, e);
+    if (r)
+        return r;
+    t.fd = open(local, O_RDONLY | O_CLOEXEC);
+    if (t.fd < 0)
+        return err_sys(e, ERR_STORAGE, errno, "cannot open %s", local);
+    _cleanup_(freep) char *header = xasprintf(CRC_HEADER ": %08x", crc);
+    r = t.size < 2LL * PART ? send_whole(&t, header, &object, e)
+                            : send_parts(&t, header, &object, e);
+    close(t.fd);
+    bool open_question = r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure);
+    if (open_question && is_there(&t, crc, &object))
+        r = 0;
+    if (r == ERR_EXISTS)
+        return r;
+    if (r == ERR_NOT_FOUND) /* the upload was aborted by somebody else */
+        err_recode(e, ERR_STORAGE);
+    if (r)
+        return err_wrap(e, "cannot put %s/%s", s->base.url, path);
+    object.size = t.size;
+    *ret = object;
+    return 0;
+}

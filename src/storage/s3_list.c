@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A folder of the lake, by ListObjectsV2 with a delimiter: objects right below it, and the common
+ * prefixes of those further down. Names are asked for percent-encoded, for XML cannot hold all of them.
+ */
+#include "base/clock.h"
+#include "base/xml.h"
+#include "storage/s3_priv.h"
+#include "storage/sigv4.h"
+
+struct page {
+    struct storage_entries found; /* names are keys, as they came */
+    struct storage_entry object;  /* under construction */
+    bool encoded, truncated, whole;
+    char *next; /* token */
+};
+
+static int hex(char c) {
+    return c >= '0' && c <= '9'                     ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
+}
+
+static void decode(char *s) {
+    char *to = s;
+    for (; *s; s++) {
+        bool escaped =
+            *s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0 && (s[1] != '0' || s[2] != '0');
+        *to++ = escaped ? (char)(hex(s[1]) << 4 | hex(s[2])) : *s == '+' ? ' ' : *s;
+        s += escaped ? 2 : 0;
+    }
+    *to = '\0';
+}
+
+/* Takes over the key. */
+static void add(struct page *p, char *key, bool is_dir) {
+    struct storage_entry *en = storage_entries_add(&p->found);
+    *en = p->object;
+    en->name = key;
+    en->is_dir = is_dir;
+}
+
+static void set(char **to, const char *text) {
+    free(*to);
+    *to = xstrdup(text);
+}
+
+static int bad(const char *what, const char *text, struct err *e) {
+    return err_set(e, ERR_STORAGE, "S3's list makes no sense: %s is '%.100s'", what, text);
+}
+
+static int take_size(struct page *p, const char *text, struct err *e) {
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 18 || text[digits])
+        return bad("Size", text, e);
+    p->object.size = strtoll(text, NULL, 10);
+    return 0;
+}
+
+static int take_time(struct page *p, const char *text, struct err *e) {
+    int64_t us;
+    if (!time_parse(text, &us))
+        return bad("LastModified", text, e);
+    p->object.mtime_ms = us / 1000;
+    return 0;
+}
+
+static int take_element(void *arg, const char *path, const char *text, struct err *e) {
+    struct page *p = arg;
+    if (strcmp(path, "ListBucketResult/Contents/Key") == 0)
+        set(&p->object.name, text);
+    else if (strcmp(path, "ListBucketResult/Contents/Size") == 0)
+        return take_size(p, text, e);
+    else if (strcmp(path, "ListBucketResult/Contents/LastModified") == 0)
+        return take_time(p, text, e);
+    else if (strcmp(path, "ListBucketResult/CommonPrefixes/Prefix") == 0)
+        add(p, xstrdup(text), true);
+    else if (strcmp(path, "ListBucketResult/EncodingType") == 0)
+        p->encoded = strcmp(text, "url") == 0;
+    else if (strcmp(path, "ListBucketResult/IsTruncated") == 0)
+        p->truncated = strcmp(text, "true") == 0;
+    else if (strcmp(path, "ListBucketResult/NextContinuationToken") == 0)
+        set(&p->next, text);
+    else if (strcmp(path, "ListBucketResult") == 0)
+        p->whole = true;
+    else if (strcmp(path, "ListBucketResult/Contents") == 0) {
+        if (!p->object.name)
+            return bad("Contents", "without a Key", e);
+        add(p, TAKE_PTR(p->object.name), false);
+        p->object = (struct storage_entry){0};
+    }
+    return 0;
+}
+
+static void page_release(struct page *p) {
+    storage_entries_release(&p->found);
+    free(p->object.name);
+    free(p->next);
+}
+
+/* The names right below the prefix and after start_after; others were not asked for, or are hidden. */
+static void take_names(struct page *p, const char *prefix, const char *start_after,
+                       struct storage_entries *l) {
+    size_t n = strlen(prefix);
+    for (size_t i = 0; i < p->found.n; i++) {
+        struct storage_entry *en = &p->found.v[i];
+        if (p->encoded)
+            decode(en->name);
+        size_t len = strlen(en->name);
+        if (en->is_dir && len && en->name[len - 1] == '/')
+            en->name[--len] = '\0';
+        const char *name = en->name + n;
+        if (len <= n || strncmp(en->name, prefix, n) != 0 || strchr(name, '/') || *name == '.' ||
+            (start_after && strcmp(name, start_after) <= 0))
+            continue;
+        struct storage_entry *to = storage_entries_add(l);
+        *to = *en;
+        to->name = xstrdup(name);
+    }
+}
+
+static char *query_of(const char *prefix, const char *start_after, const char *token) {
+    struct buf b = BUF_INIT(16 * LIMIT_PATH);
+    if (token) {
+        buf_add_str(&b, "continuation-token=");
+        sigv4_encode(&b, token, false);
+        buf_add_char(&b, '&');
+    }
+    buf_add_str(&b, "delimiter=%2F&encoding-type=url&list-type=2&prefix=");
+    sigv4_encode(&b, prefix, false);
+    if (start_after && *start_after) {
+        buf_add_str(&b, "&start-after=");
+        sigv4_encode(&b, prefix, false);
+        sigv4_encode(&b, start_after, false);
+    }
+    return buf_detach(&b);
+}
+
+/* Reads one page into p. */
+static int read_page(struct s3 *s, const char *query, struct page *p, struct err *e) {
+    struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_HTTP_ANSWER};
+    struct http_answer a;
+    int r = s3_call(s, &q, &a, e);
+    if (r)
+        return r == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : r;
+    r = xml_walk(buf_str(&a.body), a.body.len, take_element, p, ERR_STORAGE, e);
+    if (r == 0 && !p->whole)
+        r = bad("the answer", buf_str(&a.body), e);
+    if (r == 0 && p->truncated && (!p->next || !*p->next))
+        r = bad("NextContinuationToken", "", e);
+    http_answer_release(&a);
+    return r;
+}
+
+int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
+                   struct storage_entries *ret, struct err *e) {
+    struct storage_entries l = {0};
+    _cleanup_(freep) char *prefix = xasprintf("%s%s%s", s->at.prefix, dir, *dir ? "/" : "");
+    _cleanup_(freep) char *token = NULL;
+    bool more;
+    int r;
+    do {
+        struct page p = {0};
+        _cleanup_(freep) char *query = query_of(prefix, start_after, token);
+        r = read_page(s, query, &p, e);
+        if (r == 0)
+            take_names(&p, prefix, start_after, &l);
+        more = r == 0 && p.truncated;
+        if (more && token && strcmp(token, p.next) == 0)
+            r = bad("NextContinuationToken", "the same again", e);
+        if (r == 0 && l.n > LIMIT_LIST)
+            r = err_set(e, ERR_STORAGE, "a folder of more than %d names", LIMIT_LIST);
+        free(token);
+        token = TAKE_PTR(p.next);
+        page_release(&p);
+    } while (r == 0 && more);
+    if (r) {
+        storage_entries_release(&l);
+        return r;
+    }
+    storage_entries_sort(&l);
+    storage_entries_release(ret);
+    *ret = l;
+    return 0;
+}
