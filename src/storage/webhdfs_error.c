@@ -81,6 +81,11 @@ static const struct exception *find_exception(const char *name, const char *mess
     return NULL;
 }
 
+static bool is_java_name(const char *s) {
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$");
+    return n > 0 && n <= 100 && !s[n];
+}
+
 /* ret_known: what it threw, if it is one of ours to judge. */
 static int read_refusal(const struct http_answer *a, const struct exception **ret_known,
                         struct err *e) {
@@ -89,14 +94,14 @@ static int read_refusal(const struct http_answer *a, const struct exception **re
     const json *thrown = json_get(doc ? json_root(doc) : NULL, "RemoteException");
     const char *name = json_str(json_get(thrown, "exception"));
     const char *message = json_str(json_get(thrown, "message"));
-    if (!name) {
+    if (!name || !is_java_name(name)) {
         json_free(doc);
         return webhdfs_strange(a, e);
     }
     message = message ? message : "";
     const struct exception *x = find_exception(name, message);
     int first_line = (int)strcspn(message, "\r\n"); /* then a Java stack trace */
-    err_set(e, x ? x->code : ERR_STORAGE, "%.100s: %.*s", name, MIN(first_line, 1000), message);
+    err_set(e, x ? x->code : ERR_STORAGE, "%s: %.*s", name, MIN(first_line, 1000), message);
     e->retry = x ? x->flags & PASSES : a->status >= 500;
     if (x && x->hint)
         err_hint(e, "%s", x->hint);
