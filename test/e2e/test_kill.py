@@ -15,7 +15,7 @@ import pytest
 
 import books
 import lakes
-from mill import ROOT
+from mill import ROOT, wait_for
 from sinks import Sqlite
 
 SEEDS = range(1, 9)
@@ -147,6 +147,24 @@ def test_kill_at_random_moments(mill, lake, request, seed):
     kept = check_everything(mill, sink)
     print(f"seed {seed}: {alive} processes killed alive in {tries} tries; {kept.events} records, {len(kept.silver)} in silver,"
           f" {len(books.read_ledger(mill.home / 'ledger'))} acknowledged in the ledger")
+
+
+def test_hdfs_is_killed_while_events_come(mill, own_hdfs):
+    """Not we die but the NameNode and the DataNode: what runs waits for them, and goes on."""
+    mill.set_lake(own_hdfs.new_lake())
+    produce = mill.start("produce", "--events", "3000", "--rate", "400", "--duplicates", "0.1", "--bad", "0.05", "--ledger", "ledger")
+    going_on = [mill.start("ingest"), mill.start("run", "--every", "500ms")]
+    for part in ("nn", "dn", "nn"):
+        time.sleep(1)
+        own_hdfs.run("restart", part)
+    assert produce.wait() == 0, produce.err()
+    wait_for(lambda: mill.json("status")["lag"] == 0, "ingest has caught up")
+    for process in going_on:
+        assert process.alive(), process.err()
+        assert process.stop() == 0, process.err()
+    mill.ok("produce", "--events", "10", "--ledger", "ledger")
+    kept = check_everything(mill, Sqlite(mill.home))
+    assert kept.events > 3000
 
 
 def test_there_were_enough_kills(request):
