@@ -69,8 +69,8 @@ struct s3_call {
 
 /*
  * Sends it until it is answered with 2xx, or the failure cannot pass, or the time is up. Answers:
- * ERR_NOT_FOUND (no such object), ERR_EXISTS (a condition of the request does not hold; e->unsure: an
- * earlier try may have made it so). Else ERR_STORAGE.
+ * ERR_NOT_FOUND (no such object), ERR_EXISTS (a condition of the request does not hold; an earlier
+ * try whose answer got lost may have made it so). Else ERR_STORAGE.
  */
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e);
 /* Once, without patience: for what is only cleaned up. */
