@@ -98,9 +98,12 @@ class Hdfs:
     def new_lake(self):
         return HdfsLake(self, "/lakes/l-" + uuid.uuid4().hex[:12])
 
-    def ask(self, path, op, method="GET", **parameters):
+    def url(self, path, op, **parameters):
         query = urllib.parse.urlencode({"op": op, "user.name": os.environ.get("USER", "root"), **parameters})
-        url = f"http://{self.address}/webhdfs/v1{urllib.parse.quote(path)}?{query}"
+        return f"http://{self.address}/webhdfs/v1{urllib.parse.quote(path)}?{query}"
+
+    def ask(self, path, op, method="GET", **parameters):
+        url = self.url(path, op, **parameters)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(urllib.request.Request(url, method=method), timeout=60) as answer:
             return answer.read()
 
