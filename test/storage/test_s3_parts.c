@@ -66,9 +66,12 @@ static void a_large_file_is_sent_in_parts(void **state ATTR_UNUSED) {
         assert_non_null(head);
         _cleanup_(freep) char *len = xasprintf("Content-Length: %d\r\n", i < 3 ? PART : 5);
         assert_has(head, len);
+        assert_has(head, "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n");
+        assert_has(head, "SignedHeaders=host;x-amz-checksum-crc32c;");
     }
     _cleanup_(freep) char *started = s3_play_head(b.p, "POST", "?uploads=");
     assert_has(started, "x-amz-meta-clickmill-crc32c: ");
+    assert_has(started, "x-amz-checksum-algorithm: CRC32C\r\n");
     _cleanup_(freep) char *ended = s3_play_head(b.p, "POST", "?uploadId=");
     assert_has(ended, "if-none-match: *\r\n");
     assert_int_equal(aborts(&b), 0);
