@@ -6,7 +6,7 @@ die() { echo "$(basename "$self"): $*" >&2; exit 1; }
 
 # fetch_jars NAME VERSION SIZE DEPENDENCY...: sets `jars` to the folder that holds them. A dependency is
 # group:artifact:version; NAME.sha256 beside this file lists every jar that comes, JARS_RECORD=1 writes it.
-# One fetches, the others wait and find it done.
+# JARS_ONLY=ARTIFACT,…: these alone, of all that comes with them. One fetches, the others wait and find it done.
 fetch_jars() {
     name=$1 version=$2 size=$3
     shift 3
@@ -30,7 +30,7 @@ fetch_jars() {
     } >"$new/pom.xml"
     mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" \
         org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-        -DincludeScope=runtime "-DoutputDirectory=$new/lib" >"$new/log" 2>&1 ||
+        -DincludeScope=runtime ${JARS_ONLY:+"-DincludeArtifactIds=$JARS_ONLY"} "-DoutputDirectory=$new/lib" >"$new/log" 2>&1 ||
         { cat "$new/log" >&2; die "cannot download $name $version, and $jars is not there to do without"; }
     if [ -n "${JARS_RECORD:-}" ]; then
         (cd "$new/lib" && sha256sum *) >"$pins"
