@@ -13,8 +13,8 @@ command -v pip3 >/dev/null || want="$want python3-pip"
 case ${1:-} in
 build) ;;
 test) want="$want clang libclang-rt-14-dev llvm clang-format clang-tidy pmccabe
-    libcmocka-dev postgresql python3-venv openssl"
-    # For the Kafka broker of the tests (test/services/kafka.sh).
+    libcmocka-dev postgresql python3-venv openssl curl"
+    # For Kafka, HDFS and Spark in the tests (test/services/).
     command -v java >/dev/null || want="$want openjdk-17-jre-headless"
     command -v mvn >/dev/null || want="$want maven" ;;
 *) echo "usage: $0 build|test" >&2; exit 2 ;;

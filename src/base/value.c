@@ -104,6 +104,7 @@ static bool is_harmless(const char *name, size_t n) {
                                         "host",
                                         "hostaddr",
                                         "port",
+                                        "op",
                                         "passfile",
                                         "region",
                                         "service",
@@ -120,12 +121,12 @@ static bool is_harmless(const char *name, size_t n) {
 }
 
 bool is_secret_name(const char *name) {
-    static const char *const words[] = {"pass",    "secret", "token",
-                                        "private", "pem",    "oauthbearer.config"};
+    static const char *const words[] = {"pass", "secret", "private", "pem", "oauthbearer.config"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcasestr(name, words[i]))
             return true;
-    return false;
+    size_t n = strlen(name);
+    return n >= 5 && strcasecmp(name + n - 5, "token") == 0; /* sasl.….token.endpoint.url is none */
 }
 
 /* name=value&…, masked but for what is harmless; also what has no name. */

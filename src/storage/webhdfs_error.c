@@ -15,8 +15,8 @@ static const char *const right_hint =
     "the user is hdfs.user, or the owner of hdfs.token or of the Kerberos ticket: give it the "
     "lake's folder (hdfs dfs -chown), or name another one";
 static const char *const login_hint =
-    "the NameNode wants a login: set hdfs.auth to kerberos, or give a delegation token in "
-    "hdfs.token";
+    "the NameNode wants a login: set hdfs.auth to kerberos and have a ticket (kinit, or a keytab "
+    "in KRB5_CLIENT_KTNAME), or give a delegation token in hdfs.token";
 static const char *const space_hint =
     "no DataNode takes the bytes: they are full, gone or excluded (hdfs dfsadmin -report)";
 static const char *const quota_hint =
@@ -81,6 +81,11 @@ static const struct exception *find_exception(const char *name, const char *mess
     return NULL;
 }
 
+static bool is_java_name(const char *s) {
+    size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$");
+    return n > 0 && n <= 100 && !s[n];
+}
+
 /* ret_known: what it threw, if it is one of ours to judge. */
 static int read_refusal(const struct http_answer *a, const struct exception **ret_known,
                         struct err *e) {
@@ -89,14 +94,14 @@ static int read_refusal(const struct http_answer *a, const struct exception **re
     const json *thrown = json_get(doc ? json_root(doc) : NULL, "RemoteException");
     const char *name = json_str(json_get(thrown, "exception"));
     const char *message = json_str(json_get(thrown, "message"));
-    if (!name) {
+    if (!name || !is_java_name(name)) {
         json_free(doc);
         return webhdfs_strange(a, e);
     }
     message = message ? message : "";
     const struct exception *x = find_exception(name, message);
     int first_line = (int)strcspn(message, "\r\n"); /* then a Java stack trace */
-    err_set(e, x ? x->code : ERR_STORAGE, "%.100s: %.*s", name, MIN(first_line, 1000), message);
+    err_set(e, x ? x->code : ERR_STORAGE, "%s: %.*s", name, MIN(first_line, 1000), message);
     e->retry = x ? x->flags & PASSES : a->status >= 500;
     if (x && x->hint)
         err_hint(e, "%s", x->hint);

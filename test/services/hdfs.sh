@@ -11,6 +11,7 @@
 #   TEST_HDFS_TLS (WebHDFS over TLS; it wants a certificate of the client: DIR/tls.pem, which is also its own).
 # hdfs.sh fetch: the jars only, once into the user's cache; prints their folder.
 # HDFS_OWNER=PID: when that process is gone, all ends and DIR is removed.
+# HDFS_KERBEROS=FOLDER of kdc.sh, at the first start: everybody logs in by Kerberos; at localhost, not 127.0.0.1.
 # HDFS_EXTRA: <property> lines for hdfs-site.xml; HDFS_XMX: the heap of each, 256m.
 set -eu
 export LC_ALL=C
@@ -30,13 +31,32 @@ choose_ports() {
 
 property() { echo "<property><name>$1</name><value>$2</value></property>"; }
 
+with_kerberos() {
+    realm=CLICKMILL.TEST
+    property hadoop.security.authentication kerberos
+    property hadoop.http.filter.initializers org.apache.hadoop.security.AuthenticationFilterInitializer
+    property hadoop.http.authentication.type kerberos
+    property hadoop.user.group.static.mapping.overrides 'clickmill=supergroup;nn=supergroup;dn=supergroup'
+    for name in hadoop.http.authentication.kerberos dfs.web.authentication.kerberos; do
+        property $name.principal HTTP/localhost@$realm
+        property $name.keytab "$kerberos/keytab"
+    done
+    for part_of in namenode:nn datanode:dn; do
+        property "dfs.${part_of%:*}.kerberos.principal" "${part_of#*:}/localhost@$realm"
+        property "dfs.${part_of%:*}.keytab.file" "$kerberos/keytab"
+    done
+    property dfs.block.access.token.enable true
+    property ignore.secure.ports.for.testing true
+}
+
 # No web pages are in the jars: the servers only want their folders.
 configure() {
     mkdir -p "$dir/conf/webapps/hdfs" "$dir/conf/webapps/datanode"
     {
         echo '<configuration>'
-        property fs.defaultFS "hdfs://127.0.0.1:$rpc"
+        property fs.defaultFS "hdfs://localhost:$rpc"
         property hadoop.tmp.dir "$dir/tmp"
+        [ -z "$kerberos" ] || with_kerberos
         echo '</configuration>'
     } >"$dir/conf/core-site.xml"
     {
@@ -63,6 +83,7 @@ configure() {
         # Else most files take 0.4 s: the client asks the NameNode before the DataNode has reported the block.
         property dfs.client.block.write.locateFollowingBlock.initial.delay.ms 5
         property dfs.client.retry.window.base 10 # pauses of a DataNode that looks for lost blocks
+        [ -z "$kerberos" ] || with_kerberos # hdfs-default.xml stands between the two files
         printf '%s\n' "${HDFS_EXTRA:-}"
         echo '</configuration>'
     } >"$dir/conf/hdfs-site.xml"
@@ -95,7 +116,7 @@ make_keys() {
 
 # `exec`, so that the pid is Java's own.
 hadoop() { # CLASS ARGUMENTS
-    exec ${detach:-} java "-Xmx${HDFS_XMX:-256m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError \
+    exec ${detach:-} java ${kerberos:+-Djava.security.krb5.conf=$kerberos/krb5.conf} "-Xmx${HDFS_XMX:-256m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError \
         -Djava.net.preferIPv4Stack=true -Dfile.encoding=UTF-8 --add-opens=java.base/java.lang=ALL-UNNAMED \
         --add-opens=java.base/java.nio=ALL-UNNAMED -cp "$dir/conf:$jars/*" "org.apache.hadoop.hdfs.$@"
 }
@@ -111,7 +132,7 @@ spawn() { # nn|dn CLASS
 }
 
 state() {
-    curl -s --noproxy '*' -m 2 "http://127.0.0.1:$http/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" || true
+    curl -s ${kerberos:+--negotiate -u :} --noproxy '*' -m 2 "http://localhost:$http/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" || true
 }
 
 # Ready is what can be written to; alone, or once a DataNode has been killed, who answers.
@@ -185,6 +206,9 @@ fi
 case $1 in start) mkdir -p "$2" ;; stop | kill) [ -d "$2" ] || exit 0 ;; esac
 cd "$2" || die "no such folder: $2"
 dir=$(pwd) part=${3:-}
+[ -z "${HDFS_KERBEROS:-}" ] || echo "$HDFS_KERBEROS" >"$dir/kerberos"
+kerberos=$(cat "$dir/kerberos" 2>/dev/null) || kerberos=
+[ -z "$kerberos" ] || export KRB5_CONFIG="$kerberos/krb5.conf" KRB5_CLIENT_KTNAME="FILE:$kerberos/keytab" KRB5CCNAME="FILE:$dir/tickets"
 case $part in '') parts='dn nn' ;; nn | dn) parts=$part ;; esac
 case $1 in
 start | stop | restart) $1 ;;
