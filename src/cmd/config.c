@@ -51,11 +51,19 @@ static void show(const struct config *cfg, bool as_json) {
     out_release(&t);
 }
 
-/* The kafka.* properties are known to their driver alone, which opens without a broker. */
+/*
+ * What only the drivers know: properties of Kafka, the URL and options of a lake that is elsewhere. They are
+ * opened without asking anybody; a local one is not: it would be made.
+ */
 static int check(const struct config *cfg, struct err *e) {
     struct stream *s = NULL;
+    struct storage *st = NULL;
     bool kafka = strncmp(config_text(cfg, CFG_STREAM_URL), "kafka:", 6) == 0;
+    bool local = strncmp(config_text(cfg, CFG_LAKE_URL), "file:", 5) == 0;
     int r = kafka ? parts_open_stream(cfg, &s, e) : 0;
+    if (r == 0 && !local)
+        r = storage_open_configured(cfg, &st, e);
+    storage_free(st);
     stream_free(s);
     return r;
 }

@@ -216,7 +216,9 @@ static int wrong_size(const struct cache *c, const char *path, int64_t is, int64
 static int place(struct cache *c, const char *path, const char *temp, const struct cache_object *is,
                  const char *use, struct err *e) {
     struct entry_id id = entry_id_of(c->lake, path, is->etag);
-    int r = entry_sum(temp, &id.size, &id.crc, e);
+    int r = is->has_crc ? entry_size(temp, &id.size, e) : entry_sum(temp, &id.size, &id.crc, e);
+    if (is->has_crc)
+        id.crc = is->crc;
     if (r == 0 && id.size != is->size)
         r = err_set(e, ERR_STORAGE, "%s has %lld bytes where %lld were fetched", temp,
                     (long long)id.size, (long long)is->size);
@@ -239,7 +241,7 @@ static int fill(struct cache *c, const char *path, int64_t size, const char *use
     r = local_stage_path(&c->stage, &temp, e);
     if (r)
         return local_failed(e);
-    struct cache_object got;
+    struct cache_object got = {.has_crc = false};
     r = c->src.fetch(c->src.arg, path, temp, &got, e);
     if (r == 0 && got.size != size)
         r = wrong_size(c, path, got.size, size, e);

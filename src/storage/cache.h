@@ -29,6 +29,8 @@ enum { CACHE_ETAG = 256 };
 struct cache_object {
     int64_t size;
     char etag[CACHE_ETAG]; /* any text that changes when the bytes do; "": there is none */
+    bool has_crc;          /* to keep: the CRC-32C of the bytes is known */
+    uint32_t crc;
 };
 
 /* How the cache gets at the lake. Called by several threads at once. */

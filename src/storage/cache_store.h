@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entries of the cache as files: their names, finding one, making room. Used by cache.c only.
+ * The entries of the cache as files: their names, finding one, making room. Used by cache.c; the sum also by drivers.
  *
  * An entry's name is <object>-<size>-<crc>-<tag>: the first 40 digits of the SHA-256 of the lake's
  * and the object's name, the size in bytes, the CRC-32C of the bytes, and 16 digits of the SHA-256 of
@@ -21,6 +21,7 @@ struct entry_id {
 /* The identity of an object of a lake; etag NULL: any. size, crc: 0. */
 struct entry_id entry_id_of(const char *lake, const char *path, const char *etag);
 
+int entry_size(const char *file, int64_t *ret_size, struct err *e);
 /* CRC and size of a file's bytes; ERR_STORAGE. */
 int entry_sum(const char *file, int64_t *ret_size, uint32_t *ret_crc, struct err *e);
 

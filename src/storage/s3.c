@@ -36,12 +36,8 @@ int64_t s3_length(const struct http_answer *a) {
 static int explain(struct storage *st, const char *what, const char *path, struct err *e) {
     if (e->code == ERR_NOT_FOUND)
         return err_set(e, ERR_NOT_FOUND, "%s/%s: no such object", st->url, path);
-    if (e->code == ERR_EXISTS) {
-        bool unsure = e->unsure;
-        err_set(e, ERR_EXISTS, "%s/%s exists", st->url, path);
-        e->unsure = unsure;
-        return e->code;
-    }
+    if (e->code == ERR_EXISTS)
+        return err_set(e, ERR_EXISTS, "%s/%s exists", st->url, path);
     return err_wrap(e, "cannot %s %s/%s", what, st->url, path);
 }
 

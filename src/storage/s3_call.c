@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
-#include <errno.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/retry.h"
@@ -11,37 +9,18 @@
 enum {
     STALL_MS = 20000, /* not a byte for so long: the other side is gone */
     SIGNED_MAX = 4 + S3_HEADERS,
-    CHUNK = 256 * KIB
 };
 
 /* ---- what is signed ---- */
 
-static int hash_file(const struct http_file *f, unsigned char ret[SHA256_LEN], struct err *e) {
-    _cleanup_(freep) char *chunk = xmalloc(CHUNK);
-    struct sha256 h;
-    sha256_begin(&h);
-    for (int64_t done = 0; done < f->len;) {
-        ssize_t n = pread(f->fd, chunk, (size_t)MIN(CHUNK, f->len - done), f->offset + done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return err_sys(e, ERR_STORAGE, n < 0 ? errno : ENODATA,
-                           "cannot read what is to be sent");
-        sha256_add(&h, chunk, (size_t)n);
-        done += n;
-    }
-    sha256_end(&h, ret);
-    return 0;
-}
-
-static int hash_payload(const struct s3_call *q, char ret[SHA256_HEX], struct err *e) {
+/* Of a file only the CRC is signed, which the caller puts into a header: see decision 0012. */
+static void hash_payload(const struct s3_call *q, char ret[SHA256_HEX]) {
     unsigned char digest[SHA256_LEN];
-    if (!q->upload)
-        sha256_of(q->body ? q->body : "", q->body_len, digest);
-    else if (hash_file(q->upload, digest, e))
-        return e->code;
-    sha256_hex(digest, ret);
-    return 0;
+    sha256_of(q->body ? q->body : "", q->body_len, digest);
+    if (q->upload)
+        snprintf(ret, SHA256_HEX, "UNSIGNED-PAYLOAD");
+    else
+        sha256_hex(digest, ret);
 }
 
 /* The headers of one request: what is signed, and the lines that are sent. */
@@ -190,8 +169,7 @@ static int explain_head(struct s3 *s, const struct s3_call *q, const char *hash,
 
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e) {
     char hash[SHA256_HEX];
-    if (hash_payload(q, hash, e))
-        return e->code;
+    hash_payload(q, hash);
     struct retry again = retry_start(s->timeout_ms);
     bool unsure = false;
     int r;
@@ -210,6 +188,7 @@ void s3_call_once(struct s3 *s, const struct s3_call *q) {
     char hash[SHA256_HEX];
     struct http_answer a;
     struct err ignored;
-    if (hash_payload(q, hash, &ignored) == 0 && try_once(s, q, hash, &a, &ignored) == 0)
+    hash_payload(q, hash);
+    if (try_once(s, q, hash, &a, &ignored) == 0)
         http_answer_release(&a);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files to the lake and from it. A large one goes in parts, several at a time; what each holds in memory is
- * libcurl's buffer. What is sent carries the CRC-32C of its bytes as metadata: so a file that stands
- * there already can be told to be this one, where an answer was lost.
+ * Files to the lake and from it. A large one goes in parts, several at a time; what each holds in
+ * memory is libcurl's buffer. With each part goes its CRC-32C, which the store compares with what
+ * it got. The file's own stands in its metadata: so one that is there already can be told to be this
+ * one, where an answer was lost.
  */
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/util.h"
 #include "base/xml.h"
 #include "storage/cache_store.h"
 #include "storage/s3_priv.h"
@@ -20,20 +21,27 @@ enum {
     PART = 16 * MIB, /* at least; S3 wants 5 MiB, and at most 10,000 of them */
     PARTS_MAX = 10000,
     PART_LANES = 4, /* of one file at a time */
+    CHUNK = 256 * KIB,
 };
 
 #define CRC_HEADER "x-amz-meta-clickmill-crc32c"
 
 /* ---- parts, side by side ---- */
 
+enum { CHECKSUM = 9 }; /* 32 bits in base64, and a NUL */
+
+struct sent {
+    char *etag, checksum[CHECKSUM];
+};
+
 struct transfer {
     struct s3 *s;
     const char *key;
     int fd;
     int64_t size, part;
-    char *condition; /* of a download: "if-match: …" */
-    char *upload_id; /* of an upload, encoded */
-    char **etags;
+    char *condition;   /* of a download: "if-match: …" */
+    char *upload_id;   /* of an upload, encoded */
+    struct sent *sent; /* of an upload, each part */
     int (*one)(struct transfer *t, int64_t i, struct err *e);
     int64_t n;
     pthread_mutex_t lock; /* guards the rest */
@@ -156,7 +164,7 @@ int s3_fetch(void *arg, const char *path, const char *local, struct cache_object
              struct err *e) {
     struct s3 *s = arg;
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    struct cache_object object;
+    struct cache_object object = {.has_crc = false};
     int fd = open(local, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_sys(e, ERR_STORAGE, errno, "cannot create %s", local);
@@ -170,11 +178,44 @@ int s3_fetch(void *arg, const char *path, const char *local, struct cache_object
 
 /* ---- to the lake ---- */
 
+/* As in x-amz-checksum-crc32c: big-endian, base64 (RFC 4648). */
+static void checksum_text(uint32_t crc, char ret[CHECKSUM]) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint64_t bits = (uint64_t)crc << 4; /* 36 bits: six digits */
+    for (int i = 0; i < 6; i++)
+        ret[i] = digits[bits >> (30 - 6 * i) & 63];
+    memcpy(ret + 6, "==", 3);
+}
+
+static int sum_part(const struct http_file *f, uint32_t *ret, struct err *e) {
+    _cleanup_(freep) char *chunk = xmalloc(CHUNK);
+    uint32_t crc = 0;
+    for (int64_t done = 0; done < f->len;) {
+        ssize_t n = pread(f->fd, chunk, (size_t)MIN(CHUNK, f->len - done), f->offset + done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_sys(e, ERR_STORAGE, n < 0 ? errno : ENODATA,
+                           "cannot read what is to be sent");
+        crc = crc32c(crc, chunk, (size_t)n);
+        done += n;
+    }
+    *ret = crc;
+    return 0;
+}
+
 static int upload_part(struct transfer *t, int64_t i, struct err *e) {
     struct http_file f = part_of(t, i);
+    uint32_t crc = 0;
+    if (sum_part(&f, &crc, e))
+        return e->code;
+    struct sent *sent = &t->sent[i];
+    checksum_text(crc, sent->checksum);
     _cleanup_(freep) char *query =
         xasprintf("partNumber=%lld&uploadId=%s", (long long)i + 1, t->upload_id);
-    struct s3_call q = {.method = "PUT", .key = t->key, .query = query, .upload = &f};
+    _cleanup_(freep) char *checksum = xasprintf("x-amz-checksum-crc32c: %s", sent->checksum);
+    struct s3_call q = {
+        .method = "PUT", .key = t->key, .query = query, .upload = &f, .headers = {checksum}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
@@ -184,7 +225,7 @@ static int upload_part(struct transfer *t, int64_t i, struct err *e) {
     if (!etag[0] || strpbrk(etag, "<>&"))
         r = err_set(e, ERR_STORAGE, "S3 gave part %lld no ETag", (long long)i + 1);
     else
-        t->etags[i] = xstrdup(etag);
+        sent->etag = xstrdup(etag);
     http_answer_release(&a);
     return r;
 }
@@ -201,7 +242,10 @@ static int take_upload_id(void *arg, const char *path, const char *text,
 }
 
 static int begin_upload(struct transfer *t, const char *crc, struct err *e) {
-    struct s3_call q = {.method = "POST", .key = t->key, .query = "uploads=", .headers = {crc}};
+    struct s3_call q = {.method = "POST",
+                        .key = t->key,
+                        .query = "uploads=",
+                        .headers = {crc, "x-amz-checksum-algorithm: CRC32C"}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
@@ -217,8 +261,10 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
     struct buf body = BUF_INIT(4 * MIB);
     buf_add_str(&body, "<CompleteMultipartUpload>");
     for (int64_t i = 0; i < t->n; i++)
-        buf_addf(&body, "<Part><PartNumber>%lld</PartNumber><ETag>%s</ETag></Part>",
-                 (long long)i + 1, t->etags[i]);
+        buf_addf(&body,
+                 "<Part><PartNumber>%lld</PartNumber><ETag>%s</ETag>"
+                 "<ChecksumCRC32C>%s</ChecksumCRC32C></Part>",
+                 (long long)i + 1, t->sent[i].etag, t->sent[i].checksum);
     buf_add_str(&body, "</CompleteMultipartUpload>");
     assert(!body.overflow);
     _cleanup_(freep) char *query = xasprintf("uploadId=%s", t->upload_id);
@@ -244,7 +290,7 @@ static int send_parts(struct transfer *t, const char *crc, struct cache_object *
     t->part = MAX((t->size + parts - 1) / parts, PART);
     t->n = (t->size + t->part - 1) / t->part;
     t->one = upload_part;
-    t->etags = xcalloc((size_t)t->n, sizeof *t->etags);
+    t->sent = xcalloc((size_t)t->n, sizeof *t->sent);
     int r = begin_upload(t, crc, e);
     if (r == 0)
         r = move_all(t, 0, e);
@@ -255,8 +301,8 @@ static int send_parts(struct transfer *t, const char *crc, struct cache_object *
         s3_call_once(t->s, &(struct s3_call){.method = "DELETE", .key = t->key, .query = query});
     }
     for (int64_t i = 0; i < t->n; i++)
-        free(t->etags[i]);
-    free(t->etags);
+        free(t->sent[i].etag);
+    free(t->sent);
     free(t->upload_id);
     return r;
 }
@@ -264,8 +310,13 @@ static int send_parts(struct transfer *t, const char *crc, struct cache_object *
 static int send_whole(struct transfer *t, const char *crc, struct cache_object *ret,
                       struct err *e) {
     struct http_file f = {.fd = t->fd, .len = t->size};
-    struct s3_call q = {
-        .method = "PUT", .key = t->key, .upload = &f, .headers = {crc, "if-none-match: *"}};
+    char text[CHECKSUM];
+    checksum_text(ret->crc, text);
+    _cleanup_(freep) char *checksum = xasprintf("x-amz-checksum-crc32c: %s", text);
+    struct s3_call q = {.method = "PUT",
+                        .key = t->key,
+                        .upload = &f,
+                        .headers = {crc, "if-none-match: *", checksum}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
@@ -276,14 +327,14 @@ static int send_whole(struct transfer *t, const char *crc, struct cache_object *
 }
 
 /* Does this very file stand there? Then an answer was lost, and all is well. */
-static bool is_there(struct transfer *t, uint32_t crc, struct cache_object *ret) {
+static bool is_there(struct transfer *t, struct cache_object *ret) {
     struct s3_call q = {.method = "HEAD", .key = t->key};
     struct http_answer a;
     struct err ignored;
     if (s3_call(t->s, &q, &a, &ignored) < 0)
         return false;
     const char *there = http_header(&a, CRC_HEADER);
-    bool same = s3_length(&a) == t->size && there && strtoul(there, NULL, 16) == crc;
+    bool same = s3_length(&a) == t->size && there && strtoul(there, NULL, 16) == ret->crc;
     if (same)
         s3_etag(&a, ret->etag);
     http_answer_release(&a);
@@ -294,20 +345,19 @@ int s3_send(struct s3 *s, const char *local, const char *path, struct cache_obje
             struct err *e) {
     _cleanup_(freep) char *key = s3_key_of(s, path);
     struct transfer t = {.s = s, .key = key};
-    struct cache_object object = {.size = 0};
-    uint32_t crc;
-    int r = entry_sum(local, &t.size, &crc, e);
+    struct cache_object object = {.has_crc = true};
+    int r = entry_sum(local, &t.size, &object.crc, e);
     if (r)
         return r;
     t.fd = open(local, O_RDONLY | O_CLOEXEC);
     if (t.fd < 0)
         return err_sys(e, ERR_STORAGE, errno, "cannot open %s", local);
-    _cleanup_(freep) char *header = xasprintf(CRC_HEADER ": %08x", crc);
+    _cleanup_(freep) char *header = xasprintf(CRC_HEADER ": %08x", object.crc);
     r = t.size < 2LL * PART ? send_whole(&t, header, &object, e)
                             : send_parts(&t, header, &object, e);
     close(t.fd);
     bool open_question = r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure);
-    if (open_question && is_there(&t, crc, &object))
+    if (open_question && is_there(&t, &object))
         r = 0;
     if (r == ERR_EXISTS)
         return r;

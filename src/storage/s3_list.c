@@ -136,19 +136,40 @@ static char *query_of(const char *prefix, const char *start_after, const char *t
     return buf_detach(&b);
 }
 
-/* Reads one page into p. */
-static int read_page(struct s3 *s, const char *query, struct page *p, struct err *e) {
+int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after,
+                 struct storage_entries *l, char **ret_token, struct err *e) {
+    struct page p = {.next = NULL};
+    int r = xml_walk(buf_str(xml), xml->len, take_element, &p, ERR_STORAGE, e);
+    if (r == 0 && !p.whole)
+        r = bad("the answer", buf_str(xml), e);
+    if (r == 0 && p.truncated && (!p.next || !*p.next))
+        r = bad("NextContinuationToken", "", e);
+    if (r == 0) {
+        take_names(&p, prefix, start_after, l);
+        *ret_token = p.truncated ? TAKE_PTR(p.next) : NULL;
+    }
+    page_release(&p);
+    return r;
+}
+
+/* Asks for one page. *token: in as the page before gave it, out for the one after. */
+static int ask_page(struct s3 *s, const char *prefix, const char *start_after, char **token,
+                    struct storage_entries *l, struct err *e) {
+    _cleanup_(freep) char *query = query_of(prefix, start_after, *token);
     struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_HTTP_ANSWER};
     struct http_answer a;
+    char *next = NULL;
     int r = s3_call(s, &q, &a, e);
     if (r)
         return r == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : r;
-    r = xml_walk(buf_str(&a.body), a.body.len, take_element, p, ERR_STORAGE, e);
-    if (r == 0 && !p->whole)
-        r = bad("the answer", buf_str(&a.body), e);
-    if (r == 0 && p->truncated && (!p->next || !*p->next))
-        r = bad("NextContinuationToken", "", e);
+    r = s3_list_page(&a.body, prefix, start_after, l, &next, e);
     http_answer_release(&a);
+    if (r == 0 && next && *token && strcmp(next, *token) == 0)
+        r = bad("NextContinuationToken", "the same again", e);
+    if (r == 0 && l->n > LIMIT_LIST)
+        r = err_set(e, ERR_STORAGE, "a folder of more than %d names", LIMIT_LIST);
+    free(*token);
+    *token = next;
     return r;
 }
 
@@ -157,23 +178,10 @@ int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
     struct storage_entries l = {0};
     _cleanup_(freep) char *prefix = xasprintf("%s%s%s", s->at.prefix, dir, *dir ? "/" : "");
     _cleanup_(freep) char *token = NULL;
-    bool more;
     int r;
-    do {
-        struct page p = {0};
-        _cleanup_(freep) char *query = query_of(prefix, start_after, token);
-        r = read_page(s, query, &p, e);
-        if (r == 0)
-            take_names(&p, prefix, start_after, &l);
-        more = r == 0 && p.truncated;
-        if (more && token && strcmp(token, p.next) == 0)
-            r = bad("NextContinuationToken", "the same again", e);
-        if (r == 0 && l.n > LIMIT_LIST)
-            r = err_set(e, ERR_STORAGE, "a folder of more than %d names", LIMIT_LIST);
-        free(token);
-        token = TAKE_PTR(p.next);
-        page_release(&p);
-    } while (r == 0 && more);
+    do
+        r = ask_page(s, prefix, start_after, &token, &l, e);
+    while (r == 0 && token);
     if (r) {
         storage_entries_release(&l);
         return r;

@@ -69,8 +69,8 @@ struct s3_call {
 
 /*
  * Sends it until it is answered with 2xx, or the failure cannot pass, or the time is up. Answers:
- * ERR_NOT_FOUND (no such object), ERR_EXISTS (a condition of the request does not hold; e->unsure: an
- * earlier try may have made it so). Else ERR_STORAGE.
+ * ERR_NOT_FOUND (no such object), ERR_EXISTS (a condition of the request does not hold; an earlier
+ * try whose answer got lost may have made it so). Else ERR_STORAGE.
  */
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e);
 /* Once, without patience: for what is only cleaned up. */
@@ -96,6 +96,12 @@ int64_t s3_length(const struct http_answer *a);
 /* The value of ETag; "": none. */
 void s3_etag(const struct http_answer *a, char ret[CACHE_ETAG]);
 
+/*
+ * Appends the names of one page, an answer of ListObjectsV2, that are right below the prefix and after
+ * start_after (may be NULL). ret_token: for the page after it; NULL: this was the last. Pure.
+ */
+int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after,
+                 struct storage_entries *l, char **ret_token, struct err *e);
 int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
                    struct storage_entries *ret, struct err *e);
 
