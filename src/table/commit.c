@@ -106,11 +106,11 @@ static int check_expectations(const struct plan *p, const struct table *tb, stru
 static int check_files(const struct plan *p, const struct table *tb, struct err *e) {
     const struct table_commit *c = p->c;
     for (size_t i = 0; c->remove && i < c->remove->n; i++)
-        if (!snapshot_has_file(tb, c->remove->v[i].path))
+        if (!table_has_file(tb, c->remove->v[i].path))
             return err_set(e, ERR_CONFLICT, "%s/%s: %s is not in the table any more", tb->st->url,
                            tb->def->name, c->remove->v[i].path);
     for (size_t i = 0; c->add && i < c->add->n; i++)
-        if (snapshot_has_file(tb, c->add->v[i].path))
+        if (table_has_file(tb, c->add->v[i].path))
             return err_set(e, ERR_CONFLICT, "%s/%s: %s is in the table already", tb->st->url,
                            tb->def->name, c->add->v[i].path);
     return 0;

@@ -121,7 +121,7 @@ int snapshot_start(struct table *tb, struct log_entry *en, struct err *e) {
     return r;
 }
 
-bool snapshot_has_file(const struct table *tb, const char *path) {
+bool table_has_file(const struct table *tb, const char *path) {
     return strmap_get(&tb->by_path, path, NULL);
 }
 

@@ -41,6 +41,5 @@ int snapshot_start(struct table *tb, struct log_entry *en, struct err *e);
  * have come and gone too, and to write it again would fork the table.
  */
 int snapshot_check_end(const struct table *tb, struct err *e);
-bool snapshot_has_file(const struct table *tb, const char *path);
 
 #endif
