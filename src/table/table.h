@@ -90,6 +90,24 @@ int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_ve
  */
 int table_checkpoint(struct table *tb, struct err *e);
 
+/* The version of the newest checkpoint; -1: none. */
+int table_checkpointed(const struct table *tb, int64_t *ret, struct err *e);
+
+struct table_clean_options {
+    int64_t retention_ms; /* delta.logRetentionDuration counts instead where the table sets it */
+    int64_t needed_after; /* entries after this version are kept, whatever their age: somebody has
+                             still to read them. INT64_MAX: nobody */
+};
+/*
+ * Removes what no version within the retention needs of the log: the entries, checkpoints and Spark's
+ * .crc files before the newest checkpoint that all entries to be kept can be read from. Never without
+ * a checkpoint, and that one is read before anything is removed. delta.enableExpiredLogCleanup=false
+ * is obeyed. Oldest first, so that whoever lists meanwhile sees a log that begins later.
+ * *ret_removed: files.
+ */
+int table_clean_log(struct table *tb, const struct table_clean_options *o, int64_t *ret_removed,
+                    struct err *e);
+
 /* One commit as it stands in the log. */
 struct table_entry {
     int64_t version;

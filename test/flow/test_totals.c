@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the commits add up to is known when their entries are gone, and does not change by that. */
 #include "flow/silver.h"
+#include "flow/upkeep.h"
 #include "flow/world.h"
 
 static void send_bad(struct world *w, int32_t partition, int n) {
@@ -206,6 +207,111 @@ static void old_tables_are_added_up_from_their_log(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+static void keep_up(struct world *w, struct storage *st) {
+    struct upkeep_options o = {.checkpoint_interval = 1};
+    struct upkeep_result done;
+    struct err e;
+    assert_ok(flow_upkeep(st ? st : w->st, &o, &done, &e), &e);
+}
+
+static int64_t log_begin(struct world *w, const struct table_def *def) {
+    struct table *tb = open(w, def);
+    struct err e;
+    int64_t begin;
+    assert_ok(table_log_begin(tb, &begin, &e), &e);
+    table_close(tb);
+    return begin;
+}
+
+/* Upkeep gives them totals; then the log can go, and they go on. */
+static void old_tables_get_totals(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    some_commits(&w);
+    forget_totals(&w, &bronze_events);
+    forget_totals(&w, &silver_events);
+    keep_up(&w, NULL);
+    assert_all_is_well(&w); /* the log is whole but for what silver and gold have read */
+    silver(&w);
+    keep_up(&w, NULL);
+    assert_true(log_begin(&w, &bronze_events) > 3);
+    assert_true(log_begin(&w, &silver_events) > 2);
+    assert_all_is_well(&w);
+    mem_topic_add_holes(w.mc, TOPIC, 1, 2);
+    world_fill(&w, 1, 3);
+    run_once(&w, "t", false, NULL);
+    silver(&w);
+    keep_up(&w, NULL);
+    assert_reconciled(&w, "records 71, passed over 5, accepted as lost 3");
+    assert_check(&w, "silver.sum", true, "rows read 71");
+    world_free(&w);
+}
+
+static void ingest_before(void *arg, enum fault_call call, const char *path ATTR_UNUSED) {
+    struct world *w = arg;
+    static bool done;
+    if (call != CALL_PUT_NEW || done)
+        return;
+    done = true;
+    world_fill(w, 0, 1);
+    send_bad(w, 1, 1);
+    run_once(w, "t", false, NULL);
+}
+
+/* Positions that move while their totals are taken are looked at again. */
+static void totals_are_taken_of_where_positions_stand(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    some_commits(&w);
+    forget_totals(&w, &bronze_events);
+    struct storage *st = storage_fault_new(w.st, false);
+    storage_fault_hook(st, ingest_before, &w);
+    keep_up(&w, st);
+    silver(&w);
+    assert_reconciled(&w, "records 70, passed over 3, accepted as lost 3");
+    keep_up(&w, NULL);
+    assert_true(log_begin(&w, &bronze_events) > 4);
+    assert_reconciled(&w, "records 70, passed over 3, accepted as lost 3");
+    storage_free(st);
+    world_free(&w);
+}
+
+/* Positions without totals whose log is not whole any more: the rest of it stays. */
+static void what_cannot_be_added_up_is_not_cleaned(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    some_commits(&w);
+    forget_totals(&w, &bronze_events);
+    struct table *tb = open(&w, &bronze_events);
+    struct err e;
+    assert_ok(table_checkpoint(tb, &e), &e);
+    _cleanup_(freep) char *first = entry_path(&bronze_events, 0);
+    assert_ok(storage_remove(w.st, first, &e), &e);
+    table_close(tb);
+    keep_up(&w, NULL);
+    assert_int_equal(log_begin(&w, &bronze_events), 1);
+    world_free(&w);
+}
+
+/* What silver has still to read stays, whatever its age. */
+static void what_the_layer_above_needs_stays(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    some_commits(&w);
+    struct table *tb = open(&w, &bronze_events);
+    int64_t read = table_version(tb);
+    table_close(tb);
+    for (int i = 0; i < 3; i++) {
+        world_fill(&w, 0, 2);
+        run_once(&w, "t", false, NULL);
+        keep_up(&w, NULL);
+    }
+    int64_t begin = log_begin(&w, &bronze_events);
+    assert_true(begin > 0 && begin <= read + 1);
+    silver(&w);
+    keep_up(&w, NULL);
+    assert_true(log_begin(&w, &bronze_events) > read + 1);
+    assert_reconciled(&w, "records 74, passed over 3, accepted as lost 3");
+    assert_check(&w, "silver.events", true, "bronze rows 74");
+    world_free(&w);
+}
+
 static void totals_that_are_wrong_are_found(void **state ATTR_UNUSED) {
     static const struct {
         const struct table_def *def;
@@ -271,6 +377,10 @@ int main(void) {
         cmocka_unit_test(they_are_the_same_without_the_log),
         cmocka_unit_test(they_go_on_behind_others),
         cmocka_unit_test(old_tables_are_added_up_from_their_log),
+        cmocka_unit_test(old_tables_get_totals),
+        cmocka_unit_test(totals_are_taken_of_where_positions_stand),
+        cmocka_unit_test(what_cannot_be_added_up_is_not_cleaned),
+        cmocka_unit_test(what_the_layer_above_needs_stays),
         cmocka_unit_test(totals_that_are_wrong_are_found),
         cmocka_unit_test(the_topic_is_known_without_the_log),
         cmocka_unit_test(silver_begins_behind_a_cleaned_log),
