@@ -43,6 +43,15 @@ const struct config_key config_keys[CFG_N] = {
         {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
          .help = "Age after which log entries that a checkpoint makes needless are removed; the "
                  "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_VACUUM_RETENTION] =
+        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, ten_years_ms,
+         .help =
+             "How long vacuum keeps files that are in the table no more: longer than any reader "
+             "or writer takes; the table's property delta.deletedFileRetentionDuration counts "
+             "instead where it is set."},
+    [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
+                                .help =
+                                    "Pause between two vacuums of a table by run and up; 0: none."},
     [CFG_TABLE_UPKEEP_EVERY] =
         {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
          .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},

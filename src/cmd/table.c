@@ -6,8 +6,20 @@
 static const struct opt options[] = {
     {"json", NULL, OPT_FLAG, offsetof(struct table_opts, as_json), "Print the result as JSON.", 0,
      0},
+    {"deep", NULL, OPT_FLAG, offsetof(struct table_opts, deep),
+     "verify: read all rows and hold them against the statistics.", 0, 0},
+    {"dry-run", NULL, OPT_FLAG, offsetof(struct table_opts, dry_run),
+     "vacuum: only list the files.", 0, 0},
+    {"retention", "DURATION", OPT_DURATION, offsetof(struct table_opts, retention_ms),
+     "vacuum: instead of table.vacuum_retention.", 0, INT64_MAX},
+    {"force", NULL, OPT_FLAG, offsetof(struct table_opts, force),
+     "vacuum: also with a shorter retention than the table's.", 0, 0},
     {0},
 };
+
+static void defaults(void *opts) {
+    ((struct table_opts *)opts)->retention_ms = -1;
+}
 
 static void number_text(int64_t v, char out[32]) {
     snprintf(out, 32, "%lld", (long long)v);
@@ -98,9 +110,9 @@ static const struct {
     int (*run)(struct table_job *job, struct err *e);
     bool upkeep; /* needs to know the whole lake */
 } words[] = {
-    {"history", show_history, false},
-    {"files", show_files, false},
-    {"checkpoint", table_job_checkpoint, true},
+    {"history", show_history, false},           {"files", show_files, false},
+    {"checkpoint", table_job_checkpoint, true}, {"vacuum", table_job_vacuum, true},
+    {"verify", table_job_verify, false},
 };
 
 static int unknown_word(const char *word, struct err *e) {
@@ -110,6 +122,23 @@ static int unknown_word(const char *word, struct err *e) {
     int r = err_set(e, ERR_USAGE, "table: expected list%s, not '%s'", buf_str(&b), word);
     buf_release(&b);
     return r;
+}
+
+/* An option that another word has would silently do nothing. */
+static int check_options(const struct cmd *c, struct err *e) {
+    const struct table_opts *o = c->opts;
+    const struct {
+        const char *name, *word;
+        bool given;
+    } v[] = {{"deep", "verify", o->deep},
+             {"dry-run", "vacuum", o->dry_run},
+             {"retention", "vacuum", o->retention_ms >= 0},
+             {"force", "vacuum", o->force}};
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        if (v[i].given && strcmp(c->args[0], v[i].word) != 0)
+            return err_set(e, ERR_USAGE, "table %s: --%s is an option of table %s", c->args[0],
+                           v[i].name, v[i].word);
+    return 0;
 }
 
 /* Which word, and which table; *ret_word is past the end for list. */
@@ -142,7 +171,7 @@ static int look(struct table_job *job, const struct table_def *def, size_t word,
     int r = table_open(job->p.st, def, &job->tb, e);
     if (r == 0)
         r = words[word].run(job, e);
-    if (r == 0)
+    if (r == 0 || r == ERR_CHECK)
         print_job(job);
     table_close(job->tb);
     return r;
@@ -155,7 +184,7 @@ static int keep_up(struct table_job *job, const struct table_def *def, size_t wo
                                       : job->l.gold;
     if (r == 0)
         r = words[word].run(job, e);
-    if (r == 0 || r == ERR_CHECK)
+    if (r == 0)
         print_job(job);
     lake_close(&job->l);
     return r;
@@ -166,6 +195,8 @@ static int run(struct cmd *c, struct err *e) {
     const struct table_def *def = NULL;
     size_t word;
     int r = find_word(c, &word, &def, e);
+    if (r == 0)
+        r = check_options(c, e);
     if (r == 0)
         r = parts_open(c->cfg, PART_LAKE, &job.p, e);
     if (r < 0)
@@ -180,12 +211,16 @@ static int run(struct cmd *c, struct err *e) {
 
 const struct command cmd_table = {
     .name = "table",
-    .operands = "list|history|files|checkpoint [NAME]",
-    .summary = "Look after one table: its commits, its files, a checkpoint of its log.",
-    .about = "checkpoint folds the log into a checkpoint and removes the entries that are older "
-             "than table.log_retention and needed no more.",
+    .operands = "list|history|files|checkpoint|vacuum|verify [NAME]",
+    .summary = "Look after one table: what is in it, upkeep, proof that all is there.",
+    .about =
+        "checkpoint folds the log into a checkpoint and removes the entries that are older\n"
+        "than table.log_retention and needed no more. vacuum deletes the files that are in the\n"
+        "table no more, or never came into it, and are older than table.vacuum_retention.\n"
+        "verify holds log and files against each other; exit code 8 when something differs.",
     .options = options,
     .opts_size = sizeof(struct table_opts),
+    .defaults = defaults,
     .min_args = 1,
     .max_args = 2,
     .run = run,

@@ -14,10 +14,12 @@
 struct upkeep_options {
     int64_t checkpoint_interval; /* commits; 0: never */
     int64_t log_retention_ms;
+    int64_t file_retention_ms;
+    int64_t vacuum_every_ms; /* 0: never */
 };
 
 struct upkeep_result {
-    int64_t checkpoints, log_files; /* made; removed */
+    int64_t checkpoints, log_files, files; /* made; removed; deleted */
 };
 
 /* All tables. */
@@ -30,5 +32,12 @@ int flow_upkeep(struct storage *st, const struct upkeep_options *o, struct upkee
  */
 int upkeep_log(struct lake *l, struct table *tb, const struct upkeep_options *o, bool now,
                struct upkeep_result *sum, struct err *e);
+
+/*
+ * Deletes what nobody needs of one table, as table_vacuum: for `v` file_retention_ms of `o` and what the
+ * layer above has read count. A commit without files notes that it was done, and when.
+ */
+int upkeep_vacuum(struct lake *l, struct table *tb, const struct upkeep_options *o,
+                  struct table_vacuum_options v, struct table_vacuum_result *ret, struct err *e);
 
 #endif

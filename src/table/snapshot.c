@@ -78,7 +78,8 @@ static void take_file(struct table *tb, struct log_file *lf) {
     struct table_file *f = table_files_add(&tb->live);
     *f = lf->file;
     lf->file = (struct table_file){0};
-    free(TAKE_PTR(f->stats)); /* nobody asks, and a million files make a gigabyte of them */
+    if (!tb->keeps_stats) /* nobody asks, and a million files make a gigabyte of them */
+        free(TAKE_PTR(f->stats));
     strmap_set(&tb->by_path, f->path, tb->live.n - 1);
     tb->sorted = false;
 }
@@ -203,7 +204,11 @@ static void forget(struct table *tb) {
     json_free(tb->protocol);
     json_free(tb->meta);
     free(tb->id);
-    *tb = (struct table){.st = tb->st, .def = tb->def, .version = -1, .sorted = true};
+    *tb = (struct table){.st = tb->st,
+                         .def = tb->def,
+                         .version = -1,
+                         .sorted = true,
+                         .keeps_stats = tb->keeps_stats};
 }
 
 /* Was the log cleaned while we read what is gone by now? */
@@ -295,6 +300,10 @@ int64_t table_version(const struct table *tb) {
 
 const char *table_id(const struct table *tb) {
     return tb->id;
+}
+
+int64_t table_created_ms(const struct table *tb) {
+    return json_int(json_get(action_of(tb->meta, "metaData"), "createdTime"), 0);
 }
 
 int64_t table_txn(const struct table *tb, const char *app_id) {

@@ -27,6 +27,7 @@ struct table {
     struct strmap by_app;             /* appId → index in txn */
     struct json_doc *protocol, *meta; /* the newest lines of their kind */
     bool append_only;
+    bool keeps_stats;    /* the live files' statistics stay in memory */
     struct err no_write; /* why the table must not be written to; code 0: it may */
 };
 

@@ -27,8 +27,9 @@ static inline void table_closep(struct table **tb) {
 int table_refresh(struct table *tb, struct err *e);
 
 const struct table_def *table_definition(const struct table *tb);
-int64_t table_version(const struct table *tb); /* -1: no such table yet */
-const char *table_id(const struct table *tb);  /* metaData id; NULL: no such table yet */
+int64_t table_version(const struct table *tb);    /* -1: no such table yet */
+const char *table_id(const struct table *tb);     /* metaData id; NULL: no such table yet */
+int64_t table_created_ms(const struct table *tb); /* metaData createdTime; 0: unknown */
 /* The txn version of an appId; -1 if it has none. */
 int64_t table_txn(const struct table *tb, const char *app_id);
 /* Calls fn for each txn whose appId starts with prefix; stops at and returns the first non-zero. */
@@ -107,6 +108,44 @@ struct table_clean_options {
  */
 int table_clean_log(struct table *tb, const struct table_clean_options *o, int64_t *ret_removed,
                     struct err *e);
+
+struct table_vacuum_options {
+    /* delta.deletedFileRetentionDuration counts instead where the table sets it */
+    int64_t retention_ms;
+    int64_t asked_ms; /* -1: none; else instead of both, if it is not shorter, or `force` */
+    bool force;
+    int64_t needed_after; /* files removed by commits after this version are kept, whatever their
+                             age: somebody has still to read these commits. INT64_MAX: nobody */
+    bool dry_run;         /* nothing is deleted */
+    int (*on_file)(void *arg, const char *path, int64_t size, int64_t mtime_ms); /* may be NULL */
+    void *arg;
+};
+struct table_vacuum_result {
+    int64_t files, bytes; /* deleted, or to be deleted */
+    int64_t kept; /* files that are not in the table, but too young, or removed too lately */
+};
+/*
+ * Deletes the Parquet files below the table's folder that are older than the retention, are not in
+ * the table, and were not removed from it within the retention: so a reader of an older version, and
+ * a writer that has not committed yet, have that long to end. Folders and files whose names begin
+ * with _ or . are not looked at. ERR_USAGE: a shorter retention without `force`.
+ */
+int table_vacuum(struct table *tb, const struct table_vacuum_options *o,
+                 struct table_vacuum_result *ret, struct err *e);
+
+/*
+ * Is everything as the log says? Calls fn for each check, the detail a sentence; stops at and returns
+ * the first non-zero. What is wrong is no error but ok = false, with the first differing file.
+ *     log          every entry from the oldest checkpoint or version 0 on can be read, none is missing
+ *     checkpoint   the newest says what the entries before it add up to
+ *     positions    no txn goes back
+ *     files        every live file is there, in its size
+ *     rows         every file's footer has the rows the log says
+ *     content      deep only: every file can be read from end to end, and nulls, smallest and largest
+ *                  values are within what the log says
+ */
+typedef int table_check_fn(void *arg, const char *name, bool ok, const char *detail, struct err *e);
+int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, struct err *e);
 
 /* One commit as it stands in the log. */
 struct table_entry {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upkeep of the tables: whatever is folded, cleaned, rewritten or deleted, every reader finds the same rows."""
+import json
 import shutil
 
 import pytest
@@ -88,3 +89,135 @@ def test_a_step_whose_position_is_gone_begins_anew(mill, sink):
     mill.ok("run")
     assert sorted_rows(mill, "silver.events") == rows["silver.events"] and sink.metrics() == sums
     all_is_well(mill, sink)
+
+
+# ---- vacuum ----
+
+def test_vacuum_deletes_what_nobody_needs(mill):
+    mill.feed(SHIRT)
+    mill.feed(HAT, {**SHIRT, "event_id": "again"})  # gold replaces the shirt's day
+    gold = "gold.clickstream_metrics"
+    live = {f["path"] for f in mill.json("table", "files", gold)}
+    all_files = {str(p.relative_to(mill.table_path(gold))) for p in mill.data_files(gold)}
+    assert len(all_files - live) == 1
+    before = sorted_rows(mill, gold)
+    assert mill.json("table", "vacuum", gold) == []  # a week has not passed
+    mill.fails(2, "table", "vacuum", gold, "--retention", "1h", says="shorter", hint="--force")
+    listed = mill.json("table", "vacuum", gold, "--retention", "0", "--force", "--dry-run")
+    assert {f["path"] for f in listed} == all_files - live
+    assert len(mill.data_files(gold)) == len(all_files)
+    assert "1 files of" in mill.ok("table", "vacuum", gold, "--retention", "0", "--force")
+    assert {str(p.relative_to(mill.table_path(gold))) for p in mill.data_files(gold)} == live
+    assert sorted_rows(mill, gold) == before
+    last = mill.json("table", "history", gold)[-1]
+    assert (last["operation"], last["metrics"].split()[0]) == ("VACUUM", "files=1")
+    all_is_well(mill)
+
+
+# ---- verify ----
+
+def edit_log(mill, name, version, old, new):
+    entry = mill.table_path(name) / "_delta_log" / f"{version:020}.json"
+    text = entry.read_text()
+    assert old in text, text
+    entry.write_text(text.replace(old, new))
+
+
+def verify(mill, name, *more):
+    done = mill("table", "verify", name, "--json", *more)
+    checks = {c["check"]: c for c in json.loads(done.out)}
+    assert done.code == (0 if all(c["ok"] for c in checks.values()) else 8), done
+    return {name: c["detail"] for name, c in checks.items() if not c["ok"]}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_verify_finds_nothing_in_a_sound_table(mill, name):
+    for seed in range(3):
+        some_shoppers(mill, seed=seed, events=200)
+        mill.steps()
+    assert verify(mill, name, "--deep") == {}
+    mill.ok("table", "checkpoint", name)
+    assert verify(mill, name, "--deep") == {}
+    mill.ok(*NOW, "table", "checkpoint", name)
+    assert verify(mill, name, "--deep") == {}
+
+
+def test_verify_of_what_is_not_there_yet(mill):
+    assert verify(mill, "silver.events", "--deep") == {}
+
+
+def damage_gone(mill, path):
+    path.unlink()
+
+
+def damage_cut(mill, path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def damage_footer(mill, path):
+    data = bytearray(path.read_bytes())
+    at = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    data[at:at + 40] = b"\xff" * 40
+    path.write_bytes(data)
+
+
+def damage_page(mill, path):
+    data = bytearray(path.read_bytes())
+    data[40:140] = bytes(100)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage,check,says", [
+    (damage_gone, "files", "is gone"), (damage_cut, "files", "bytes, not"), (damage_footer, "rows", "1 of"), (damage_page, "content", "1 of")],
+    ids=lambda d: getattr(d, "__name__", ""))
+def test_verify_names_the_damaged_file(mill, damage, check, says):
+    some_shoppers(mill, events=300)
+    mill.steps()
+    victim = mill.data_files("silver.events")[-1]
+    damage(mill, victim)
+    found = verify(mill, "silver.events", "--deep")
+    assert list(found)[0] == check and victim.name in found[check] and says in found[check], found
+    told = mill.fails(8, "table", "verify", "silver.events", "--deep", says=[f"{check}: ", victim.name], hint="copy")
+    assert "WARN" not in told
+
+
+LIES = {
+    "rows": (r'\"numRecords\":2', r'\"numRecords\":3', "rows", "has 2 rows, not 3"),
+    "nulls": (r'\"user_id\":2', r'\"user_id\":1', "content", "user_id: 2 nulls, not 1"),
+    "smallest": (r'\"minValues\":{\"product_id\":1', r'\"minValues\":{\"product_id\":2', "content", "product_id: the smallest value is 1"),
+    "largest": (r'\"price\":109.95,\"event_ts\":1771329600', r'\"price\":109.9,\"event_ts\":1771329600', "content", "price: the"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_verify_finds_statistics_that_lie(mill, lie):
+    mill.feed(SHIRT, {**SHIRT, "category": "other"})
+    old, new, check, says = LIES[lie]
+    edit_log(mill, "bronze.events", 0, old, new)
+    found = verify(mill, "bronze.events", "--deep")
+    assert list(found) == [check] and says in found[check], found
+
+
+def test_verify_looks_at_the_log_itself(mill):
+    for event in (SHIRT, HAT, {**HAT, "price": 7}):
+        mill.feed(event)
+    name = "bronze.events"
+    log = mill.table_path(name) / "_delta_log"
+    mill.ok("table", "checkpoint", name)
+    entry = log / f"{1:020}.json"
+    good = entry.read_text()
+    edit_log(mill, name, 1, r'\"numRecords\":1', r'\"numRecords\":2')
+    assert "1 rows in the checkpoint" in verify(mill, name)["checkpoint"]
+    entry.write_text(good.replace('"version":2', '"version":0'))
+    assert "version 1 moves clickmill/" in verify(mill, name)["positions"]
+    entry.unlink()
+    found = verify(mill, name)
+    assert list(found) == ["log"] and f"{1:020}.json" in found["log"]
+    entry.write_text(good)
+    assert verify(mill, name, "--deep") == {}
+
+
+def test_options_belong_to_their_word(mill):
+    for args in (("files", "silver.events", "--deep"), ("verify", "silver.events", "--force"), ("list", "--dry-run"),
+                 ("checkpoint", "silver.events", "--retention", "1d")):
+        mill.fails(2, "table", *args, says="is an option of table")
