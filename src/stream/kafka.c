@@ -234,6 +234,7 @@ static const struct stream_ops kafka_ops = {
     .subscribe = consume_subscribe,
     .poll = consume_poll,
     .assign = consume_assign,
+    .confirm = consume_confirm,
     .bounds = kafka_bounds,
     .committed = consume_committed,
     .stats = kafka_stats,

@@ -96,6 +96,10 @@ void mem_cluster_fail_next(struct mem_cluster *mc, size_t n) {
     LOCKED(mc, mc->fail_next = n);
 }
 
+void mem_cluster_fail_confirms(struct mem_cluster *mc, size_t n) {
+    LOCKED(mc, mc->fail_confirms = n);
+}
+
 void mem_cluster_fail_polls(struct mem_cluster *mc, size_t n) {
     LOCKED(mc, mc->fail_polls = n);
 }
