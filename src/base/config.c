@@ -52,6 +52,13 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
                                 .help =
                                     "Pause between two vacuums of a table by run and up; 0: none."},
+    [CFG_TABLE_OPTIMIZE_FILES] =
+        {"table.optimize_files", VALUE_INT, "20", 0, 1000000,
+         .help = "Small files of one partition that run and up join into one; 0: never, 1 is 2."},
+    [CFG_TABLE_OPTIMIZE_TARGET] =
+        {"table.optimize_target", VALUE_SIZE, "128MiB", 64LL * KIB, 16LL << 30,
+         .help = "Size of the files that small files are joined into; one of half of that is not "
+                 "small."},
     [CFG_TABLE_UPKEEP_EVERY] =
         {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
          .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},

@@ -97,11 +97,14 @@ struct run_options parts_run_options(const struct config *cfg) {
 }
 
 struct upkeep_options parts_upkeep_options(const struct config *cfg) {
-    return (struct upkeep_options){.checkpoint_interval =
-                                       config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
-                                   .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
-                                   .file_retention_ms = config_int(cfg, CFG_TABLE_VACUUM_RETENTION),
-                                   .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY)};
+    int64_t files = config_int(cfg, CFG_TABLE_OPTIMIZE_FILES);
+    return (struct upkeep_options){
+        .optimize_files = files == 1 ? 2 : files,
+        .optimize_target_bytes = config_int(cfg, CFG_TABLE_OPTIMIZE_TARGET),
+        .checkpoint_interval = config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
+        .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
+        .file_retention_ms = config_int(cfg, CFG_TABLE_VACUUM_RETENTION),
+        .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY)};
 }
 
 bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns) {

@@ -61,8 +61,8 @@ static int show_entry(void *arg, const struct table_entry *en, struct err *e) {
     (void)e;
     char version[32], added[32], removed[32], at[TIME_TEXT] = "";
     number_text(en->version, version);
-    number_text((int64_t)en->add.n, added);
-    number_text((int64_t)en->remove.n, removed);
+    number_text((int64_t)(en->add.n + en->n_other_adds), added);
+    number_text((int64_t)(en->remove.n + en->n_other_removes), removed);
     if (en->timestamp_ms)
         time_format_ms(en->timestamp_ms * 1000, at);
     struct buf metrics = BUF_INIT(64 * KIB);
@@ -111,8 +111,8 @@ static const struct {
     bool upkeep; /* needs to know the whole lake */
 } words[] = {
     {"history", show_history, false},           {"files", show_files, false},
-    {"checkpoint", table_job_checkpoint, true}, {"vacuum", table_job_vacuum, true},
-    {"verify", table_job_verify, false},
+    {"checkpoint", table_job_checkpoint, true}, {"optimize", table_job_optimize, false},
+    {"vacuum", table_job_vacuum, true},         {"verify", table_job_verify, false},
 };
 
 static int unknown_word(const char *word, struct err *e) {
@@ -211,13 +211,15 @@ static int run(struct cmd *c, struct err *e) {
 
 const struct command cmd_table = {
     .name = "table",
-    .operands = "list|history|files|checkpoint|vacuum|verify [NAME]",
+    .operands = "list|history|files|checkpoint|optimize|vacuum|verify [NAME]",
     .summary = "Look after one table: what is in it, upkeep, proof that all is there.",
-    .about =
-        "checkpoint folds the log into a checkpoint and removes the entries that are older\n"
-        "than table.log_retention and needed no more. vacuum deletes the files that are in the\n"
-        "table no more, or never came into it, and are older than table.vacuum_retention.\n"
-        "verify holds log and files against each other; exit code 8 when something differs.",
+    .about = "checkpoint folds the log into a checkpoint and removes the entries that are older\n"
+             "than table.log_retention and needed no more. optimize rewrites small files of one "
+             "day into\n"
+             "one of up to table.optimize_target, a commit each; whoever writes or reads is not\n"
+             "disturbed. vacuum deletes the files that are in the\n"
+             "table no more, or never came into it, and are older than table.vacuum_retention.\n"
+             "verify holds log and files against each other; exit code 8 when something differs.",
     .options = options,
     .opts_size = sizeof(struct table_opts),
     .defaults = defaults,

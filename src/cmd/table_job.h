@@ -24,6 +24,7 @@ struct table_job {
 };
 
 int table_job_checkpoint(struct table_job *job, struct err *e);
+int table_job_optimize(struct table_job *job, struct err *e);
 int table_job_vacuum(struct table_job *job, struct err *e);
 int table_job_verify(struct table_job *job, struct err *e);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table checkpoint|vacuum|verify NAME: upkeep of one table by hand. */
+/* table checkpoint|optimize|vacuum|verify NAME: upkeep of one table by hand. */
 #include "base/clock.h"
 #include "cmd/table_job.h"
 #include "flow/upkeep.h"
@@ -23,6 +23,31 @@ int table_job_checkpoint(struct table_job *job, struct err *e) {
     const char *row[] = {table_definition(job->tb)->view, version, removed};
     if (table_version(job->tb) >= 0)
         out_row(&job->out, row);
+    return 0;
+}
+
+int table_job_optimize(struct table_job *job, struct err *e) {
+    static const char *const names[] = {
+        "table", "commits", "files_before", "files_after", "bytes_before", "bytes_after", "rows"};
+    static const bool numbers[] = {false, true, true, true, true, true, true};
+    struct table_optimize_options o = {.target_bytes =
+                                           config_int(job->c->cfg, CFG_TABLE_OPTIMIZE_TARGET),
+                                       .min_files = 2,
+                                       .full = true};
+    struct table_optimize_result done;
+    int r = table_optimize(job->tb, &o, &done, e);
+    if (r < 0)
+        return r;
+    const int64_t values[] = {done.commits,      done.removed,     done.added,
+                              done.bytes_before, done.bytes_after, done.rows};
+    char texts[ARRAY_LEN(values)][32];
+    const char *row[ARRAY_LEN(names)] = {table_definition(job->tb)->view};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        number_text(values[i], texts[i]);
+        row[i + 1] = texts[i];
+    }
+    out_columns(&job->out, names, numbers, ARRAY_LEN(names));
+    out_row(&job->out, row);
     return 0;
 }
 

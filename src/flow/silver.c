@@ -201,7 +201,7 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
     if (r == 0)
         r = collect_old(s, e);
     struct engine_result made = {0};
-    if (r == 0)
+    if (r == 0 && s->fresh.n) /* else the commits only rewrote files, or held none */
         r = run_model(s, &made, e);
     if (r == 0)
         r = check_counters(&made, s, e);

@@ -91,9 +91,31 @@ static int vacuum_if_due(struct lake *l, struct table *tb, const struct upkeep_o
     return r;
 }
 
+static int optimize_if_due(struct table *tb, const struct upkeep_options *o,
+                           struct upkeep_result *sum, struct err *e) {
+    struct err why;
+    if (o->optimize_files == 0)
+        return 0;
+    if (table_check_rewritable(tb, &why) < 0) {
+        log_err(LOG_DEBUG, "not optimized", &why);
+        return 0;
+    }
+    struct table_optimize_result done;
+    int r =
+        table_optimize(tb,
+                       &(struct table_optimize_options){.target_bytes = o->optimize_target_bytes,
+                                                        .min_files = o->optimize_files},
+                       &done, e);
+    sum->joined += done.removed;
+    sum->made += done.added;
+    return r;
+}
+
 static int keep_up(struct lake *l, struct table *tb, const struct upkeep_options *o,
                    struct upkeep_result *sum, struct err *e) {
-    int r = upkeep_log(l, tb, o, false, sum, e);
+    int r = optimize_if_due(tb, o, sum, e);
+    if (r == 0)
+        r = upkeep_log(l, tb, o, false, sum, e);
     return r ? r : vacuum_if_due(l, tb, o, sum, e);
 }
 
@@ -107,6 +129,10 @@ int flow_upkeep(struct storage *st, const struct upkeep_options *o, struct upkee
         if (!(r = step_stopped("upkeep", e)))
             r = keep_up(&l, tables[i], o, &sum, e);
     lake_close(&l);
+    if (sum.joined || sum.checkpoints || sum.log_files || sum.files)
+        log_info("upkeep", F_INT("files_joined", sum.joined), F_INT("into", sum.made),
+                 F_INT("checkpoints", sum.checkpoints), F_INT("log_files_removed", sum.log_files),
+                 F_INT("files_deleted", sum.files));
     *ret = sum;
     return r;
 }

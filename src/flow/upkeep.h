@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What keeps the tables small and fast while others write and read them: a checkpoint of the log
- * when enough commits have come, and the removal of entries nobody needs (decision 0014).
+ * What keeps the tables small and fast while others write and read them: small files become large
+ * ones, the log is folded into a checkpoint when enough commits have come, entries and files nobody
+ * needs are removed (decision 0014).
  *
  * Nothing here changes what is in a table. Every part stands for itself: killed at any point, the
  * next upkeep goes on.
@@ -12,6 +13,8 @@
 #include "flow/lake.h"
 
 struct upkeep_options {
+    int64_t optimize_files; /* small files of a partition from which on they are joined; 0: never */
+    int64_t optimize_target_bytes;
     int64_t checkpoint_interval; /* commits; 0: never */
     int64_t log_retention_ms;
     int64_t file_retention_ms;
@@ -19,7 +22,10 @@ struct upkeep_options {
 };
 
 struct upkeep_result {
-    int64_t checkpoints, log_files, files; /* made; removed; deleted */
+    int64_t joined, made; /* small files, and what they became */
+    int64_t checkpoints;
+    int64_t log_files; /* removed from the logs */
+    int64_t files;     /* deleted */
 };
 
 /* All tables. */

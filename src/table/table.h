@@ -133,6 +133,29 @@ struct table_vacuum_result {
 int table_vacuum(struct table *tb, const struct table_vacuum_options *o,
                  struct table_vacuum_result *ret, struct err *e);
 
+struct table_optimize_options {
+    int64_t target_bytes; /* of a rewritten file; one of half of that stays as it is */
+    int64_t min_files;    /* a partition with fewer small files stays as it is; >= 2 */
+    /* Also what was rewritten before: as few files as can be. Else a large file waits until as much
+       has come behind it, so that over its life a row is rewritten only a few times. */
+    bool full;
+};
+struct table_optimize_result {
+    int64_t commits, removed, added; /* files */
+    int64_t bytes_before, bytes_after, rows;
+    int64_t conflicts; /* rewritten for nothing: another process was faster */
+};
+/*
+ * Rewrites small files of one partition into one, in the order in which they came, a commit each
+ * (dataChange=false), in bounded memory. Whoever appends is not disturbed, nor are readers. What is
+ * committed stays, whenever it ends. ERR_STORAGE, before anything is done, for a table with columns
+ * that are not ours: they would be lost.
+ */
+int table_optimize(struct table *tb, const struct table_optimize_options *o,
+                   struct table_optimize_result *ret, struct err *e);
+/* 0, or why table_optimize refuses the table as it stands. */
+int table_check_rewritable(const struct table *tb, struct err *e);
+
 /*
  * Is everything as the log says? Calls fn for each check, the detail a sentence; stops at and returns
  * the first non-zero. What is wrong is no error but ok = false, with the first differing file.
@@ -156,11 +179,10 @@ struct table_entry {
     size_t n_metrics;
     struct table_text *parameters; /* those whose value is a text */
     size_t n_parameters;
-    struct table_files add,
-        remove;            /* with dataChange=true only, unless all_changes was asked for */
-    struct table_txn *txn; /* expected is not set */
+    struct table_files add, remove; /* with dataChange=true only */
+    struct table_txn *txn;          /* expected is not set */
     size_t n_txn;
-    size_t n_other_files; /* adds and removes with dataChange=false */
+    size_t n_other_adds, n_other_removes; /* with dataChange=false */
 };
 void table_entry_release(struct table_entry *en);
 

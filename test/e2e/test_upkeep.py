@@ -3,9 +3,11 @@
 import json
 import shutil
 
+import deltalake
+import pyarrow
 import pytest
 
-from mill import TABLES
+from mill import TABLES, wait_for
 from test_bad_days import HAT, SHIRT, all_is_well, some_shoppers
 
 NOW = ("-c", "table.log_retention=0")
@@ -221,3 +223,88 @@ def test_options_belong_to_their_word(mill):
     for args in (("files", "silver.events", "--deep"), ("verify", "silver.events", "--force"), ("list", "--dry-run"),
                  ("checkpoint", "silver.events", "--retention", "1d")):
         mill.fails(2, "table", *args, says="is an option of table")
+
+
+# ---- optimize, and all of it together as others see it ----
+
+def days(mill, rounds, events=60):
+    for seed in range(rounds):
+        some_shoppers(mill, seed=seed, events=events)
+        mill.steps()
+
+
+def agree(mill, before):
+    """delta-rs and our own SQL find the rows there were, and the state of the log it was made with."""
+    for name in TABLES:
+        assert sorted_rows(mill, name) == before[name], name
+        assert mill.sql(f"SELECT count(*) AS n FROM {name}") == [{"n": len(before[name])}]
+        table = deltalake.DeltaTable(mill.table_path(name))
+        files = {f["path"]: f for f in mill.json("table", "files", name)}
+        adds = pyarrow.table(table.get_add_actions(flatten=True)).to_pylist()
+        assert {a["path"] for a in adds} == set(files)
+        for add in adds:
+            assert (add["num_records"], add["size_bytes"]) == (files[add["path"]]["rows"], files[add["path"]]["bytes"])
+        assert verify(mill, name, "--deep") == {}
+
+
+def test_every_reader_finds_the_same_rows(mill):
+    days(mill, 6)
+    before = {name: sorted_rows(mill, name) for name in TABLES}
+    files = {name: len(mill.json("table", "files", name)) for name in TABLES}
+    for name in TABLES:
+        mill.ok("table", "optimize", name)
+    assert len(mill.json("table", "files", "bronze.events")) == 1 < files["bronze.events"]
+    assert len(mill.json("table", "files", "silver.events")) < files["silver.events"] / 3
+    agree(mill, before)
+    all_is_well(mill)  # the layers above have nothing to do with it
+    for name in TABLES:
+        mill.ok(*NOW, "table", "checkpoint", name)
+        assert len(entries(mill, name)) == 1
+    agree(mill, before)
+    for name in TABLES:
+        mill.ok("table", "vacuum", name, "--retention", "0", "--force")
+        assert len(mill.data_files(name)) == len(mill.json("table", "files", name))
+    agree(mill, before)
+    some_shoppers(mill, seed=99)
+    all_is_well(mill)
+
+
+def test_others_rewrite_our_files(mill):
+    """delta-rs compacts bronze between two runs of silver, and vacuums; silver counts nothing twice."""
+    days(mill, 4)
+    for seed in range(10, 13):
+        some_shoppers(mill, seed=seed, events=60)
+        mill.ok("ingest", "--once")
+    bronze = deltalake.DeltaTable(mill.table_path("bronze.events"))
+    assert bronze.optimize.compact()["numFilesRemoved"] == 7
+    all_is_well(mill)
+    bronze.update_incremental()
+    bronze.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    bronze.create_checkpoint()
+    all_is_well(mill)
+    before = {name: sorted_rows(mill, name) for name in TABLES}
+    for name in TABLES:
+        mill.ok("table", "optimize", name)
+        mill.ok(*NOW, "table", "checkpoint", name)
+    agree(mill, before)
+    shutil.rmtree(mill.table_path("silver.events"))  # made anew, from files that no commit of ours added
+    mill.ok("run")
+    assert sorted_rows(mill, "silver.events") == before["silver.events"]
+    all_is_well(mill)
+
+
+def test_upkeep_beside_everything_else(mill):
+    """Shoppers, ingest and runs with all of upkeep in every round; then two optimize by hand at once."""
+    quick = ("-c", "up.every=50ms", "-c", "ingest.batch_age=20ms", "-c", "table.upkeep_every=1ms", "-c", "table.optimize_files=2",
+             "-c", "table.checkpoint_interval=5", "-c", "table.vacuum_every=1s",
+             "-c", "serve.listen=127.0.0.1:0", *NOW)
+    up = mill.start(*quick, "up", "--demo", "--rate", "500")
+    wait_for(lambda: "files_joined" in up.err() and up.err().count("msg=upkeep") > 5, "upkeep in many rounds")
+    assert up.stop() == 0, up.err()
+    assert "level=warn" not in up.err() and "level=error" not in up.err()
+    days(mill, 3)
+    by_hand = [mill.start("table", "optimize", "silver.events") for _ in range(2)]
+    assert [r.wait() for r in by_hand] == [0, 0], [r.err() for r in by_hand]
+    for name in TABLES:
+        assert verify(mill, name, "--deep") == {}
+    all_is_well(mill)
