@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-static const int64_t day_ms = 86400000;
+static const int64_t day_ms = 86400000, ten_years_ms = 3650 * 86400000LL;
 
 const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream",
@@ -81,6 +81,29 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
+    [CFG_TABLE_LOG_RETENTION] =
+        {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
+         .help = "Age after which log entries that a checkpoint makes needless are removed; the "
+                 "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_VACUUM_RETENTION] =
+        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, ten_years_ms,
+         .help =
+             "How long vacuum keeps files that are in the table no more: longer than any reader "
+             "or writer takes; the table's property delta.deletedFileRetentionDuration counts "
+             "instead where it is set."},
+    [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
+                                .help =
+                                    "Pause between two vacuums of a table by run and up; 0: none."},
+    [CFG_TABLE_OPTIMIZE_FILES] =
+        {"table.optimize_files", VALUE_INT, "20", 0, 1000000,
+         .help = "Small files of one partition that run and up join into one; 0: never, 1 is 2."},
+    [CFG_TABLE_OPTIMIZE_TARGET] =
+        {"table.optimize_target", VALUE_SIZE, "128MiB", 64LL * KIB, 16LL << 30,
+         .help = "Size of the files that small files are joined into; one of half of that is not "
+                 "small."},
+    [CFG_TABLE_UPKEEP_EVERY] =
+        {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
+         .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
                         .help = "What runs the models: duckdb, inside the program."},
     [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,
