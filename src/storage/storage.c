@@ -20,18 +20,22 @@ bool storage_path_ok(const char *path) {
     return true;
 }
 
-int storage_open(const char *url, struct storage **ret, struct err *e) {
-    if (strncmp(url, "file:", 5) == 0) {
-        const char *folder = url + 5;
-        /* file:///data is /data; in file://data the word would be a host, not a folder. */
-        if (!*folder || (folder[0] == '/' && folder[1] == '/' && folder[2] != '/')) {
-            err_set(e, ERR_CONFIG, "lake %s: no folder is named", url);
-            return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
-        }
-        return storage_local_open(url, folder, ret, e);
+int storage_check(const char *url, struct err *e) {
+    if (strncmp(url, "file:", 5) != 0) {
+        err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
+        return err_hint(e, "a lake's URL begins with file:");
     }
-    err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
-    return err_hint(e, "a lake's URL begins with file:");
+    const char *folder = url + 5;
+    /* file:///data is /data; in file://data the word would be a host, not a folder. */
+    if (*folder && (folder[0] != '/' || folder[1] != '/' || folder[2] == '/'))
+        return 0;
+    err_set(e, ERR_CONFIG, "lake %s: no folder is named", url);
+    return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
+}
+
+int storage_open(const char *url, struct storage **ret, struct err *e) {
+    int r = storage_check(url, e);
+    return r < 0 ? r : storage_local_open(url, url + 5, ret, e);
 }
 
 struct storage_entry *storage_entries_add(struct storage_entries *l) {

@@ -89,6 +89,8 @@ bool storage_path_ok(const char *path);
 
 /* Opens by URL: file:PATH (created if missing). ERR_CONFIG for a scheme no driver has. */
 int storage_open(const char *url, struct storage **ret, struct err *e);
+/* Can the URL be opened, as far as itself tells? ERR_CONFIG. */
+int storage_check(const char *url, struct err *e);
 
 static inline int storage_get(struct storage *st, const char *path, struct buf *ret,
                               struct err *e) {

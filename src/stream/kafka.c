@@ -97,6 +97,13 @@ int kafka_refused(struct kafka *k, struct err *e) {
     return kafka_failed(k, e, RD_KAFKA_RESP_ERR__AUTHENTICATION, k->trouble, what);
 }
 
+int kafka_oversize(struct kafka *k, const char *why, struct err *e) {
+    kafka_error(k, e, "cannot read: %s", why);
+    return err_hint(e,
+                    "kafka.receive.message.max.bytes must be larger than the largest batch that "
+                    "was written to the topic; absurd sizes come from a port that is not Kafka's");
+}
+
 void kafka_went_well(struct kafka *k) {
     k->reached = true;
     k->refused_ns = 0;
@@ -116,7 +123,8 @@ bool kafka_may_log(struct kafka *k) {
 /* From librdkafka's own threads. What it calls an error it will try again: a warning to us. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     /* Producer and consumer are given the same properties; each speaks of the other's. */
-    if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "will be ignored by this"))
+    if (strcmp(facility, "CONFWARN") == 0 &&
+        (strstr(text, "will be ignored by this") || strstr(text, "No `bootstrap.servers`")))
         return;
     bool trouble = level <= 4 && !strstr(text, "retrying");
     enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
@@ -127,12 +135,15 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     log_write(to, text, LOG_FIELDS(F_STR("kafka", facility)));
 }
 
-static void on_error(rd_kafka_t *rk ATTR_UNUSED, int code, const char *reason, void *opaque) {
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
     struct kafka *k = opaque;
     rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
     atomic_fetch_add(&k->errors, 1);
     if (is_login(err) && !k->refused_ns)
         k->refused_ns = clock_mono_ns();
+    /* rdkafka_transport.c. The connection is closed, the same is asked again: nothing would ever come. */
+    if (rk == k->rk[KAFKA_CONSUMER] && strstr(reason, "increase receive.message.max.bytes"))
+        snprintf(k->oversize, sizeof k->oversize, "%s", reason);
     /* "2/2 brokers are down" says less than why. */
     if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !*k->trouble)
         snprintf(k->trouble, sizeof k->trouble, "%s", reason);
@@ -256,6 +267,24 @@ static int check_brokers(const char *rest, struct err *e) {
     return err_hint(e, strchr(hosts, '@') ? "user and password are kafka.sasl.username and "
                                             "kafka.sasl.password, not part of the URL"
                                           : "for example kafka://localhost:9092");
+}
+
+/*
+ * librdkafka checks how properties fit together, and the files they name, where a handle is made; one
+ * with OpenID Connect would fetch a token at once.
+ */
+int kafka_check(const char *rest, const struct stream_options *o, struct err *e) {
+    struct stream *s;
+    int r = kafka_open(rest, o, &s, e);
+    if (r < 0)
+        return r;
+    struct kafka *k = (struct kafka *)s;
+    k->brokers[0] = '\0'; /* nobody to connect to */
+    rd_kafka_t *rk;
+    for (int role = KAFKA_PRODUCER; role < KAFKA_ROLES && r == 0 && !kafka_uses_oidc(k); role++)
+        r = kafka_handle(k, (enum kafka_role)role, &rk, e);
+    stream_free(s);
+    return r;
 }
 
 int kafka_open(const char *rest, const struct stream_options *o, struct stream **ret,

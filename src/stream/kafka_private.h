@@ -40,6 +40,7 @@ struct kafka {
     /* Told by callbacks, in the thread that calls us. */
     char trouble[512];     /* the last error librdkafka spoke of; empty: none since it went well */
     int64_t refused_ns;    /* since when the login or TLS fails; 0: it does not */
+    char oversize[512];    /* an answer was larger than librdkafka takes; empty: none was */
     bool reached;          /* an answer has come, once */
     atomic_llong told_ns;  /* when a lost connection was last logged */
     atomic_int rebalances; /* the rest for kafka_stats, from any thread */
@@ -65,6 +66,8 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
                  const char *what);
 /* An error once the cluster refuses our login; 0 as long as there is hope. */
 int kafka_refused(struct kafka *k, struct err *e);
+/* A batch, or an answer, is larger than we take: that does not pass by waiting. */
+int kafka_oversize(struct kafka *k, const char *why, struct err *e);
 /* Of what repeats while the cluster is away, one line in a while goes to the log. From any thread. */
 bool kafka_may_log(struct kafka *k);
 /* Whatever came from the cluster proves that it is there and lets us in. */
@@ -74,6 +77,8 @@ void kafka_went_well(struct kafka *k);
 
 /* librdkafka's configuration for a role; ERR_CONFIG names the property. */
 int kafka_conf(struct kafka *k, enum kafka_role role, rd_kafka_conf_t **ret, struct err *e);
+/* Do the user's properties say that tokens come from an OpenID provider? */
+bool kafka_uses_oidc(const struct kafka *k);
 /* Checks the properties and reads from them what we must know ourselves. */
 int kafka_conf_check(struct kafka *k, struct err *e);
 

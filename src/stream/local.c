@@ -202,29 +202,41 @@ static const struct stream_ops local_ops = {
     .free = local_free,
 };
 
-int local_open(const char *rest, const struct stream_options *o, struct stream **ret,
-               struct err *e) {
+/* Without slashes at its end. */
+static size_t path_len(const char *rest) {
     size_t n = strlen(rest);
     while (n > 1 && rest[n - 1] == '/')
         n--;
+    return n;
+}
+
+int local_check(const char *rest, const struct stream_options *o ATTR_UNUSED, struct err *e) {
+    size_t n = path_len(rest);
     /* What is joined to it: topic, partition, segment, a uuid. */
-    if (n == 0 || n > LIMIT_PATH - 512) {
-        err_set(e, ERR_CONFIG, "the stream URL \"local:%.200s\" has %s", rest,
-                n ? "too long a path" : "no path");
-        return err_hint(e, "for example local:data/stream");
-    }
+    if (n > 0 && n <= LIMIT_PATH - 512)
+        return 0;
+    err_set(e, ERR_CONFIG, "the stream URL \"local:%.200s\" has %s", rest,
+            n ? "too long a path" : "no path");
+    return err_hint(e, "for example local:data/stream");
+}
+
+int local_open(const char *rest, const struct stream_options *o, struct stream **ret,
+               struct err *e) {
+    int r = local_check(rest, o, e);
+    if (r < 0)
+        return r;
     struct local *l = xcalloc(1, sizeof *l);
     l->s.ops = &local_ops;
     l->s.url = xasprintf("local:%s", rest);
     l->s.topic = xstrdup(o->topic);
-    l->root = xstrndup(rest, n);
+    l->root = xstrndup(rest, path_len(rest));
     l->dir = xasprintf("%s/%s", l->root, o->topic);
     l->create_partitions = MAX(o->partitions, 1);
     l->accept_loss = o->accept_loss;
     l->segment_bytes = SEGMENT_BYTES;
     l->s.on_ack = o->on_ack;
     l->s.ack_arg = o->ack_arg;
-    int r = load_cluster_id(l, e);
+    r = load_cluster_id(l, e);
     if (r < 0) {
         local_free(&l->s);
         return r;

@@ -158,11 +158,18 @@ struct stream {
 };
 
 /*
- * Opens by URL: local:PATH or kafka://HOST:PORT[,HOST:PORT…]. A topic that does not exist is created by the first send; reading it
- * finds nothing.
+ * Opens by URL: local:PATH or kafka://HOST:PORT[,HOST:PORT…]. A topic that does not exist is created by
+ * the first send; reading it finds nothing.
  */
 int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
                 struct err *e);
+
+/*
+ * Would it open, by URL, topic and properties? Nothing is made and nobody is asked. ERR_CONFIG.
+ */
+int stream_check(const char *url, const struct stream_options *o, struct err *e);
+/* Is there such a property (kafka.NAME), may it be set, does it take this value? For any URL. */
+int stream_check_property(const struct stream_property *p, struct err *e);
 
 /* librdkafka's own version, "2.15.0". */
 const char *stream_library_version(void);

@@ -320,6 +320,17 @@ def test_values_of_every_kind(kafka_mill):
     assert len(check_layers(kafka_mill)) == 11
 
 
+def test_a_batch_larger_than_we_take(kafka_mill):
+    """librdkafka would close the connection and ask again, for ever."""
+    kafka_mill.broker.create(kafka_mill.topic, max_message_bytes=32 * 1024 * 1024)
+    kafka_mill.broker.send(kafka_mill.topic, *values(1), b"z" * (10 * 1024 * 1024), *values(2))
+    small = ("-c", "kafka.receive.message.max.bytes=9000000")
+    for verb in (("ingest", "--once"), ("ingest",)):
+        kafka_mill.fails(4, *small, *verb, says=[kafka_mill.topic, "10485"], hint="kafka.receive.message.max.bytes", seconds=30)
+    kafka_mill.ok("ingest", "--once")
+    assert len(check_layers(kafka_mill)) == 3
+
+
 def test_compression_of_every_kind(kafka_mill):
     kafka_mill.broker.create(kafka_mill.topic)
     for i, kind in enumerate(("gzip", "snappy", "lz4", "zstd", "none")):
