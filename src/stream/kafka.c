@@ -37,7 +37,7 @@ static bool is_login(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM;
 }
 
-static bool is_forbidden(rd_kafka_resp_err_t err) {
+bool kafka_is_forbidden(rd_kafka_resp_err_t err) {
     return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
            err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
@@ -83,7 +83,7 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
     if (is_login(err))
         return err_hint(e, "kafka.security.protocol, kafka.sasl.mechanisms, kafka.sasl.username "
                            "and kafka.sasl.password say how to log in (docs/kafka.md)");
-    if (is_forbidden(err))
+    if (kafka_is_forbidden(err))
         return err_hint(e, "the cluster's ACLs must allow it: docs/kafka.md lists what is needed");
     return e->code;
 }
@@ -102,6 +102,14 @@ int kafka_oversize(struct kafka *k, const char *why, struct err *e) {
     return err_hint(e,
                     "kafka.receive.message.max.bytes must be larger than the largest batch that "
                     "was written to the topic; absurd sizes come from a port that is not Kafka's");
+}
+
+void kafka_tell_forbidden(struct kafka *k, const char *what, const char *why) {
+    if (!k->forbidden_told)
+        log_warn(
+            "not all of the topic can be looked at: docs/kafka.md lists what the ACLs must allow",
+            F_STR("topic", k->s.topic), F_STR("unknown", what), F_STR("why", why));
+    k->forbidden_told = true;
 }
 
 void kafka_went_well(struct kafka *k) {
@@ -192,8 +200,9 @@ int kafka_handle(struct kafka *k, enum kafka_role role, rd_kafka_t **ret, struct
             return r;
         add_callbacks(k, role, conf);
         char why[512];
-        k->rk[role] = rd_kafka_new(role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER,
-                                   conf, why, sizeof why);
+        bool reads = role == KAFKA_CONSUMER || role == KAFKA_PEEKER;
+        k->rk[role] =
+            rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof why);
         if (!k->rk[role]) {
             rd_kafka_conf_destroy(conf);
             err_set(e, ERR_CONFIG, "stream %s: the kafka.* properties do not fit together: %s",
@@ -222,6 +231,7 @@ static void kafka_free(struct stream *s) {
     k->closing = true;
     kafka_consumer_free(k);
     kafka_producer_free(k);
+    kafka_peeker_free(k);
     for (int i = 0; i < KAFKA_ROLES; i++)
         if (k->rk[i])
             rd_kafka_destroy_flags(k->rk[i], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
@@ -246,6 +256,8 @@ static const struct stream_ops kafka_ops = {
     .poll = consume_poll,
     .assign = consume_assign,
     .bounds = kafka_bounds,
+    .peek = kafka_peek,
+    .retention = kafka_retention,
     .committed = consume_committed,
     .stats = kafka_stats,
     .send = produce_send,

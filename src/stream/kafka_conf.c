@@ -185,7 +185,8 @@ static int set_classic_group(struct kafka *k, rd_kafka_conf_t *conf, struct err 
     return r;
 }
 
-static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
+/* The same for all that read. */
+static int finish_reader(rd_kafka_conf_t *conf, struct err *e) {
     static const struct preset fixed[] = {
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
@@ -195,7 +196,26 @@ static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e
         {"check.crcs", "true"},
         {0},
     };
-    int r = set_all(conf, fixed, e);
+    return set_all(conf, fixed, e);
+}
+
+/* It wants one record of each partition, and takes the rest of a batch as it comes. */
+static int finish_peeker(rd_kafka_conf_t *conf, struct err *e) {
+    static const struct preset small[] = {
+        {"queued.min.messages", "1"},
+        {"queued.max.messages.kbytes", "1"},
+        {"fetch.queue.backoff.ms", "5"},
+        {"fetch.wait.max.ms", "100"},
+        {"fetch.message.max.bytes", "131072"},
+        {"statistics.interval.ms", "0"},
+        {0},
+    };
+    int r = finish_reader(conf, e);
+    return r < 0 ? r : set_all(conf, small, e);
+}
+
+static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
+    int r = finish_reader(conf, e);
     if (r == 0)
         r = set(conf, "group.id", k->group, e);
     if (r == 0 && !brokers_assign(k))
@@ -231,6 +251,8 @@ int kafka_conf(struct kafka *k, enum kafka_role role, rd_kafka_conf_t **ret, str
         r = set(conf, "bootstrap.servers", k->brokers, e);
     if (r == 0 && role == KAFKA_CONSUMER)
         r = finish_consumer(k, conf, e);
+    if (r == 0 && role == KAFKA_PEEKER)
+        r = finish_peeker(conf, e);
     if (r == 0 && role == KAFKA_PRODUCER)
         r = finish_producer(k, conf, e);
     if (r == 0 && role == KAFKA_ADMIN) /* it asks; a producer id it needs not */

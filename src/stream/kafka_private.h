@@ -2,7 +2,8 @@
 /*
  * Inside the Kafka driver (kafka.c has the overview): the client's handles and what its callbacks
  * told (kafka.c), its properties (kafka_conf.c), questions to the cluster (kafka_admin.c), the
- * producer (kafka_produce.c), the consumer (kafka_consume.c, kafka_group.c).
+ * producer (kafka_produce.c), the consumer (kafka_consume.c, kafka_group.c), and what is looked at beside
+ * them (kafka_peek.c).
  *
  * The one place that knows librdkafka's header.
  */
@@ -19,6 +20,7 @@ enum kafka_role {
     KAFKA_ADMIN, /* questions only, where neither of the others is open */
     KAFKA_PRODUCER,
     KAFKA_CONSUMER,
+    KAFKA_PEEKER, /* looks at single records, without a group */
     KAFKA_ROLES
 };
 
@@ -35,7 +37,9 @@ struct kafka {
     rd_kafka_t *rk[KAFKA_ROLES];
     struct kafka_producer *producer;
     struct kafka_consumer *consumer;
-    bool closing; /* callbacks that come now are of no interest */
+    rd_kafka_topic_t *peeked; /* the peeker's */
+    bool forbidden_told;      /* warned once that not all can be known */
+    bool closing;             /* callbacks that come now are of no interest */
 
     /* Told by callbacks, in the thread that calls us. */
     char trouble[512];     /* the last error librdkafka spoke of; empty: none since it went well */
@@ -64,6 +68,9 @@ int kafka_error(struct kafka *k, struct err *e, const char *fmt, ...) ATTR_PRINT
 /* The same for an error of librdkafka, with retry and the hint that fits it; `why` NULL: its name. */
 int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const char *why,
                  const char *what);
+bool kafka_is_forbidden(rd_kafka_resp_err_t err);
+/* Warns, once, that an ACL keeps us from knowing `what`. */
+void kafka_tell_forbidden(struct kafka *k, const char *what, const char *why);
 /* An error once the cluster refuses our login; 0 as long as there is hope. */
 int kafka_refused(struct kafka *k, struct err *e);
 /* A batch, or an answer, is larger than we take: that does not pass by waiting. */
@@ -103,6 +110,11 @@ int kafka_create(struct kafka *k, struct err *e);
 /* First and next offset of each of these partitions (only .partition is read). */
 int kafka_offsets(struct kafka *k, struct bounds *v, size_t n, struct err *e);
 int kafka_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
+int kafka_retention(struct stream *s, struct retention *ret, struct err *e);
+
+/* kafka_peek.c */
+int kafka_peek(struct stream *s, struct peek *v, size_t n, struct err *e);
+void kafka_peeker_free(struct kafka *k);
 
 /* kafka_produce.c */
 int produce_send(struct stream *s, const void *key, size_t key_len, const void *value,

@@ -177,8 +177,16 @@ static void local_stats(struct stream *s ATTR_UNUSED, struct stream_stats *ret) 
     *ret = (struct stream_stats){0}; /* no broker, no group, nothing fetched ahead */
 }
 
+/* Nothing goes by itself. */
+static int local_retention(struct stream *s ATTR_UNUSED, struct retention *ret,
+                           struct err *e ATTR_UNUSED) {
+    *ret = (struct retention){.known = true, .ms = -1, .bytes = -1};
+    return 0;
+}
+
 static void local_free(struct stream *s) {
     struct local *l = (struct local *)s;
+    peekers_free(l);
     appender_free(l->appender);
     consumer_free(l->consumer);
     free(l->root);
@@ -195,6 +203,8 @@ static const struct stream_ops local_ops = {
     .poll = read_poll,
     .assign = read_assign,
     .bounds = read_bounds,
+    .peek = read_peek,
+    .retention = local_retention,
     .committed = local_committed,
     .stats = local_stats,
     .send = append_send,

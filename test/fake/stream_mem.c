@@ -132,6 +132,40 @@ static int mem_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
     return 0;
 }
 
+static struct peek look_at(const struct mem_topic *t, struct peek pk) {
+    pk.state = PEEK_UNKNOWN;
+    if (!t || pk.partition < 0 || pk.partition >= t->n ||
+        pk.offset < t->partitions[pk.partition].begin)
+        return pk;
+    const struct mem_partition *p = &t->partitions[pk.partition];
+    pk.state = PEEK_NONE;
+    for (size_t i = (size_t)pk.offset; i < p->n && pk.state == PEEK_NONE; i++)
+        if (!p->v[i].hole) {
+            pk.state = PEEK_FOUND;
+            pk.timestamp_us = p->v[i].timestamp_us;
+            pk.bytes = (int64_t)(p->v[i].key_len + p->v[i].value_len);
+        }
+    return pk;
+}
+
+static int mem_peek(struct stream *s, struct peek *v, size_t n, struct err *e ATTR_UNUSED) {
+    struct mem *m = (struct mem *)s;
+    lock(m);
+    m->mc->peeks += n;
+    for (size_t i = 0; i < n; i++)
+        v[i] = look_at(mem_find_topic(m->mc, s->topic), v[i]);
+    unlock(m);
+    return 0;
+}
+
+static int mem_retention(struct stream *s, struct retention *ret, struct err *e ATTR_UNUSED) {
+    struct mem *m = (struct mem *)s;
+    lock(m);
+    *ret = m->mc->retention;
+    unlock(m);
+    return 0;
+}
+
 static int forgotten(const struct mem *m, int32_t partition, int64_t from, int64_t begin,
                      struct err *e) {
     err_set(e, ERR_STREAM,
@@ -333,6 +367,8 @@ static const struct stream_ops mem_ops = {
     .poll = mem_poll,
     .assign = mem_assign,
     .bounds = mem_bounds,
+    .peek = mem_peek,
+    .retention = mem_retention,
     .committed = mem_committed,
     .stats = mem_stats,
     .send = mem_send,

@@ -44,6 +44,8 @@ struct mem_cluster {
     struct mem_mark *marks;
     size_t fail_next, fail_polls;
     int64_t time_us;
+    struct retention retention;
+    size_t peeks;
     enum mem_group how;
     unsigned turn;
     struct mem *members; /* that have subscribed */

@@ -138,7 +138,7 @@ static void assert_whole(struct world *w, struct engine *en) {
     assert_true(rec.ok);
     assert_int_equal(rec.pending_bronze + rec.pending_dates, 0);
     assert_ok(flow_status(w->s, "t", w->st, sk, &status, &w->e), &w->e);
-    assert_int_equal(status.lag, 0);
+    assert_int_equal(status.lag.offsets, 0);
     assert_int_equal(status.layers[0].rows, EVENTS + REPEATS + 2 * BAD);
     assert_int_equal(status.layers[1].rows, EVENTS);
     assert_true(status.sink_is_current);

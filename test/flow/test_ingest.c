@@ -46,7 +46,7 @@ static void holes_are_accounted_for(void **state ATTR_UNUSED) {
     assert_parameter(&w, 0, "lost", NULL);
     assert_reconciled(&w, "records 8, passed over 7, accepted as lost 0");
     struct status st = status_of(&w);
-    assert_int_equal(st.lag, 0);
+    assert_int_equal(st.lag.offsets, 0);
     status_release(&st);
 
     /* The next ranges begin where these ended, holes at the beginning and all. */
@@ -71,7 +71,7 @@ static void many_batches_tile(void **state ATTR_UNUSED) {
     run_once(&w, "t", false, NULL);
     assert_reconciled(&w, "of 4 partitions without a gap");
     struct status st = status_of(&w);
-    assert_int_equal(st.lag, 0);
+    assert_int_equal(st.lag.offsets, 0);
     assert_true(st.layers[0].version > 5);
     status_release(&st);
     world_free(&w);
@@ -130,8 +130,7 @@ static void what_is_gone_is_an_error_that_names_it(void **state ATTR_UNUSED) {
     mem_topic_forget(w.mc, TOPIC, 0, 17);
     struct status st = status_of(&w);
     assert_int_equal(st.partitions[0].gone, 7);
-    assert_int_equal(st.partitions[0].lag, 13);
-    assert_true(st.lag_share == 1.0);
+    assert_int_equal(st.partitions[0].offsets, 13);
     status_release(&st);
     struct err e;
     assert_int_equal(run_once(&w, "t", false, &e), ERR_STREAM);
@@ -147,7 +146,7 @@ static void what_is_gone_is_an_error_that_names_it(void **state ATTR_UNUSED) {
     assert_reconciled(&w, "records 28, passed over 0, accepted as lost 7");
     st = status_of(&w);
     assert_int_equal(st.lost, 7);
-    assert_int_equal(st.lag, 0);
+    assert_int_equal(st.lag.offsets, 0);
     status_release(&st);
     run_once(&w, "t", false, NULL); /* once accepted, it is no error any more */
     world_free(&w);
@@ -358,7 +357,7 @@ static void what_passes_is_tried_again(void **state ATTR_UNUSED) {
 static void status_knows_how_old_the_newest_is(void **state ATTR_UNUSED) {
     struct world w = world_new(1);
     struct status st = status_of(&w);
-    assert_true(st.newest_ms == 0 && st.age_seconds == -1 && st.lag_seconds == 0);
+    assert_true(st.newest_ms == 0 && st.age_seconds == -1 && st.lag.seconds == 0);
     status_release(&st);
     int64_t then = clock_now_us() - 2 * US_PER_DAY;
     mem_cluster_set_time(w.mc, then - US_PER_DAY);
@@ -369,12 +368,14 @@ static void status_knows_how_old_the_newest_is(void **state ATTR_UNUSED) {
     st = status_of(&w);
     assert_int_equal(st.newest_ms, then / 1000);
     assert_true(st.age_seconds >= 172800 && st.age_seconds < 172900);
-    assert_true(st.lag_seconds == 0);
+    assert_true(st.lag.seconds == 0);
     status_release(&st);
     world_fill(&w, 0, 12);
+    mem_cluster_retention(w.mc, &(struct retention){true, 4 * 86400000, -1});
     st = status_of(&w);
-    assert_true(st.lag_seconds == st.age_seconds);
-    assert_true(st.lag == 12 && st.lag_share == 0.75 && st.partitions[0].lag == 12);
+    assert_true(st.lag.seconds >= 172800 && st.lag.seconds < 172900);
+    assert_true(st.lag.retention_used >= 0.5 && st.lag.retention_used < 0.501);
+    assert_true(st.lag.offsets == 12 && st.partitions[0].offsets == 12);
     status_release(&st);
     world_free(&w);
 }
