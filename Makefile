@@ -49,7 +49,7 @@ bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, fre
 bench-spark: build ## Kafka to bronze beside Spark Structured Streaming (minutes; fetches Spark, 450 MB)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
-	@$$(scripts/venv.sh)/bin/python bench/spark.py --python $$(scripts/venv.sh bench/requirements-spark.txt)/bin/python
+	@$$(scripts/venv.sh)/bin/python bench/spark.py --python $$(test/services/spark.sh python)
 
 lint: ## the rules of the house: layers, foreign headers, format, sizes
 	@scripts/install-packages.sh test

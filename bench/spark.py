@@ -4,7 +4,7 @@
 
     bench/spark.py [--events 5000000] [--python PYTHON]
 
-PYTHON has pyspark (scripts/venv.sh bench/requirements-spark.txt). Spark is given 2 threads, 4 GB and one batch for
+PYTHON has pyspark (test/services/spark.sh python). Spark is given 2 threads, 4 GB and one batch for
 everything, and its start is not counted; clickmill's is, and it commits as often as its defaults say.
 """
 import argparse
@@ -16,7 +16,7 @@ from kafka import ROOT, Bench, Measure, throughput
 
 
 def spark(b, python):
-    jars = subprocess.run([ROOT / "bench/spark-jars.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    jars = subprocess.run([ROOT / "test/services/spark.sh", "jars"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     out = b.folder / "spark"
     env = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"}
     m = Measure([python, ROOT / "bench/spark_job.py", b.broker.address, "events", out, jars], b.folder, env, b.broker)

@@ -103,6 +103,10 @@ static int run(int argc, char **argv, struct err *e) {
         err_set(e, ERR_USAGE, "no verb");
         return err_hint(e, "clickmill --help lists all");
     }
+    if (strcmp(rest[0], "help") == 0 && n <= 2) { /* the same as --help, as many expect it */
+        const struct command *about = n == 2 ? find_command(rest[1]) : NULL;
+        return n == 2 && !about ? unknown_command(rest[1], e) : print_help(about);
+    }
     const struct command *c = find_command(rest[0]);
     return c ? run_command(c, &g, rest + 1, n - 1, e) : unknown_command(rest[0], e);
 }

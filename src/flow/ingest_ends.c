@@ -63,7 +63,7 @@ int ends_start(struct poller *p, bool *ret_done, struct err *e) {
     return 0;
 }
 
-int ends_reached(struct poller *p, bool *ret, struct err *e ATTR_UNUSED) {
+int ends_reached(struct poller *p, bool *ret, struct err *e) {
     bool others = false;
     *ret = false;
     for (size_t i = 0; i < p->n_ends; i++) {
@@ -76,7 +76,8 @@ int ends_reached(struct poller *p, bool *ret, struct err *e ATTR_UNUSED) {
     if (!others || clock_mono_ns() - p->asked_ns < ASK_EVERY_MS * 1000000LL)
         return 0;
     /* Ours is read; in the table it serves those who wait for us. */
-    return poller_end_batch(p) ? ask_table(p) : ERR_STOPPED;
+    int r = poller_end_batch(p, e);
+    return r == 0 ? ask_table(p) : r;
 }
 
 int ends_check_timeout(const struct poller *p, struct err *e) {

@@ -54,6 +54,15 @@ static void tell_committed(struct poller *p) {
     free(v);
 }
 
+int poller_end_batch(struct poller *p, struct err *e) {
+    if (!p->batch_open)
+        return 0;
+    int r = stream_confirm(p->in->s, e);
+    if (r < 0)
+        return r;
+    return poller_send_span(p, true) ? 0 : ERR_STOPPED;
+}
+
 /* --- assignments --- */
 
 /* Where reading from the beginning begins: bronze notes it. Before the assignment, so never too late. */
@@ -101,6 +110,20 @@ static int take_over(struct poller *p, const int32_t *parts, size_t n, struct er
     return r;
 }
 
+/*
+ * The open batch ends here. It is dropped where the stream cannot confirm it now: the group does not
+ * wait, and it will be read again.
+ */
+static int end_or_drop(struct poller *p, struct err *e) {
+    int r = poller_end_batch(p, e);
+    if (r == 0 || r == ERR_STOPPED || !e->retry)
+        return r;
+    log_err(LOG_WARN, "the group changes: an open batch is dropped", e);
+    atomic_fetch_add(&p->in->generation, 1);
+    free(poller_ask(p, UNIT_REVOKE, NULL, 0, true));
+    return give_up(p) ? ERR_STOPPED : 0;
+}
+
 static int revoke(struct poller *p, const struct poll_result *pr) {
     if (pr->lost) /* also what is on its way to the writer must not be committed */
         atomic_fetch_add(&p->in->generation, 1);
@@ -141,19 +164,19 @@ static int poll_once(struct poller *p, struct err *e) {
         wait = (int)MAX(0, MIN(left, POLL_MS));
     }
     struct poll_result pr = {0};
-    int r = stream_poll(p->in->s, wait, sp, (size_t)MAX(room, 1), SPAN_BYTES, &pr, e);
+    int r = stream_poll(p->in->s, wait, sp, (size_t)MAX(room, 0), SPAN_BYTES, &pr, e);
     if (r == 0)
         r = poller_note(p, &pr, from, bytes, e);
     if (r < 0)
         return r;
     if (pr.kind == POLL_ASSIGN || pr.kind == POLL_REVOKE) {
-        if (!pr.lost && !poller_end_batch(p))
-            return ERR_STOPPED;
+        if (!pr.lost && (r = end_or_drop(p, e)) < 0)
+            return r;
         return pr.kind == POLL_ASSIGN ? take_over(p, pr.partitions, pr.n_partitions, e)
                                       : revoke(p, &pr);
     }
     if (poller_batch_is_due(p))
-        return poller_end_batch(p) ? 0 : ERR_STOPPED;
+        return poller_end_batch(p, e);
     bool full = (pr.full && p->batch_open) || poller_span_is_full(p);
     return !full || poller_send_span(p, false) ? 0 : ERR_STOPPED;
 }
@@ -170,8 +193,8 @@ static bool wait_and_see(struct poller *p, const struct err *e) {
     return true;
 }
 
-static int step(struct poller *p, bool again, struct err *e) {
-    int r = again ? read_again(p, e) : poll_once(p, e);
+/* 0 also for an error that can pass, after a pause. */
+static int judge(struct poller *p, int r, const struct err *e) {
     if (r == 0)
         p->pause_ms = 0;
     else if (r != ERR_STOPPED && wait_and_see(p, e))
@@ -179,17 +202,20 @@ static int step(struct poller *p, bool again, struct err *e) {
     return r;
 }
 
+static int step(struct poller *p, bool *done, struct err *e) {
+    struct ingest *in = p->in;
+    /* After a dropped batch the ends were read, but not committed: the positions come first. */
+    if (p->read_again || p->generation != atomic_load(&in->generation))
+        return read_again(p, e);
+    int r = in->o->once ? ends_reached(p, done, e) : 0;
+    return r == 0 && !*done ? poll_once(p, e) : r;
+}
+
 /* Until the ends are reached, a stop is asked for or something fails. */
 static int poll_loop(struct poller *p, struct err *e) {
     struct ingest *in = p->in;
     int r = 0;
-    for (bool done = false; r == 0 && !give_up(p);) {
-        /* After a dropped batch the ends were read, but not committed: the positions come first. */
-        bool again = p->read_again || p->generation != atomic_load(&in->generation);
-        if (in->o->once && !again)
-            r = ends_reached(p, &done, e);
-        if (r < 0 || done)
-            break;
+    for (bool done = false; r == 0 && !done && !give_up(p);) {
         if (stop_requested()) {
             in->stopped_early = in->o->once;
             break;
@@ -197,8 +223,8 @@ static int poll_loop(struct poller *p, struct err *e) {
         if (!poller_need_unit(p))
             return ERR_STOPPED;
         tell_committed(p);
-        r = step(p, again, e);
-        if (r == 0 && p->pause_ms == 0) /* else the error itself will tell */
+        r = judge(p, step(p, &done, e), e);
+        if (r == 0 && !done && p->pause_ms == 0) /* else the error itself will tell */
             r = ends_check_timeout(p, e);
     }
     return r;
@@ -210,19 +236,24 @@ static int poll_start(struct poller *p, bool *ret_done, struct err *e) {
     return r == 0 && !*ret_done ? stream_subscribe(p->in->s, e) : r;
 }
 
+/* Nothing more is to be read: *ret_done when all that was read is committed, or dropped at a stop. */
+static int finish(struct poller *p, bool *ret_done, struct err *e) {
+    int r = poller_end_batch(p, e);
+    if (r < 0)
+        return stop_requested() && e->retry ? ERR_STOPPED : judge(p, r, e);
+    /* The last commit may still be refused: only an answer tells that nothing is open. */
+    free(poller_ask(p, UNIT_REVOKE, NULL, 0, false));
+    *ret_done = give_up(p) || stop_requested() || p->generation == atomic_load(&p->in->generation);
+    return 0;
+}
+
 void *ingest_poll_thread(void *arg) {
     struct poller p = {.in = arg};
     struct err e = {0};
     bool done = false;
     int r = poll_start(&p, &done, &e);
-    while (r == 0 && !done) {
-        r = poll_loop(&p, &e);
-        if (r < 0 || !poller_end_batch(&p))
-            break;
-        /* The last commit may still be refused: only an answer tells that nothing is open. */
-        free(poller_ask(&p, UNIT_REVOKE, NULL, 0, false));
-        done = give_up(&p) || stop_requested() || p.generation == atomic_load(&p.in->generation);
-    }
+    while (r == 0 && !done && (r = poll_loop(&p, &e)) == 0)
+        r = finish(&p, &done, &e);
     tell_committed(&p);
     if (r < 0 && r != ERR_STOPPED)
         p.in->poll_err = e;

@@ -37,8 +37,6 @@ bool poller_send(struct poller *p, struct unit *u, enum unit_kind kind);
 /* Makes sure that there is a unit to fill. */
 bool poller_need_unit(struct poller *p);
 bool poller_send_span(struct poller *p, bool ends_batch);
-/* What is open of the batch goes to the writer to be committed. */
-bool poller_end_batch(struct poller *p);
 /* Forgets what was read and not sent. */
 void poller_drop_span(struct poller *p);
 bool poller_span_is_full(const struct poller *p);
@@ -54,6 +52,11 @@ int poller_note(struct poller *p, const struct poll_result *pr, size_t from, siz
 
 /* --- ingest_poll.c --- */
 
+/*
+ * What is open of the batch goes to the writer to be committed, once the stream has confirmed that
+ * it is of the topic we know.
+ */
+int poller_end_batch(struct poller *p, struct err *e);
 /* Hands a question through the pipeline, behind all that was sent, and waits for the writer's answer. */
 struct position *poller_ask(struct poller *p, enum unit_kind kind, const int32_t *parts, size_t n,
                             bool lost);

@@ -83,6 +83,7 @@ struct ingest {
     struct position *committed; /* writer -> poll: in the table, the stream not yet told */
     size_t n_committed, cap_committed;
     atomic_uint generation; /* raised by the writer when positions must be read again */
+    atomic_bool wide;       /* writer -> poll: the batch holds enough files or ranges, end it */
     atomic_bool failed;
     struct err poll_err;
     bool stopped_early;

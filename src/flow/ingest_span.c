@@ -39,12 +39,9 @@ bool poller_send_span(struct poller *p, bool ends_batch) {
     if (ends_batch) {
         p->batch_open = false;
         p->batch_records = p->batch_bytes = 0;
+        atomic_store(&p->in->wide, false);
     }
     return poller_send(p, TAKE_PTR(p->u), UNIT_SPAN);
-}
-
-bool poller_end_batch(struct poller *p) {
-    return !p->batch_open || poller_send_span(p, true);
 }
 
 void poller_drop_span(struct poller *p) {
@@ -64,9 +61,9 @@ bool poller_span_is_full(const struct poller *p) {
 
 bool poller_batch_is_due(const struct poller *p) {
     const struct ingest_options *o = p->in->o;
-    return p->batch_open &&
-           (p->batch_records >= o->batch_rows || p->batch_bytes >= o->batch_bytes ||
-            clock_mono_ns() - p->batch_since_ns >= o->batch_age_ms * 1000000);
+    return p->batch_open && (atomic_load(&p->in->wide) || p->batch_records >= o->batch_rows ||
+                             p->batch_bytes >= o->batch_bytes ||
+                             clock_mono_ns() - p->batch_since_ns >= o->batch_age_ms * 1000000);
 }
 
 struct position *poller_position(struct poller *p, int32_t partition) {

@@ -172,7 +172,11 @@ static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
             return 0; /* read before a batch was dropped: it will come again */
         }
         int r = batch_take(w, u, e);
-        return r == 0 && (u->ends_batch || batch_is_wide(w)) ? batch_commit(w, e) : r;
+        if (r == 0 && u->ends_batch)
+            return batch_commit(w, e);
+        if (r == 0 && batch_is_wide(w))
+            atomic_store(&w->in->wide, true);
+        return r;
     }
     case UNIT_ASSIGN:
     case UNIT_ASK:

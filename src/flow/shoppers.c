@@ -15,6 +15,7 @@ enum {
     AGAIN_SLOTS = 1024,  /* a duplicate comes at most this many records later */
     SESSIONS_MAX = 4096, /* shoppers at a time */
     PAUSE_SECONDS = 30,  /* of a shopper between two events, roughly */
+    STEPS_BEFORE = 30,   /* events of a shopper who was there before we looked, at most */
 };
 
 /* A record to be sent again. */
@@ -47,6 +48,15 @@ static size_t how_many_sessions(const struct shoppers_options *o) {
     return (size_t)MIN(MAX(rate * PAUSE_SECONDS, 1), SESSIONS_MAX);
 }
 
+/* What happens now has begun before: each shopper is somewhere on the way, some at the counter. */
+static void walk_in(struct shoppers *sh) {
+    for (size_t i = 0; i < sh->n_sessions; i++) {
+        struct act act;
+        for (uint64_t n = prng_below(&sh->shop.random, STEPS_BEFORE); n > 0; n--)
+            session_step(&sh->shop, &sh->sessions[i], &act);
+    }
+}
+
 struct shoppers *shoppers_new(const struct shoppers_options *o, const struct catalog *c) {
     struct shoppers *sh = xcalloc(1, sizeof *sh);
     sh->o = *o;
@@ -58,6 +68,8 @@ struct shoppers *shoppers_new(const struct shoppers_options *o, const struct cat
     sh->n_sessions = how_many_sessions(o);
     sh->sessions = xcalloc(sh->n_sessions, sizeof *sh->sessions);
     sh->spoiled = BUF_INIT(2 * (size_t)LIMIT_RECORD);
+    if (sh->timeline.n == 0)
+        walk_in(sh);
     return sh;
 }
 

@@ -16,7 +16,9 @@ int step_settle(const char *step, int r, struct err *e) {
         err_clear(e);
         return 0;
     }
-    return r < 0 && r != ERR_STOPPED ? err_wrap(e, "%s", step) : r;
+    size_t n = strlen(step); /* an engine names its job, which is the step */
+    bool named = strncmp(e->msg, step, n) == 0 && e->msg[n] == ':';
+    return r < 0 && r != ERR_STOPPED && !named ? err_wrap(e, "%s", step) : r;
 }
 
 void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,

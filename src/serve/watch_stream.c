@@ -134,6 +134,17 @@ static int watched_assign(struct stream *base, const struct position *p, size_t 
     return r;
 }
 
+static int watched_confirm(struct stream *base, struct err *e) {
+    struct watched *s = (struct watched *)base;
+    health_alive(s->w->health);
+    int r = stream_confirm(s->inner, e);
+    health_alive(s->w->health);
+    pthread_mutex_lock(&s->w->lock);
+    note_result(s->w, r, e);
+    pthread_mutex_unlock(&s->w->lock);
+    return r;
+}
+
 static int watched_bounds(struct stream *base, struct bounds **ret, size_t *ret_n, struct err *e) {
     struct watched *s = (struct watched *)base;
     int r = stream_bounds(s->inner, ret, ret_n, e);
@@ -207,6 +218,7 @@ static const struct stream_ops watched_ops = {
     .subscribe = watched_subscribe,
     .poll = watched_poll,
     .assign = watched_assign,
+    .confirm = watched_confirm,
     .bounds = watched_bounds,
     .peek = watched_peek,
     .retention = watched_retention,

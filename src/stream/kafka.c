@@ -255,6 +255,7 @@ static const struct stream_ops kafka_ops = {
     .subscribe = consume_subscribe,
     .poll = consume_poll,
     .assign = consume_assign,
+    .confirm = consume_confirm,
     .bounds = kafka_bounds,
     .peek = kafka_peek,
     .retention = kafka_retention,

@@ -6,7 +6,8 @@
  *
  * The topic is looked at once a second. A topic that was deleted and made again has other offsets
  * under the same name; librdkafka goes on reading as if nothing had happened where the new topic
- * is already long enough (rdkafka_topic.c says so itself), so we compare its id.
+ * is already long enough (rdkafka_topic.c says so itself), so we compare its id; and once more before
+ * what was read is committed: an answer that comes after the last fetch tells what was fetched.
  */
 #include <inttypes.h>
 
@@ -15,7 +16,13 @@
 #include "base/util.h"
 #include "stream/kafka_consume.h"
 
-enum { CHECK_MS = 1000, CHECK_MISSING_MS = 200, CHECK_TIMEOUT_MS = 3000, CLOSE_MS = 3000 };
+enum {
+    CHECK_MS = 1000,
+    CHECK_MISSING_MS = 200,
+    CHECK_TIMEOUT_MS = 3000,
+    CLOSE_MS = 3000,
+    CONFIRM_MS = 3000
+};
 
 typedef rd_kafka_topic_partition_list_t part_list;
 
@@ -437,6 +444,14 @@ int group_out_of_range(struct kafka *k, int32_t partition, const char *why, stru
                 at.offset, partition, why);
     return err_hint(e, "the topic lost its last records (an unclean leader election?) after they "
                        "were read");
+}
+
+int consume_confirm(struct stream *s, struct err *e) {
+    struct kafka *k = (struct kafka *)s;
+    struct topic_info t;
+    int r = kafka_describe(k, MIN(k->timeout_ms, CONFIRM_MS), &t, e);
+    /* A topic that is gone has no other one in its place: what we have is all there is of it. */
+    return r == 0 ? kafka_identify(k, &t, e) : r;
 }
 
 void consume_committed(struct stream *s, const struct position *p, size_t n) {

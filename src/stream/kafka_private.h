@@ -130,6 +130,7 @@ int consume_subscribe(struct stream *s, struct err *e);
 int consume_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
                  size_t max_bytes, struct poll_result *ret, struct err *e);
 int consume_assign(struct stream *s, const struct position *p, size_t n, struct err *e);
+int consume_confirm(struct stream *s, struct err *e);
 void consume_committed(struct stream *s, const struct position *p, size_t n);
 void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                        rd_kafka_topic_partition_list_t *list, void *opaque);

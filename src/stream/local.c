@@ -168,6 +168,10 @@ int local_load_topic(struct local *l, struct err *e) {
     return 0;
 }
 
+static int local_confirm(struct stream *s ATTR_UNUSED, struct err *e ATTR_UNUSED) {
+    return 0; /* a local topic has no id: its folder is the topic */
+}
+
 static void local_committed(struct stream *s ATTR_UNUSED, const struct position *p ATTR_UNUSED,
                             size_t n ATTR_UNUSED) {
     /* The table is the truth and there is no lag tool to feed. */
@@ -202,6 +206,7 @@ static const struct stream_ops local_ops = {
     .subscribe = read_subscribe,
     .poll = read_poll,
     .assign = read_assign,
+    .confirm = local_confirm,
     .bounds = read_bounds,
     .peek = read_peek,
     .retention = local_retention,

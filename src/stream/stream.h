@@ -154,6 +154,7 @@ struct stream_ops {
     int (*poll)(struct stream *s, int timeout_ms, struct span *sp, size_t max_records,
                 size_t max_bytes, struct poll_result *ret, struct err *e);
     int (*assign)(struct stream *s, const struct position *p, size_t n, struct err *e);
+    int (*confirm)(struct stream *s, struct err *e);
     int (*bounds)(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
     int (*peek)(struct stream *s, struct peek *v, size_t n, struct err *e);
     int (*retention)(struct stream *s, struct retention *ret, struct err *e);
@@ -203,7 +204,7 @@ static inline int stream_subscribe(struct stream *s, struct err *e) {
     return s->ops->subscribe(s, e);
 }
 /*
- * Appends at most max_records records, and records only while sp's bytes stay within max_bytes (at
+ * Appends at most max_records records (0: it only looks after the rest), and records only while sp's bytes stay within max_bytes (at
  * least one record, however large, if sp was empty), waiting at most timeout_ms for the first. What
  * is there already is handed out at once, however little.
  */
@@ -219,6 +220,14 @@ static inline int stream_poll(struct stream *s, int timeout_ms, struct span *sp,
 static inline int stream_assign(struct stream *s, const struct position *p, size_t n,
                                 struct err *e) {
     return s->ops->assign(s, p, n, e);
+}
+/*
+ * Asked before what was handed out is committed: are these records of the topic whose positions were
+ * assigned, and not of one that was made under its name since? Waits a few seconds for the answer. With
+ * e->retry nobody can tell just now.
+ */
+static inline int stream_confirm(struct stream *s, struct err *e) {
+    return s->ops->confirm(s, e);
 }
 /* What each partition of the topic holds, by number; none: there is no topic yet. The caller frees *ret. */
 static inline int stream_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,

@@ -60,6 +60,12 @@ def test_every_verb_has_help(mill):
 
 # ---- configuration: exit 3 ----
 
+def test_help_is_a_verb_too(mill):
+    assert mill.ok("help") == mill.ok("--help")
+    assert mill.ok("help", "ingest") == mill.ok("ingest", "--help")
+    mill.fails(2, "help", "ingst", hint="ingest")
+
+
 def test_unknown_keys_name_the_nearest_wherever_they_stand(mill):
     mill.fails(3, "-c", "stream.ulr=x", "status", says=["-c", "'stream.ulr'", "'stream.url'"])
     mill.fails(3, "status", "-c", "ingest.batchrows=1", says="'ingest.batch_rows'")

@@ -332,6 +332,23 @@ static int mem_poll(struct stream *s, int timeout_ms, struct span *sp, size_t ma
     return r;
 }
 
+static int mem_confirm(struct stream *s, struct err *e) {
+    struct mem *m = (struct mem *)s;
+    same_thread(m);
+    lock(m);
+    const struct mem_topic *t = mem_find_topic(m->mc, s->topic);
+    int r = 0;
+    if (m->mc->fail_confirms > 0) {
+        m->mc->fail_confirms--;
+        err_set(e, ERR_STREAM, "topic %s: the fake was told not to confirm", s->topic);
+        r = err_retry(e);
+    } else if (t && s->topic_id && strcmp(t->id, s->topic_id) != 0) {
+        r = err_set(e, ERR_STREAM, "topic %s was deleted and made again", s->topic);
+    }
+    unlock(m);
+    return r;
+}
+
 static void mem_committed(struct stream *s, const struct position *p, size_t n) {
     struct mem *m = (struct mem *)s;
     same_thread(m);
@@ -366,6 +383,7 @@ static const struct stream_ops mem_ops = {
     .subscribe = mem_subscribe,
     .poll = mem_poll,
     .assign = mem_assign,
+    .confirm = mem_confirm,
     .bounds = mem_bounds,
     .peek = mem_peek,
     .retention = mem_retention,

@@ -25,6 +25,8 @@ int stream_mem_open(struct mem_cluster *mc, const struct stream_options *o, stru
 void mem_cluster_fail_next(struct mem_cluster *mc, size_t n);
 /* The next n polls fail, with an error that can pass. */
 void mem_cluster_fail_polls(struct mem_cluster *mc, size_t n);
+/* The next n confirms fail, with an error that can pass. */
+void mem_cluster_fail_confirms(struct mem_cluster *mc, size_t n);
 /* The clock of append timestamps, microseconds; 0: the real one. Never goes backwards. */
 void mem_cluster_set_time(struct mem_cluster *mc, int64_t us);
 

@@ -107,6 +107,10 @@ size_t mem_cluster_peeks(struct mem_cluster *mc) {
     return n;
 }
 
+void mem_cluster_fail_confirms(struct mem_cluster *mc, size_t n) {
+    LOCKED(mc, mc->fail_confirms = n);
+}
+
 void mem_cluster_fail_polls(struct mem_cluster *mc, size_t n) {
     LOCKED(mc, mc->fail_polls = n);
 }

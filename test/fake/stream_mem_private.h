@@ -42,7 +42,7 @@ struct mem_cluster {
     char id[UUID_TEXT];
     struct mem_topic *topics;
     struct mem_mark *marks;
-    size_t fail_next, fail_polls;
+    size_t fail_next, fail_polls, fail_confirms;
     int64_t time_us;
     struct retention retention;
     size_t peeks;

@@ -78,6 +78,34 @@ static void what_is_open_is_dropped_when_it_is_lost(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+/* The group changes while the stream cannot confirm what is open: the group does not wait for it. */
+static void what_cannot_be_confirmed_is_dropped_on_revoke(void **state ATTR_UNUSED) {
+    for (int how = MEM_EAGER; how <= MEM_COOPERATIVE; how++) {
+        struct world w = world_new(4);
+        struct reader rd[2];
+        mem_cluster_group(w.mc, (enum mem_group)how);
+        for (int i = 0; i < 4; i++)
+            world_fill(&w, i, 10);
+        reader_patient(&rd[0], &w);
+        reader_start(&rd[0]);
+        wait_until(mem_cluster_members(w.mc) == 1);
+        let_it_read();
+        mem_cluster_fail_confirms(w.mc, 1);
+        reader_patient(&rd[1], &w);
+        reader_start(&rd[1]);
+        wait_until(mem_cluster_members(w.mc) == 2);
+        let_it_read();
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(world_position(&w, "t", i), -1);
+        stop_all(rd, 2);
+        assert_int_equal(rd[0].result.records, 20);
+        assert_int_equal(rd[1].result.records, 20);
+        assert_int_equal(rd[0].result.drops, 1);
+        assert_reconciled(&w, "of 4 partitions without a gap: records 40, passed over 0");
+        world_free(&w);
+    }
+}
+
 /* One of two partitions is lost: the other stays, and its records in the dropped batch come again. */
 static void partitions_that_stay_are_read_again(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
@@ -309,6 +337,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_open_is_committed_on_revoke),
         cmocka_unit_test(what_is_open_is_dropped_when_it_is_lost),
+        cmocka_unit_test(what_cannot_be_confirmed_is_dropped_on_revoke),
         cmocka_unit_test(partitions_that_stay_are_read_again),
         cmocka_unit_test(a_zombie_is_refused),
         cmocka_unit_test(nothing_is_committed_after_the_assignment_is_lost),

@@ -192,7 +192,7 @@ static void a_topic_made_anew_is_not_read_on(void **state ATTR_UNUSED) {
         mem_topic_create(w.mc, TOPIC, 1);
         world_fill(&w, 0, n);
         assert_int_equal(run_once(&w, "t", false, &e), ERR_STREAM);
-        assert_non_null(strstr(e.msg, "deleted and made again"));
+        assert_non_null(strstr(e.msg, "made again"));
         assert_non_null(strstr(e.msg, before));
         assert_non_null(strstr(e.hint, "stream.app"));
         assert_int_equal(world_position(&w, "t", 0), 10);
@@ -220,9 +220,75 @@ static void a_topic_made_anew_under_way_ends_it(void **state ATTR_UNUSED) {
     mem_topic_create(w.mc, TOPIC, 1);
     world_fill(&w, 0, 20);
     assert_int_equal(reader_join(&rd), ERR_STREAM);
-    assert_non_null(strstr(rd.e.msg, "deleted and made again"));
+    assert_non_null(strstr(rd.e.msg, "made again"));
     assert_int_equal(world_position(&w, "t", 0), 10);
     reader_release(&rd);
+    world_free(&w);
+}
+
+/* The new one is longer than the old one's position, and is read on: it is noticed before the commit. */
+static void records_of_a_topic_made_anew_are_not_committed(void **state ATTR_UNUSED) {
+    struct world w = world_new(1);
+    struct reader rd;
+    world_fill(&w, 0, 30);
+    reader_init(&rd, &w);
+    rd.o.once = false;
+    rd.o.batch_rows = 20; /* one batch is committed, one is open */
+    rd.o.batch_age_ms = 1000000;
+    reader_start(&rd);
+    wait_until(atomic_load(&rd.commits) == 1);
+    pause_ms(100);
+    mem_topic_delete(w.mc, TOPIC);
+    mem_topic_create(w.mc, TOPIC, 1);
+    world_fill(&w, 0, 60);
+    assert_int_equal(reader_join(&rd), ERR_STREAM);
+    assert_non_null(strstr(rd.e.msg, "made again"));
+    reader_release(&rd);
+    assert_int_equal(world_position(&w, "t", 0), 20);
+    assert_int_equal(world_count(&w, "SELECT count(*) FROM bronze.events"), 20);
+    world_free(&w);
+}
+
+/* Whether it is the topic we know cannot be told for a while: nothing is committed, and nothing lost. */
+static void what_cannot_be_confirmed_is_not_committed(void **state ATTR_UNUSED) {
+    struct world w = world_new(1);
+    world_fill(&w, 0, 30);
+    for (int once = 0; once < 2; once++) {
+        struct reader rd;
+        mem_cluster_fail_confirms(w.mc, 3); /* each is followed by a longer pause */
+        reader_init(&rd, &w);
+        rd.o.once = once;
+        rd.o.batch_rows = 20;
+        rd.o.batch_age_ms = 1000000;
+        reader_start(&rd);
+        if (!once) {
+            wait_until(atomic_load(&rd.records) == 20);
+            mem_cluster_fail_confirms(w.mc, 1000000);
+            stop_request(); /* what is open cannot wait for the stream now: it is dropped */
+        }
+        assert_ok(reader_join(&rd), &rd.e);
+        stop_reset();
+        mem_cluster_fail_confirms(w.mc, 0);
+        reader_release(&rd);
+        assert_int_equal(world_position(&w, "t", 0), once ? 30 : 20);
+    }
+    assert_partition(&w, 0, 30);
+    assert_reconciled(&w, "records 30, passed over 0");
+    world_free(&w);
+}
+
+static void what_is_never_confirmed_ends_once(void **state ATTR_UNUSED) {
+    struct world w = world_new(1);
+    struct reader rd;
+    world_fill(&w, 0, 10);
+    mem_cluster_fail_confirms(w.mc, 1000000);
+    reader_init(&rd, &w);
+    rd.o.timeout_ms = 300;
+    reader_start(&rd);
+    assert_int_equal(reader_join(&rd), ERR_STREAM);
+    assert_non_null(strstr(rd.e.msg, "not to confirm"));
+    reader_release(&rd);
+    assert_int_equal(world_position(&w, "t", 0), -1);
     world_free(&w);
 }
 
@@ -392,6 +458,9 @@ int main(void) {
         cmocka_unit_test(what_was_gone_before_the_first_read_is_not_lost),
         cmocka_unit_test(a_topic_made_anew_is_not_read_on),
         cmocka_unit_test(a_topic_made_anew_under_way_ends_it),
+        cmocka_unit_test(records_of_a_topic_made_anew_are_not_committed),
+        cmocka_unit_test(what_cannot_be_confirmed_is_not_committed),
+        cmocka_unit_test(what_is_never_confirmed_ends_once),
         cmocka_unit_test(no_topic_yet_is_nothing_to_do),
         cmocka_unit_test(another_cluster_is_read_from_its_beginning),
         cmocka_unit_test(two_apps_feed_one_table),

@@ -241,6 +241,18 @@ static void bad_records_are_as_many_as_asked_for(void **state ATTR_UNUSED) {
     shoppers_free(sh);
 }
 
+/* `up --demo`: somebody buys in the first seconds. */
+static void a_shop_that_is_looked_at_now_was_open_before(void **state ATTR_UNUSED) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct shoppers_options o = {.events = 1000, .rate = 200, .seed = seed, .now_us = now_us};
+        size_t n, bought = 0;
+        _cleanup_(freep) char *all = all_of(&o, &n);
+        for (const char *at = all; (at = strstr(at, "\"event_type\":\"purchase\"")); at++)
+            bought++;
+        assert_in_range(bought, 10, 200);
+    }
+}
+
 static void a_timeline_goes_forward_over_the_whole_period(void **state ATTR_UNUSED) {
     static const int64_t counts[] = {1, 2, 3, 100, 100000};
     static const int64_t periods[] = {1, US_PER_SECOND, 3600 * US_PER_SECOND, US_PER_DAY,
@@ -276,6 +288,7 @@ int main(void) {
         cmocka_unit_test(everything_twice_is_possible),
         cmocka_unit_test(bad_records_break_each_rule),
         cmocka_unit_test(bad_records_are_as_many_as_asked_for),
+        cmocka_unit_test(a_shop_that_is_looked_at_now_was_open_before),
         cmocka_unit_test(a_timeline_goes_forward_over_the_whole_period),
     };
     return cmocka_run_group_tests_name("shoppers", tests, load, unload);

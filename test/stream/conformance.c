@@ -307,8 +307,12 @@ static void a_poll_keeps_to_its_limits(void **state) {
     struct poll_result polled;
     struct err e;
     assign_all(b.out);
+    assert_ok(stream_poll(b.out, 100, sp, 0, MIB, &polled, &e), &e);
+    assert_int_equal(polled.kind, POLL_IDLE);
+    assert_int_equal(sp->n, 0);
     poll_until(b.out, sp, 7, MIB);
     assert_int_equal(sp->n, 7);
+    assert_ok(stream_confirm(b.out, &e), &e);
     poll_until(b.out, sp, 10, MIB);
     assert_int_equal(sp->n, 10); /* appended */
     assert_int_equal(sp->v[9].offset, 9);
