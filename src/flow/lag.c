@@ -2,7 +2,7 @@
 #include "flow/lag.h"
 
 #include "base/clock.h"
-#include "flow/ingest.h"
+#include "flow/note.h"
 
 enum { RETENTION_EVERY_S = 60 };
 
@@ -99,8 +99,8 @@ int lag_look(struct lag_memory *m, struct stream *s, const char *app, struct tab
         r = table_refresh(bronze, e);
     struct lag *v = xcalloc(MAX(n, 1), sizeof *v);
     for (size_t i = 0; r == 0 && i < n; i++) {
-        _cleanup_(freep) char *app_id = ingest_app_id(app, s, b[i].partition);
-        v[i] = lag_of(&b[i], table_txn(bronze, app_id));
+        _cleanup_(freep) char *source = xasprintf("%s/%s/%s", app, s->cluster_id, s->topic);
+        v[i] = lag_of(&b[i], note_position(bronze, source, b[i].partition));
     }
     free(b);
     if (r == 0 && n > 0)

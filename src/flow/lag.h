@@ -12,9 +12,10 @@
 struct lag {
     int32_t partition;
     int64_t begin, end; /* what the stream holds */
-    int64_t position;   /* the next offset bronze will take; -1: it has taken none */
-    int64_t offsets;    /* in the stream and not in bronze */
-    int64_t gone;       /* offsets the stream forgot before bronze had them */
+    int64_t
+        position;    /* the next offset bronze will take; -1: the app has never read of the topic */
+    int64_t offsets; /* in the stream and not in bronze */
+    int64_t gone;    /* offsets the stream forgot before bronze had them */
     /* Age of the oldest record that is in the stream and not in bronze. 0: there is none; -1: unknown. */
     double seconds;
     /*

@@ -128,6 +128,8 @@ static int mem_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
     for (int32_t i = 0; i < n; i++)
         (*ret)[i] = (struct bounds){i, t->partitions[i].begin, (int64_t)t->partitions[i].n};
     learn_topic(m, t);
+    if (t && m->mc->bounds_left > 0 && --m->mc->bounds_left == 0)
+        t->partitions[m->mc->forget_then.partition].begin = m->mc->forget_then.begin;
     unlock(m);
     return 0;
 }

@@ -97,6 +97,14 @@ void mem_cluster_fail_next(struct mem_cluster *mc, size_t n) {
     LOCKED(mc, mc->fail_next = n);
 }
 
+void mem_cluster_forget_after_bounds(struct mem_cluster *mc, size_t n, int32_t partition,
+                                     int64_t begin) {
+    pthread_mutex_lock(&mc->lock);
+    mc->bounds_left = n;
+    mc->forget_then = (struct bounds){.partition = partition, .begin = begin};
+    pthread_mutex_unlock(&mc->lock);
+}
+
 void mem_cluster_retention(struct mem_cluster *mc, const struct retention *how) {
     LOCKED(mc, mc->retention = *how);
 }

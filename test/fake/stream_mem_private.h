@@ -46,6 +46,8 @@ struct mem_cluster {
     int64_t time_us;
     struct retention retention;
     size_t peeks;
+    size_t bounds_left; /* then forget this; 0: nothing */
+    struct bounds forget_then;
     enum mem_group how;
     unsigned turn;
     struct mem *members; /* that have subscribed */
