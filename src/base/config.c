@@ -287,9 +287,23 @@ static bool has_comment(const char *s) {
     return false;
 }
 
+/* A key that stands in this file already, in another line: which of the two is meant? */
+static int check_once(const struct config *cfg, const char *path, const char *name,
+                      const char *origin, struct err *e) {
+    enum config_id id = find_key(name);
+    const char *before = id < CFG_N ? cfg->v[id].origin : NULL;
+    for (size_t i = 0; i < cfg->n_properties && is_property(name); i++)
+        if (strcmp(cfg->properties[i].name, name + sizeof property_prefix - 1) == 0)
+            before = cfg->properties[i].origin;
+    size_t n = strlen(path);
+    if (!before || strncmp(before, path, n) != 0 || before[n] != ':')
+        return 0;
+    return err_set(e, ERR_CONFIG, "%s: %s is set already in line %s", origin, name, before + n + 1);
+}
+
 /* One line of the INI file; `section` (its own memory) changes with [section] lines. */
-static int ini_line(struct config *cfg, char *line, const char *origin, char **section,
-                    struct err *e) {
+static int ini_line(struct config *cfg, char *line, const char *path, const char *origin,
+                    char **section, struct err *e) {
     line = trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
@@ -313,7 +327,9 @@ static int ini_line(struct config *cfg, char *line, const char *origin, char **s
             "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
     }
     char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
-    int r = set_by_name(cfg, name, trim(eq + 1), origin, e);
+    int r = check_once(cfg, path, name, origin, e);
+    if (r == 0)
+        r = set_by_name(cfg, name, trim(eq + 1), origin, e);
     free(name);
     return r;
 }
@@ -357,7 +373,7 @@ static int load_file(struct config *cfg, const char *path, bool must, struct err
     char *rest = text.data, *line;
     for (int number = 1; r == 0 && (line = strsep(&rest, "\n")); number++) {
         char *origin = xasprintf("%s:%d", path, number);
-        r = ini_line(cfg, line, origin, &section, e);
+        r = ini_line(cfg, line, path, origin, &section, e);
         free(origin);
     }
     free(section);

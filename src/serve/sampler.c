@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "flow/ingest.h"
+#include "flow/lag.h"
 #include "table/table.h"
 
 enum { TABLES = 3, STOP_S = 5 };
@@ -29,6 +29,7 @@ struct sampler {
     struct stream *s;
     struct storage *st;
     struct table *tb[TABLES];
+    struct lag_memory lag;
     int64_t shown[TABLES];        /* version whose size is in the metrics */
     struct newest newest[TABLES]; /* of gold: of the silver it is made from */
     bool told;
@@ -42,36 +43,33 @@ static void set(struct sampler *sa, enum meter id, const char *label, int64_t va
 
 /* ---- the partitions ---- */
 
-static void show_partition(struct sampler *sa, const struct bounds *b) {
-    char *app_id = ingest_app_id(config_text(sa->o.cfg, CFG_STREAM_APP), sa->s, b->partition);
-    int64_t at = table_txn(sa->tb[0], app_id);
-    free(app_id);
+/* Below zero: unknown, and then not shown. */
+static void set_known(struct sampler *sa, enum meter id, const char *label, double value) {
+    if (value < 0)
+        metrics_drop(sa->o.m, id, label, NULL);
+    else
+        metric_set(metrics_get(sa->o.m, id, label, NULL), value);
+}
+
+static void show_partition(struct sampler *sa, const struct lag *l) {
     char number[METRIC_NUMBER];
-    metric_number(b->partition, number);
-    /* What bronze does not know yet begins where the stream begins. */
-    int64_t lag = MAX(b->end - MAX(at, b->begin), 0);
-    set(sa, M_PARTITION_BEGIN, number, b->begin);
-    set(sa, M_PARTITION_END, number, b->end);
-    set(sa, M_PARTITION_COMMITTED, number, MAX(at, 0));
-    set(sa, M_PARTITION_LAG, number, lag);
-    metric_set(metrics_get(sa->o.m, M_PARTITION_RETENTION, number, NULL),
-               b->end > b->begin ? (double)lag / (double)(b->end - b->begin) : 0);
-    if (sa->o.w)
-        stream_watch_note(sa->o.w, b, at);
+    metric_number(l->partition, number);
+    set(sa, M_PARTITION_BEGIN, number, l->begin);
+    set(sa, M_PARTITION_END, number, l->end);
+    set(sa, M_PARTITION_COMMITTED, number, MAX(l->position, 0));
+    set(sa, M_PARTITION_LAG, number, l->offsets);
+    set_known(sa, M_PARTITION_LAG_SECONDS, number, l->seconds);
+    set_known(sa, M_PARTITION_RETENTION, number, l->retention_used);
 }
 
 static int sample_stream(struct sampler *sa, struct err *e) {
     if (!sa->o.open_stream)
         return 0;
     int r = sa->s ? 0 : sa->o.open_stream(sa->o.cfg, &sa->s, e);
-    struct bounds *v = NULL;
+    struct lag *v = NULL;
     size_t n = 0;
     if (r == 0)
-        r = stream_bounds(sa->s, &v, &n, e);
-    if (r < 0)
-        return r;
-    /* The ends first, then the positions: the other way round there could be a lag below zero. */
-    r = table_refresh(sa->tb[0], e);
+        r = lag_look(&sa->lag, sa->s, config_text(sa->o.cfg, CFG_STREAM_APP), sa->tb[0], &v, &n, e);
     for (size_t i = 0; r == 0 && i < n; i++)
         show_partition(sa, &v[i]);
     free(v);
@@ -228,6 +226,7 @@ static void *run(void *arg) {
         table_close(sa->tb[i]);
     storage_free(sa->st);
     stream_free(sa->s);
+    lag_memory_release(&sa->lag);
     return NULL;
 }
 
