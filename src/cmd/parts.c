@@ -87,7 +87,7 @@ static int open_sink(const struct config *cfg, bool read_only, struct sink **ret
     int r;
     do
         r = sink_open(config_text(cfg, CFG_SINK_URL), &o, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 

@@ -200,7 +200,6 @@ static void add_empty(struct buf *sql, const struct table_def *def) {
                  column_type_sql(def->columns[i].type));
         sql_name(sql, def->columns[i].name);
     }
-    buf_add_str(sql, " WHERE false");
 }
 
 int64_t view_rows(const struct table_files *files) {
@@ -248,6 +247,7 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
         buf_addf(&sql, ", explicit_cardinality = %lld)", (long long)MAX(view_rows(in->files), 1));
     } else if (rc == 0) {
         add_empty(&sql, in->def);
+        buf_add_str(&sql, " WHERE false");
     }
     if (rc == 0 && (sql.overflow || list.overflow))
         rc = err_set(e, ERR_ENGINE, "%s: the list of %zu files of %s is too long", s->what,
@@ -261,5 +261,17 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
     }
     buf_release(&sql);
     buf_release(&list);
+    return rc;
+}
+
+int session_view_closed(struct session *s, const struct engine_input *in, struct err *e) {
+    struct buf sql = BUF_INIT(LIMIT_SQL);
+    int rc = begin_view(s, in->view, &sql, e);
+    if (rc == 0) {
+        add_empty(&sql, in->def);
+        buf_addf(&sql, " WHERE error('the statement must name %s to read it') IS NULL", in->view);
+        rc = session_exec(s, in->view, buf_str(&sql), e);
+    }
+    buf_release(&sql);
     return rc;
 }

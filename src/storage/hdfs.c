@@ -30,7 +30,7 @@ static int ask(struct hdfs *h, const struct webhdfs_call *q, struct webhdfs_answ
     int r;
     do
         r = webhdfs_ask(h->w, q, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -47,6 +47,8 @@ static bool read_status(const json *v, struct hdfs_status *ret) {
     if (!type || ret->size < 0 || ret->mtime_ms < 0)
         return false;
     ret->is_dir = strcmp(type, "DIRECTORY") == 0;
+    if (!ret->is_dir && ret->file_id <= 0) /* by it we know our own files */
+        return false;
     if (ret->is_dir)
         ret->size = 0;
     return true;
@@ -187,7 +189,7 @@ static int hdfs_get(struct storage *st, const char *path, struct buf *ret, struc
     int r;
     do
         r = get_once(h, full, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     if (r == ERR_NOT_FOUND)
         return absent(h, path, e);
     return r ? explain(h, "cannot read", path, e) : 0;
@@ -323,7 +325,7 @@ static int fetch(void *arg, const char *path, const char *local, struct cache_ob
     int r;
     do
         r = fetch_once(h, full, fd, &s, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     close(fd);
     if (r == ERR_NOT_FOUND)
         return absent(h, path, e);
@@ -381,7 +383,8 @@ int storage_hdfs_open(const char *url, const struct storage_options *o, struct s
                                  .ca_file = o->ca_file,
                                  .cert_file = o->hdfs_cert_file};
     struct hdfs *h = xcalloc(1, sizeof *h);
-    h->base = (struct storage){.ops = &hdfs_ops, .url = xstrdup(url), .lanes = LANES};
+    h->base = (struct storage){
+        .ops = &hdfs_ops, .url = xstrdup(url), .lanes = LANES, .patience_ms = o->timeout_ms};
     while (h->base.url[0] && h->base.url[strlen(h->base.url) - 1] == '/')
         h->base.url[strlen(h->base.url) - 1] = '\0';
     h->root = xstrdup(u.path);

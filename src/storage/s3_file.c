@@ -245,6 +245,7 @@ static int begin_upload(struct transfer *t, const char *crc, struct err *e) {
     struct s3_call q = {.method = "POST",
                         .key = t->key,
                         .query = "uploads=",
+                        .root = "InitiateMultipartUploadResult",
                         .headers = {crc, "x-amz-checksum-algorithm: CRC32C"}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
@@ -273,6 +274,8 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
                         .query = query,
                         .body = body.data,
                         .body_len = body.len,
+                        .root = "CompleteMultipartUploadResult",
+                        .slow = true, /* the store puts the parts together */
                         .headers = {"content-type: application/xml", "if-none-match: *"}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
@@ -326,19 +329,29 @@ static int send_whole(struct transfer *t, const char *crc, struct cache_object *
     return 0;
 }
 
-/* Does this very file stand there? Then an answer was lost, and all is well. */
-static bool is_there(struct transfer *t, struct cache_object *ret) {
+/*
+ * Does this very file stand there? Then an answer was lost, and all is well. An error says that this
+ * is not known.
+ */
+static int look_there(struct transfer *t, struct cache_object *object, bool *ret, struct err *e) {
     struct s3_call q = {.method = "HEAD", .key = t->key};
     struct http_answer a;
-    struct err ignored;
-    if (s3_call(t->s, &q, &a, &ignored) < 0)
-        return false;
+    struct err why;
+    int r = s3_call(t->s, &q, &a, &why);
+    *ret = false;
+    if (r == ERR_NOT_FOUND)
+        return 0;
+    if (r) {
+        *e = why;
+        e->unsure = true;
+        return r == ERR_STOPPED ? r : err_retry(e);
+    }
     const char *there = http_header(&a, CRC_HEADER);
-    bool same = s3_length(&a) == t->size && there && strtoul(there, NULL, 16) == ret->crc;
-    if (same)
-        s3_etag(&a, ret->etag);
+    *ret = s3_length(&a) == t->size && there && strtoul(there, NULL, 16) == object->crc;
+    if (*ret)
+        s3_etag(&a, object->etag);
     http_answer_release(&a);
-    return same;
+    return 0;
 }
 
 int s3_send(struct s3 *s, const char *local, const char *path, struct cache_object *ret,
@@ -357,8 +370,11 @@ int s3_send(struct s3 *s, const char *local, const char *path, struct cache_obje
                             : send_parts(&t, header, &object, e);
     close(t.fd);
     bool open_question = r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure);
-    if (open_question && is_there(&t, &object))
-        r = 0;
+    if (open_question) {
+        bool is_there;
+        int looked = look_there(&t, &object, &is_there, e);
+        r = looked ? looked : is_there ? 0 : r;
+    }
     if (r == ERR_EXISTS)
         return r;
     if (r == ERR_NOT_FOUND) /* the upload was aborted by somebody else */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "storage/s3_play.h"
+#include "storage/s3_priv.h"
 
 enum { PART = 16 * MIB, LARGE = 2 * PART + 5 };
 
@@ -108,9 +109,9 @@ static void parts_are_sent_again_alone(void **state ATTR_UNUSED) {
 }
 
 static void answers_that_lack_what_is_needed_end_it(void **state ATTR_UNUSED) {
-    static const char *const begun[] = {"", "<InitiateMultipartUploadResult/>", "<x>",
-                                        "<InitiateMultipartUploadResult><UploadId></UploadId>"
-                                        "</InitiateMultipartUploadResult>"};
+    static const char nameless[] = "<InitiateMultipartUploadResult><UploadId></UploadId>"
+                                   "</InitiateMultipartUploadResult>";
+    static const char *const begun[] = {"", "<InitiateMultipartUploadResult/>", "<x>", nameless};
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(begun); i++) {
         struct bench b = begin();
@@ -145,6 +146,63 @@ static void an_end_that_fails_behind_its_200_is_seen(void **state ATTR_UNUSED) {
     assert_int_equal(publish(&b, &e), ERR_STORAGE);
     assert_has(e.msg, "InvalidPart");
     assert_int_equal(aborts(&b), 1);
+    end(&b);
+}
+
+/* Whatever comes with 200 and is not the whole result: nobody knows, and it is asked again. */
+static void an_end_that_says_nothing_is_none(void **state ATTR_UNUSED) {
+    static const char *const bodies[] = {
+        "",
+        "  \n  ",
+        "<CompleteMultipartUploadResult><ETag>\"all\"</ETag>",
+        "<Error "
+        "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Code>InternalError</Code></Error>",
+        "<ListBucketResult/>",
+        "<x><CompleteMultipartUploadResult/></x>",
+        "<html><body>welcome</body></html>"};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct bench b = begin();
+        struct err e;
+        s3_play_answer(b.p, "POST", "?uploadId=", 200, "", bodies[i]);
+        s3_play_then(b.p, 200, "", "\n <?xml version=\"1.0\"?>" DONE);
+        assert_ok(publish(&b, &e), &e);
+        assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+        end(&b);
+    }
+    struct bench b = begin();
+    struct err e;
+    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", "");
+    s3_play_answer(b.p, "HEAD", "/lake/t/0", 404, "", "");
+    assert_int_equal(publish(&b, &e), ERR_STORAGE);
+    assert_true(e.retry && e.unsure);
+    assert_int_equal(aborts(&b), 1);
+    assert_int_equal(access(b.local, F_OK), 0);
+    end(&b);
+}
+
+/* Blanks, and then the connection ends as if that were all. */
+static void an_end_that_is_cut_off_is_none(void **state ATTR_UNUSED) {
+    static const char *const bodies[] = {"   ", DONE};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct bench b = begin();
+        struct err e;
+        s3_play_open_end(b.p, "POST", "?uploadId=", bodies[i]);
+        s3_play_then(b.p, 200, "", DONE);
+        assert_ok(publish(&b, &e), &e);
+        assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+        end(&b);
+    }
+}
+
+/* The parts are put together while we wait. */
+static void an_end_may_take_its_time(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    struct err e;
+    s3_of(s3_play_lake(b.p))->stall_ms = 1000;
+    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", DONE);
+    s3_play_delay(b.p, 2500);
+    assert_ok(publish(&b, &e), &e);
+    assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 1);
     end(&b);
 }
 
@@ -257,6 +315,9 @@ int main(void) {
         cmocka_unit_test(parts_are_sent_again_alone),
         cmocka_unit_test(answers_that_lack_what_is_needed_end_it),
         cmocka_unit_test(an_end_that_fails_behind_its_200_is_seen),
+        cmocka_unit_test(an_end_that_says_nothing_is_none),
+        cmocka_unit_test(an_end_that_is_cut_off_is_none),
+        cmocka_unit_test(an_end_may_take_its_time),
         cmocka_unit_test(an_end_whose_answer_was_lost_is_found_out),
         cmocka_unit_test(small_objects_come_in_one_request),
         cmocka_unit_test(ranges_that_lie_are_errors),

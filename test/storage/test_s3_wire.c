@@ -157,6 +157,27 @@ static void cut_bodies_are_fetched_again(void **state ATTR_UNUSED) {
     s3_play_free(p);
 }
 
+/* A body that ends with its connection may be a part of it. */
+static void bodies_that_do_not_tell_their_end_are_not_taken(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    s3_play_open_end(p, "GET", "/lake/t/0", "{\"add\":1}\n");
+    s3_play_then(p, 200, "", "{\"add\":1}\n{\"add\":2}\n");
+    char *text = get_text(lake(p), "t/0");
+    assert_string_equal(text, "{\"add\":1}\n{\"add\":2}\n");
+    free(text);
+    s3_play_open_end(p, "GET", "/lake/t/1", "bytes");
+    struct buf b = BUF_INIT(100);
+    assert_int_equal(storage_get(lake(p), "t/1", &b, &e), ERR_STORAGE);
+    assert_has(e.msg, "does not tell where it ends");
+    assert_true(e.retry);
+    struct storage_entries l = {0};
+    s3_play_open_end(p, "GET", "list-type=2", "<ListBucketResult/>");
+    assert_int_equal(storage_list(lake(p), "t", NULL, &l, &e), ERR_STORAGE);
+    assert_true(e.retry);
+    s3_play_free(p);
+}
+
 static void patience_has_an_end(void **state ATTR_UNUSED) {
     struct s3_play *p = s3_play_new();
     struct err e;
@@ -313,6 +334,25 @@ static void a_published_file_is_known_again(void **state ATTR_UNUSED) {
     }
 }
 
+/* Whether it is ours cannot be told: that is no final answer. */
+static void
+a_published_file_that_cannot_be_looked_at_is_an_open_question(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    char dir[LIMIT_PATH];
+    _cleanup_(freep) char *local = staged(lake(p), dir);
+    s3_play_reset(p, "PUT", "/lake/t/0");
+    s3_play_then(p, 412, "", S3_ERROR("PreconditionFailed", ""));
+    s3_play_answer(p, "HEAD", "/lake/t/0", 403, OK);
+    s3_play_answer(p, "GET", "list-type=2", 403, "", S3_ERROR("AccessDenied", ""));
+    assert_int_equal(storage_publish(lake(p), local, "t/0", &e), ERR_STORAGE);
+    assert_true(e.unsure && e.retry);
+    assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0");
+    assert_int_equal(access(local, F_OK), 0);
+    storage_unstage(lake(p), dir);
+    s3_play_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_signed),
@@ -322,12 +362,14 @@ int main(void) {
         cmocka_unit_test(who_does_not_know_the_condition_is_refused),
         cmocka_unit_test(what_can_pass_is_tried_again),
         cmocka_unit_test(cut_bodies_are_fetched_again),
+        cmocka_unit_test(bodies_that_do_not_tell_their_end_are_not_taken),
         cmocka_unit_test(patience_has_an_end),
         cmocka_unit_test(keys_that_ended_are_replaced),
         cmocka_unit_test(what_is_wrong_is_told_with_what_to_do),
         cmocka_unit_test(a_refused_look_is_explained),
         cmocka_unit_test(an_entry_may_stand_there_after_a_lost_answer),
         cmocka_unit_test(a_published_file_is_known_again),
+        cmocka_unit_test(a_published_file_that_cannot_be_looked_at_is_an_open_question),
     };
     setenv("NO_PROXY", "127.0.0.1", 1);
     log_setup(LOG_ERROR, false); /* tries are logged */
