@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-static const int64_t day_ms = 86400000;
+static const int64_t day_ms = 86400000, ten_years_ms = 3650 * 86400000LL;
 
 const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream",
@@ -81,6 +81,29 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
+    [CFG_TABLE_LOG_RETENTION] =
+        {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
+         .help = "Age after which log entries that a checkpoint makes needless are removed; the "
+                 "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_VACUUM_RETENTION] =
+        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, ten_years_ms,
+         .help =
+             "How long vacuum keeps files that are in the table no more: longer than any reader "
+             "or writer takes; the table's property delta.deletedFileRetentionDuration counts "
+             "instead where it is set."},
+    [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
+                                .help =
+                                    "Pause between two vacuums of a table by run and up; 0: none."},
+    [CFG_TABLE_OPTIMIZE_FILES] =
+        {"table.optimize_files", VALUE_INT, "20", 0, 1000000,
+         .help = "Small files of one partition that run and up join into one; 0: never, 1 is 2."},
+    [CFG_TABLE_OPTIMIZE_TARGET] =
+        {"table.optimize_target", VALUE_SIZE, "128MiB", 64LL * KIB, 16LL << 30,
+         .help = "Size of the files that small files are joined into; one of half of that is not "
+                 "small."},
+    [CFG_TABLE_UPKEEP_EVERY] =
+        {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
+         .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
                         .help = "What runs the models: duckdb, inside the program."},
     [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,
@@ -264,9 +287,23 @@ static bool has_comment(const char *s) {
     return false;
 }
 
+/* A key that stands in this file already, in another line: which of the two is meant? */
+static int check_once(const struct config *cfg, const char *path, const char *name,
+                      const char *origin, struct err *e) {
+    enum config_id id = find_key(name);
+    const char *before = id < CFG_N ? cfg->v[id].origin : NULL;
+    for (size_t i = 0; i < cfg->n_properties && is_property(name); i++)
+        if (strcmp(cfg->properties[i].name, name + sizeof property_prefix - 1) == 0)
+            before = cfg->properties[i].origin;
+    size_t n = strlen(path);
+    if (!before || strncmp(before, path, n) != 0 || before[n] != ':')
+        return 0;
+    return err_set(e, ERR_CONFIG, "%s: %s is set already in line %s", origin, name, before + n + 1);
+}
+
 /* One line of the INI file; `section` (its own memory) changes with [section] lines. */
-static int ini_line(struct config *cfg, char *line, const char *origin, char **section,
-                    struct err *e) {
+static int ini_line(struct config *cfg, char *line, const char *path, const char *origin,
+                    char **section, struct err *e) {
     line = trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
@@ -290,7 +327,9 @@ static int ini_line(struct config *cfg, char *line, const char *origin, char **s
             "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
     }
     char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
-    int r = set_by_name(cfg, name, trim(eq + 1), origin, e);
+    int r = check_once(cfg, path, name, origin, e);
+    if (r == 0)
+        r = set_by_name(cfg, name, trim(eq + 1), origin, e);
     free(name);
     return r;
 }
@@ -334,7 +373,7 @@ static int load_file(struct config *cfg, const char *path, bool must, struct err
     char *rest = text.data, *line;
     for (int number = 1; r == 0 && (line = strsep(&rest, "\n")); number++) {
         char *origin = xasprintf("%s:%d", path, number);
-        r = ini_line(cfg, line, origin, &section, e);
+        r = ini_line(cfg, line, path, origin, &section, e);
         free(origin);
     }
     free(section);

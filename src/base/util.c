@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "base/value.h"
 
 void uuid_make(char out[UUID_TEXT]) {
     unsigned char r[16];
@@ -143,6 +145,30 @@ bool stop_wait(int ms) {
         poll(&p, stop_fd >= 0 ? 1 : 0, (int)left);
     }
     return stop_requested();
+}
+
+/* All of the program's; docs/guarantees.md says where they are. */
+static const char *const crash_points[] = {
+    "commit.after_log",     "commit.before_log", "engine.published",   "gold.after_data",
+    "ingest.after_data",    "load.after_commit", "load.before_commit", "local_append_synced",
+    "local_append_written", "run.after_gold",    "run.after_load",     "run.after_silver",
+    "silver.after_data",
+};
+
+int crash_check(const char *spec, struct err *e) {
+    size_t n = strcspn(spec, ":");
+    int64_t count;
+    _cleanup_(freep) char *what = xasprintf("debug.crash_at: %.*s", (int)n, spec);
+    if (spec[n] && value_parse(VALUE_INT, what, spec + n + 1, 1, INT32_MAX, &count, e) < 0)
+        return e->code;
+    for (size_t i = 0; i < ARRAY_LEN(crash_points); i++)
+        if (!*spec || (strlen(crash_points[i]) == n && strncmp(spec, crash_points[i], n) == 0))
+            return 0;
+    err_set(e, ERR_CONFIG, "debug.crash_at: there is no point '%.*s'", (int)n, spec);
+    _cleanup_(buf_release) struct buf all = BUF_INIT(sizeof e->hint);
+    for (size_t i = 0; i < ARRAY_LEN(crash_points); i++)
+        buf_addf(&all, " %s", crash_points[i]);
+    return err_hint(e, "there are:%s", buf_str(&all));
 }
 
 static char crash_name[64];

@@ -51,23 +51,6 @@ static void show(const struct config *cfg, bool as_json) {
     out_release(&t);
 }
 
-/*
- * What only the drivers know: properties of Kafka, the URL and options of a lake that is elsewhere. They are
- * opened without asking anybody; a local one is not: it would be made.
- */
-static int check(const struct config *cfg, struct err *e) {
-    struct stream *s = NULL;
-    struct storage *st = NULL;
-    bool kafka = strncmp(config_text(cfg, CFG_STREAM_URL), "kafka:", 6) == 0;
-    bool local = strncmp(config_text(cfg, CFG_LAKE_URL), "file:", 5) == 0;
-    int r = kafka ? parts_open_stream(cfg, &s, e) : 0;
-    if (r == 0 && !local)
-        r = storage_open_configured(cfg, &st, e);
-    storage_free(st);
-    stream_free(s);
-    return r;
-}
-
 static int run(struct cmd *c, struct err *e) {
     bool as_json = ((const struct config_opts *)c->opts)->json;
     if (strcmp(c->args[0], "list") == 0)
@@ -75,7 +58,7 @@ static int run(struct cmd *c, struct err *e) {
     else if (strcmp(c->args[0], "show") == 0)
         show(c->cfg, as_json);
     else if (strcmp(c->args[0], "check") == 0) {
-        int r = check(c->cfg, e);
+        int r = parts_check(c->cfg, e);
         if (r < 0)
             return r;
         puts(as_json ? "{\"ok\":true}" : "the configuration is good");

@@ -106,6 +106,8 @@ const char *engine_library_version(void);
 /* Opens by URL: duckdb. ERR_CONFIG for an engine there is not. An open engine may be used by several threads. */
 int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
                 struct err *e);
+/* Is there such an engine? ERR_CONFIG. */
+int engine_check(const char *url, struct err *e);
 
 static inline int engine_run(struct engine *en, struct storage *st, const struct engine_job *job,
                              struct engine_result *ret, struct err *e) {

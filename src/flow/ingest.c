@@ -8,10 +8,6 @@
 #include "base/util.h"
 #include "flow/ingest_priv.h"
 
-char *ingest_app_id(const char *app, const struct stream *s, int32_t partition) {
-    return xasprintf("%s/%s/%s/%d", app, s->cluster_id, s->topic, partition);
-}
-
 static void ingest_init(struct ingest *in, struct stream *s, struct storage *st,
                         const struct ingest_options *o) {
     *in = (struct ingest){.s = s, .st = st, .o = o, .decoders_left = o->threads};

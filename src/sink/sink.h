@@ -66,7 +66,8 @@ struct sink_load_begin {
     /* Rows of these days (YYYY-MM-DD) that are not sent are deleted. */
     const char *const *dates;
     size_t n_dates;
-    /* Rows of every other date are deleted too: the gold table is another one than before. */
+    /* Rows of every other date are deleted too: gold is another table than before, or its log does
+       not tell any more what changed. */
     bool replace_all;
 };
 
@@ -112,6 +113,8 @@ struct sink_options {
  * parameters. ERR_CONFIG for a URL no driver can read.
  */
 int sink_open(const char *url, const struct sink_options *o, struct sink **ret, struct err *e);
+/* Can the URL be read, as far as itself tells? ERR_CONFIG. */
+int sink_check(const char *url, struct err *e);
 
 /*
  * Makes the table and clickmill_loads if they are missing; a table that is there is used if it

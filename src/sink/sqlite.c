@@ -552,20 +552,30 @@ static int open_file(struct sqlite_sink *sq, const char *path, const struct sink
     return rc;
 }
 
+static const char *path_of(const char *url) {
+    return url + strlen("sqlite:");
+}
+
+int sink_sqlite_check(const char *url, struct err *e) {
+    const char *path = path_of(url);
+    if (*path && (strncmp(path, "//", 2) != 0 || path[2] == '/') && path[strlen(path) - 1] != '/')
+        return 0;
+    err_set(e, ERR_CONFIG, "sink.url %s names no file", url);
+    return err_hint(e, "sqlite:PATH, as in sqlite:data/analytics.db or sqlite:/var/lib/a.db");
+}
+
 int sink_sqlite_open(const char *url, const struct sink_options *o, struct sink **ret,
                      struct err *e) {
-    const char *path = url + strlen("sqlite:");
-    if (!*path || (strncmp(path, "//", 2) == 0 && path[2] != '/') ||
-        path[strlen(path) - 1] == '/') {
-        err_set(e, ERR_CONFIG, "sink.url %s names no file", url);
-        return err_hint(e, "sqlite:PATH, as in sqlite:data/analytics.db or sqlite:/var/lib/a.db");
-    }
+    int rc = sink_sqlite_check(url, e);
+    if (rc)
+        return rc;
+    const char *path = path_of(url);
     /* "./": a file may be called ":memory:", which SQLite would take for something else. */
     _cleanup_(freep) char *file = xasprintf("%s%s", *path == '/' ? "" : "./", path);
     struct sqlite_sink *sq = xcalloc(1, sizeof *sq);
     sq->base.ops = &sqlite_ops;
     sq->base.url = xstrdup(url);
-    int rc = o->read_only ? 0 : make_folders(url, file, e);
+    rc = o->read_only ? 0 : make_folders(url, file, e);
     if (rc == 0)
         rc = open_file(sq, file, o, e);
     if (rc == 0)

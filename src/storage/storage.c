@@ -22,23 +22,31 @@ bool storage_path_ok(const char *path) {
     return true;
 }
 
+int storage_check(const char *url, struct err *e) {
+    if (hdfs_is_url(url) || strncmp(url, "s3://", 5) == 0)
+        return 0;
+    if (strncmp(url, "file:", 5) != 0) {
+        err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
+        return err_hint(e, "a lake's URL begins with file:, hdfs:// or s3://");
+    }
+    const char *folder = url + 5;
+    /* file:///data is /data; in file://data the word would be a host, not a folder. */
+    if (*folder && (folder[0] != '/' || folder[1] != '/' || folder[2] == '/'))
+        return 0;
+    err_set(e, ERR_CONFIG, "lake %s: no folder is named", url);
+    return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
+}
+
 int storage_open(const char *url, const struct storage_options *o, struct storage **ret,
                  struct err *e) {
-    if (strncmp(url, "file:", 5) == 0) {
-        const char *folder = url + 5;
-        /* file:///data is /data; in file://data the word would be a host, not a folder. */
-        if (!*folder || (folder[0] == '/' && folder[1] == '/' && folder[2] != '/')) {
-            err_set(e, ERR_CONFIG, "lake %s: no folder is named", url);
-            return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
-        }
-        return storage_local_open(url, folder, ret, e);
-    }
+    int r = storage_check(url, e);
+    if (r < 0)
+        return r;
     if (hdfs_is_url(url))
         return storage_hdfs_open(url, o, ret, e);
     if (strncmp(url, "s3://", 5) == 0)
         return storage_s3_open(url, o, ret, e);
-    err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
-    return err_hint(e, "a lake's URL begins with file:, hdfs:// or s3://");
+    return storage_local_open(url, url + 5, ret, e);
 }
 
 /* NULL for a text that is left empty. */

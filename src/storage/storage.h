@@ -112,11 +112,14 @@ struct storage_options {
 };
 
 /*
- * Opens by URL: file:PATH (created if missing), hdfs://HOST:PORT/PATH. ERR_CONFIG for a scheme no driver has.
+ * Opens by URL: file:PATH (created if missing), hdfs://HOST:PORT/PATH,
+ * s3://BUCKET/PREFIX. ERR_CONFIG for a scheme no driver has.
  * o may be NULL for a local lake.
  */
 int storage_open(const char *url, const struct storage_options *o, struct storage **ret,
                  struct err *e);
+/* Can the URL be opened, as far as itself tells? ERR_CONFIG. */
+int storage_check(const char *url, struct err *e);
 /* The lake the configuration names, opened as it says. cfg outlives it. */
 int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e);
 

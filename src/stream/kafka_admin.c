@@ -343,3 +343,74 @@ int kafka_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct er
     *ret_n = n;
     return 0;
 }
+
+/* --- how long records stay --- */
+
+static int64_t limit_of(const rd_kafka_ConfigResource_t *topic, const char *name) {
+    size_t n;
+    const rd_kafka_ConfigEntry_t **v = rd_kafka_ConfigResource_configs(topic, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(v[i]), name) == 0) {
+            const char *value = rd_kafka_ConfigEntry_value(v[i]);
+            return value ? strtoll(value, NULL, 10) : -1;
+        }
+    return -1;
+}
+
+/* A topic that is only compacted keeps the newest value of each key, for ever. */
+static bool deletes(const rd_kafka_ConfigResource_t *topic) {
+    size_t n;
+    const rd_kafka_ConfigEntry_t **v = rd_kafka_ConfigResource_configs(topic, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(v[i]), "cleanup.policy") == 0) {
+            const char *value = rd_kafka_ConfigEntry_value(v[i]);
+            return !value || strstr(value, "delete");
+        }
+    return true;
+}
+
+static int read_retention(struct kafka *k, rd_kafka_event_t *ev, struct retention *ret,
+                          struct err *e) {
+    size_t n;
+    const rd_kafka_ConfigResource_t **v =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &n);
+    rd_kafka_resp_err_t err =
+        n == 1 ? rd_kafka_ConfigResource_error(v[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
+    const char *why = n == 1 ? rd_kafka_ConfigResource_error_string(v[0]) : NULL;
+    *ret = (struct retention){.ms = -1, .bytes = -1};
+    if (kafka_is_forbidden(err)) {
+        kafka_tell_forbidden(k, "how long the topic keeps records", rd_kafka_err2str(err));
+        return 0;
+    }
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        return 0;
+    if (err)
+        return kafka_failed(k, e, err, why, "cannot read the topic's retention");
+    ret->known = true;
+    if (deletes(v[0])) {
+        ret->ms = limit_of(v[0], "retention.ms");
+        ret->bytes = limit_of(v[0], "retention.bytes");
+    }
+    return 0;
+}
+
+int kafka_retention(struct stream *s, struct retention *ret, struct err *e) {
+    static const char what[] = "cannot read the topic's retention";
+    struct kafka *k = (struct kafka *)s;
+    rd_kafka_t *rk;
+    int r = asking_handle(k, &rk, e);
+    if (r == 0)
+        r = reach(k, rk, clock_mono_ns() + k->timeout_ms * 1000000, what, e);
+    if (r < 0)
+        return r;
+    rd_kafka_ConfigResource_t *topic =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, s->topic);
+    rd_kafka_AdminOptions_t *o = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ASK_MS);
+    _queue_ q = rd_kafka_queue_new(rk);
+    _event_ ev = NULL;
+    rd_kafka_DescribeConfigs(rk, &topic, 1, o, q);
+    rd_kafka_AdminOptions_destroy(o);
+    rd_kafka_ConfigResource_destroy(topic);
+    r = await(k, rk, q, ASK_MS, what, &ev, e);
+    return r < 0 ? r : read_retention(k, ev, ret, e);
+}

@@ -81,6 +81,8 @@ static int serve_error(struct kafka *k, const rd_kafka_message_t *m, struct err 
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
         return kafka_failed(k, e, m->err, why, "cannot read");
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return kafka_oversize(k, why, e);
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

@@ -243,7 +243,7 @@ int group_serve(struct kafka *k, struct err *e) {
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(c->rk, why, sizeof why);
     if (fatal)
         return kafka_failed(k, e, fatal, why, "the consumer cannot go on");
-    int r = kafka_refused(k, e);
+    int r = *k->oversize ? kafka_oversize(k, k->oversize, e) : kafka_refused(k, e);
     if (r == 0)
         r = serve_check(k, e);
     if (r < 0 && !e->retry)

@@ -107,6 +107,14 @@ def s3():
     server.end()
 
 
+@pytest.fixture
+def own_hdfs():
+    """An HDFS of this test alone, which it may kill."""
+    server = lakes.Hdfs().start()
+    yield server
+    server.end()
+
+
 @pytest.fixture(params=lakes.KINDS)
 def lake(request, mill):
     """The mill's tables lie there, in a folder of their own; `file` is what a mill has anyway."""
