@@ -272,9 +272,10 @@ static void a_published_file_is_kept(void **state ATTR_UNUSED) {
     use(b->c, "t/1-3000");
     assert_int_equal(b->far.fetches, 0);
     /* One that has another size than was said was not what was published. */
-    make_file(local = xasprintf("%s/other", b->dir), data, 2000);
-    cache_keep(b->c, "t/2-3000", local, &object);
-    assert_int_equal(access(local, F_OK), -1);
+    _cleanup_(freep) char *other = xasprintf("%s/other", b->dir);
+    make_file(other, data, 2000);
+    cache_keep(b->c, "t/2-3000", other, &object);
+    assert_int_equal(access(other, F_OK), -1);
     assert_int_equal(each_entry(b, NULL, NULL), 1);
     end(b);
 }
