@@ -323,10 +323,12 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
                         .slow = true, /* the store puts the parts together */
                         .headers = {"content-type: application/xml", "if-none-match: *"}};
     struct http_answer a;
+    crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
     buf_release(&body);
     if (r)
         return r;
+    crash_point("s3.after_file");
     s3_etag(&a, ret->etag); /* not there: it stands in the body, and the next who looks will know */
     http_answer_release(&a);
     return 0;
@@ -366,9 +368,11 @@ static int send_whole(struct transfer *t, const char *crc, struct cache_object *
                         .upload = &f,
                         .headers = {crc, "if-none-match: *", checksum}};
     struct http_answer a;
+    crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
     if (r)
         return r;
+    crash_point("s3.after_file");
     s3_etag(&a, ret->etag);
     http_answer_release(&a);
     return 0;
