@@ -92,6 +92,63 @@ static void large_files_go_and_come_in_parts(void **state ATTR_UNUSED) {
     end(&b);
 }
 
+/* The most memory this process had since the last call, in bytes. */
+static int64_t peak(void) {
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    int64_t kib = -1;
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtoll(line + 6, NULL, 10);
+    assert_non_null(f);
+    fclose(f);
+    assert_true(kib > 0);
+    f = fopen("/proc/self/clear_refs", "we");
+    assert_non_null(f);
+    fputs("5", f);
+    fclose(f);
+    return kib * KIB;
+}
+
+/* All lanes at once: what is in memory is buffers, not files. */
+static void many_large_files_need_little_memory(void **state ATTR_UNUSED) {
+    enum { FILES = 8, BOUND = 96 * MIB };
+    struct bench b = begin();
+    struct err e;
+    struct storage_file v[FILES] = {0};
+    char dir[LIMIT_PATH];
+    assert_ok(storage_stage(b.st, dir, &e), &e);
+    for (int i = 0; i < FILES; i++) {
+        v[i] = (struct storage_file){
+            .path = xasprintf("t/%d", i), .local = xasprintf("%s/%d", dir, i), .size = LARGE};
+        int fd = open(v[i].local, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        assert_true(fd >= 0 && ftruncate(fd, LARGE) == 0); /* zeros, which need no disk */
+        close(fd);
+    }
+    peak();
+    int64_t before = peak();
+    assert_ok(storage_publish_all(b.st, v, FILES, &e), &e);
+    int64_t sent = peak() - before;
+    _cleanup_(freep) char *objects = xasprintf("%s/objects", b.l->cache);
+    fs_remove_tree(objects);
+    for (int i = 0; i < FILES; i++)
+        free(TAKE_PTR(v[i].local));
+    peak();
+    before = peak();
+    assert_ok(storage_localize_all(b.st, v, FILES, &e), &e);
+    int64_t came = peak() - before;
+    print_message("%d MiB sent with %lld MiB of memory, fetched with %lld\n", FILES * LARGE / MIB,
+                  (long long)(sent / MIB), (long long)(came / MIB));
+    assert_true(sent < BOUND && came < BOUND);
+    for (int i = 0; i < FILES; i++) {
+        storage_unlocalize(b.st, v[i].path);
+        free(v[i].local);
+        free(v[i].path);
+    }
+    storage_unstage(b.st, dir);
+    end(&b);
+}
+
 static void large_files_never_replace(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
@@ -295,6 +352,7 @@ int main(void) {
                                                  .no_folders = true};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_files_go_and_come_in_parts),
+        cmocka_unit_test(many_large_files_need_little_memory),
         cmocka_unit_test(large_files_never_replace),
         cmocka_unit_test(a_killed_upload_is_all_or_nothing),
         cmocka_unit_test(long_lists_come_in_pages),
