@@ -160,10 +160,11 @@ bool stop_wait(int ms) {
 
 /* All of the program's; docs/guarantees.md says where they are. */
 static const char *const crash_points[] = {
-    "commit.after_log",     "commit.before_log", "engine.published",   "gold.after_data",
-    "ingest.after_data",    "load.after_commit", "load.before_commit", "local_append_synced",
-    "local_append_written", "run.after_gold",    "run.after_load",     "run.after_silver",
-    "silver.after_data",
+    "clean.removed",       "commit.after_log",   "commit.before_log",   "engine.published",
+    "gold.after_data",     "hdfs.after_rename",  "hdfs.before_rename",  "ingest.after_data",
+    "load.after_commit",   "load.before_commit", "local_append_synced", "local_append_written",
+    "optimize.after_data", "run.after_gold",     "run.after_load",      "run.after_silver",
+    "s3.after_file",       "s3.before_file",     "silver.after_data",   "vacuum.removed",
 };
 
 int crash_check(const char *spec, struct err *e) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/retry.h"
+#include "base/util.h"
 #include "storage/hdfs_priv.h"
 
 enum { LANES = 4 }; /* files on their way at a time: as many as keep a network busy */
@@ -78,8 +79,8 @@ int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, str
 
 /* ---- list ---- */
 
-/* Takes one page in. ret_last: the name to go on after; it is in a.doc. */
-static int take_page(const json *page, const char *full, struct storage_entries *l,
+/* Takes one page in. *seen: names so far, hidden ones too. ret_last: the name to go on after; in a.doc. */
+static int take_page(const json *page, const char *full, int64_t *seen, struct storage_entries *l,
                      const char **ret_last, struct err *e) {
     const json *entries =
         json_get(json_get(json_get(page, "partialListing"), "FileStatuses"), "FileStatus");
@@ -93,6 +94,9 @@ static int take_page(const json *page, const char *full, struct storage_entries 
         if (!*name)
             return err_set(e, ERR_STORAGE, "%s is a file, not a folder", full);
         *ret_last = name;
+        if (++*seen > LIMIT_LIST)
+            return err_set(e, ERR_STORAGE, "%s: the list has no end: %d names came", full,
+                           LIMIT_LIST);
         if (*name == '.')
             continue;
         struct storage_entry *en = storage_entries_add(l);
@@ -103,8 +107,8 @@ static int take_page(const json *page, const char *full, struct storage_entries 
 }
 
 /* One page after `after`; ret_after: where the next one begins, NULL: this was the last. */
-static int list_page(struct hdfs *h, const char *full, const char *after, struct storage_entries *l,
-                     char **ret_after, struct err *e) {
+static int list_page(struct hdfs *h, const char *full, const char *after, int64_t *seen,
+                     struct storage_entries *l, char **ret_after, struct err *e) {
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
     buf_add_str(&query, "op=LISTSTATUS_BATCH&startAfter=");
     hdfs_add_encoded(&query, after);
@@ -114,10 +118,9 @@ static int list_page(struct hdfs *h, const char *full, const char *after, struct
     int r = ask(h, &q, &a, e);
     const json *page = json_get(r == 0 ? json_root(a.doc) : NULL, "DirectoryListing");
     if (r == 0)
-        r = take_page(page, full, l, &last, e);
+        r = take_page(page, full, seen, l, &last, e);
     int64_t left = json_int(json_get(page, "remainingEntries"), -1);
-    if (r == 0 &&
-        (left < 0 || (left > 0 && (!last || strcmp(last, after) == 0)) || l->n > LIMIT_LIST))
+    if (r == 0 && (left < 0 || (left > 0 && (!last || strcmp(last, after) == 0))))
         r = bad_answer(full, e);
     if (r == 0)
         *ret_after = left ? xstrdup(last) : NULL;
@@ -130,10 +133,13 @@ int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
                      struct storage_entries *ret, struct err *e) {
     struct storage_entries l = {0};
     _cleanup_(freep) char *after = xstrdup(start_after ? start_after : "");
+    int64_t seen = 0;
     int r = 0;
     while (after && r == 0) {
         char *next = NULL;
-        r = list_page(h, full, after, &l, &next, e);
+        r = list_page(h, full, after, &seen, &l, &next, e);
+        if (next && stop_requested())
+            r = err_set(e, ERR_STOPPED, "stopped in the middle of a list of %s", full);
         free(after);
         after = next;
     }

@@ -88,9 +88,9 @@ static void add_hint(const struct s3 *s, const struct fault *f, const struct htt
                      struct err *e) {
     static const char *const keys[] = {"InvalidAccessKeyId", "SignatureDoesNotMatch",
                                        "InvalidToken", "XAdminUserNotFound", NULL},
-                             *const regions[] = {
-                                 "PermanentRedirect", "AuthorizationHeaderMalformed",
-                                 "TemporaryRedirect", "IllegalLocationConstraintException", NULL};
+                             *const regions[] = {"PermanentRedirect",
+                                                 "AuthorizationHeaderMalformed",
+                                                 "IllegalLocationConstraintException", NULL};
     if (strcmp(f->code, "NoSuchBucket") == 0)
         err_hint(e, "make the bucket '%s' first, or correct lake.url", s->at.bucket);
     else if (strcmp(f->code, "RequestTimeTooSkewed") == 0)
@@ -112,7 +112,14 @@ static void add_hint(const struct s3 *s, const struct fault *f, const struct htt
                     "uploads");
 }
 
-static enum s3_fate fate_of(const struct fault *f, int status) {
+static bool is_conditional(const struct s3_call *q) {
+    for (size_t i = 0; i < S3_HEADERS; i++)
+        if (q->headers[i] && strncmp(q->headers[i], "if-none-match:", 14) == 0)
+            return true;
+    return false;
+}
+
+static enum s3_fate fate_of(const struct s3_call *q, const struct fault *f, int status) {
     static const char *const passing[] = {"SlowDown",
                                           "InternalError",
                                           "ServiceUnavailable",
@@ -122,6 +129,11 @@ static enum s3_fate fate_of(const struct fault *f, int status) {
                                           "RequestLimitExceeded",
                                           "OperationAborted",
                                           "ConditionalRequestConflict",
+                                          "TemporaryRedirect", /* of a bucket that is new */
+                                          "IncompleteBody",    /* spoilt on the way: */
+                                          "BadDigest",
+                                          "XAmzContentChecksumMismatch",
+                                          "XAmzContentSHA256Mismatch",
                                           NULL},
                              *const tokens[] = {"ExpiredToken", "ExpiredTokenException",
                                                 "TokenRefreshRequired", "RequestExpired", NULL};
@@ -129,8 +141,9 @@ static enum s3_fate fate_of(const struct fault *f, int status) {
         return S3_NEW_KEYS;
     if (status / 100 == 2 && !f->code[0]) /* neither what was asked for nor an error */
         return S3_AGAIN;
-    bool passes =
-        (status >= 500 && status != 501 && status != 505) || status == 429 || status == 408;
+    bool passes = (status >= 500 && status != 501 && status != 505) || status == 429 ||
+                  status == 408 ||
+                  (status == 409 && is_conditional(q)); /* another writer is at it */
     return passes || is_one_of(f->code, passing) ? S3_AGAIN : S3_BAD;
 }
 
@@ -149,7 +162,7 @@ enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct 
     if (code != ERR_STORAGE)
         return S3_BAD;
     add_hint(s, &f, a, e);
-    enum s3_fate fate = fate_of(&f, a->status);
+    enum s3_fate fate = fate_of(q, &f, a->status);
     e->retry = fate == S3_AGAIN;
     e->wait_ms = http_wait_ms(a);
     e->unsure = a->status >= 500 || a->status / 100 == 2;

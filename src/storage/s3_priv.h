@@ -104,9 +104,10 @@ void s3_etag(const struct http_answer *a, char ret[CACHE_ETAG]);
 
 /*
  * Appends the names of one page, an answer of ListObjectsV2, that are right below the prefix and after
- * start_after (may be NULL). ret_token: for the page after it; NULL: this was the last. Pure.
+ * start_after (may be NULL). ret_token: for the page after it; NULL: this was the last. *seen counts
+ * what came, pages and what is hidden too: a list has an end. Pure.
  */
-int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after,
+int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after, int64_t *seen,
                  struct storage_entries *l, char **ret_token, struct err *e);
 int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
                    struct storage_entries *ret, struct err *e);

@@ -190,6 +190,22 @@ static void an_object_made_anew_is_told_by_its_etag(void **state ATTR_UNUSED) {
     end(b);
 }
 
+static void an_object_without_an_etag_is_fetched_each_time(void **state ATTR_UNUSED) {
+    struct bench *b = begin();
+    char local[LIMIT_PATH];
+    struct err e;
+    const char *path = "t/1-3000";
+    b->far.etag = "";
+    for (int i = 0; i < 2; i++) {
+        b->far.shift = i;
+        assert_ok(cache_localize(b->c, path, -1, local, &e), &e);
+        assert_bytes(local, path, i);
+        cache_unlocalize(b->c, path);
+    }
+    assert_int_equal(b->far.fetches, 2);
+    end(b);
+}
+
 static void a_failed_fetch_leaves_nothing(void **state ATTR_UNUSED) {
     struct bench *b = begin();
     char local[LIMIT_PATH] = "untouched";
@@ -256,9 +272,10 @@ static void a_published_file_is_kept(void **state ATTR_UNUSED) {
     use(b->c, "t/1-3000");
     assert_int_equal(b->far.fetches, 0);
     /* One that has another size than was said was not what was published. */
-    make_file(local = xasprintf("%s/other", b->dir), data, 2000);
-    cache_keep(b->c, "t/2-3000", local, &object);
-    assert_int_equal(access(local, F_OK), -1);
+    _cleanup_(freep) char *other = xasprintf("%s/other", b->dir);
+    make_file(other, data, 2000);
+    cache_keep(b->c, "t/2-3000", other, &object);
+    assert_int_equal(access(other, F_OK), -1);
     assert_int_equal(each_entry(b, NULL, NULL), 1);
     end(b);
 }
@@ -274,6 +291,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_mended_is_an_error),
         cmocka_unit_test(files_that_are_not_ours_are_left_alone),
         cmocka_unit_test(an_object_made_anew_is_told_by_its_etag),
+        cmocka_unit_test(an_object_without_an_etag_is_fetched_each_time),
         cmocka_unit_test(a_failed_fetch_leaves_nothing),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_told),

@@ -325,6 +325,26 @@ static void hostile_listings_end(void **state ATTR_UNUSED) {
     }
 }
 
+static void a_stop_ends_a_list(void **state ATTR_UNUSED) {
+    struct play *p = play_new();
+    answer(p, "startAfter=a&", 200, "", LISTING(STATUS("b", "1"), "1"));
+    answer(p, "startAfter=b&", 200, "", LISTING(STATUS("c", "1"), "0"));
+    answer(p, "startAfter=&", 200, "", LISTING(STATUS("a", "1"), "2"));
+    struct storage *st = open_lake(p);
+    struct storage_entries l = {0};
+    struct err e;
+    stop_request();
+    assert_int_equal(storage_list(st, "d", NULL, &l, &e), ERR_STOPPED);
+    stop_reset();
+    assert_ok(storage_list(st, "d", NULL, &l, &e), &e);
+    assert_int_equal(l.n, 3);
+    storage_entries_release(&l);
+    storage_free(st);
+    http_server_stop(p->server);
+    assert_int_equal(http_server_requests(p->server), 1 + 3);
+    play_free(p);
+}
+
 static void endless_answers_are_cut_off(void **state ATTR_UNUSED) {
     struct play *p = play_new();
     answer_endlessly(p, "op=GETFILESTATUS", 200, "", "{\"a\":\"0123456789abcdef", 100000000, 16);
@@ -439,6 +459,7 @@ int main(void) {
         cmocka_unit_test(tokens_stay_secret),
         cmocka_unit_test(what_is_no_webhdfs_is_named),
         cmocka_unit_test(hostile_listings_end),
+        cmocka_unit_test(a_stop_ends_a_list),
         cmocka_unit_test(endless_answers_are_cut_off),
         cmocka_unit_test(deep_json_is_refused),
         cmocka_unit_test(an_upload_cut_off_leaves_nothing),

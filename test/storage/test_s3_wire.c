@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "storage/s3_play.h"
+#include "storage/s3_priv.h"
 
 #define OK "", ""
 #define assert_has(text, part)                                                                     \
@@ -127,7 +128,14 @@ static void what_can_pass_is_tried_again(void **state ATTR_UNUSED) {
                    {408, ""},
                    {400, S3_ERROR("RequestTimeout", "")},
                    {409, S3_ERROR("ConditionalRequestConflict", "")},
-                   {409, S3_ERROR("OperationAborted", "")}};
+                   {409, S3_ERROR("OperationAborted", "")},
+                   {409, S3_ERROR("AnotherWord", "")},
+                   {409, ""},
+                   {307, S3_ERROR("TemporaryRedirect", "")},
+                   {400, S3_ERROR("IncompleteBody", "")},
+                   {400, S3_ERROR("BadDigest", "")},
+                   {400, S3_ERROR("XAmzContentChecksumMismatch", "")},
+                   {400, S3_ERROR("XAmzContentSHA256Mismatch", "")}};
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
@@ -205,6 +213,19 @@ static void write_file(const char *path, const char *text) {
 
 static void renew_keys(void *arg) {
     write_file(arg, KEYS("AKNEW", "new-token"));
+}
+
+static void who_asks_for_time_gets_it(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    struct storage *st = lake(p);
+    s3_of(st)->timeout_ms = 10000;
+    s3_play_answer(p, "PUT", "/lake/t/", 503, "Retry-After: 1\r\n", S3_ERROR("SlowDown", ""));
+    s3_play_then(p, 200, OK);
+    int64_t start = clock_mono_ns();
+    assert_ok(storage_put_new(st, "t/0", "x", 1, &e), &e);
+    assert_true(clock_mono_ns() - start > 990000000LL);
+    s3_play_free(p);
 }
 
 static void keys_that_ended_are_replaced(void **state ATTR_UNUSED) {
@@ -364,6 +385,7 @@ int main(void) {
         cmocka_unit_test(cut_bodies_are_fetched_again),
         cmocka_unit_test(bodies_that_do_not_tell_their_end_are_not_taken),
         cmocka_unit_test(patience_has_an_end),
+        cmocka_unit_test(who_asks_for_time_gets_it),
         cmocka_unit_test(keys_that_ended_are_replaced),
         cmocka_unit_test(what_is_wrong_is_told_with_what_to_do),
         cmocka_unit_test(a_refused_look_is_explained),
