@@ -152,8 +152,8 @@ int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, str
     if (tb->version < 0)
         return verify_check(&v, "log", NULL, xstrdup("no such table yet"), e);
     struct table *again = xcalloc(1, sizeof *again);
-    *again = (struct table){
-        .st = tb->st, .def = tb->def, .version = -1, .sorted = true, .keeps_stats = deep};
+    *again = snapshot_blank(tb->st, tb->given);
+    again->keeps_stats = deep;
     struct replay rp = {.tb = again};
     int r = replay(&rp, tb->version, e);
     bool whole = !rp.wrong;
