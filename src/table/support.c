@@ -69,6 +69,8 @@ static int check_columns(const struct table_def *def, const struct json_doc *sch
     for (size_t i = 0; i < def->n_columns; i++) {
         const char *name = def->columns[i].name, *want = column_type_delta(def->columns[i].type);
         const json *field = field_of(schema, name);
+        if (!field && table_def_is_later(def, name))
+            continue;
         const char *type = json_str(json_get(field, "type"));
         if (!field) {
             err_set(e, ERR_STORAGE, "the table has no column %s (%s)", name, want);
@@ -211,6 +213,15 @@ int support_write(const struct table_def *def ATTR_UNUSED, const json *protocol,
             e, "ALTER TABLE … UNSET TBLPROPERTIES ('delta.setTransactionRetentionDuration')");
     }
     return 0;
+}
+
+bool support_is_older(const struct table_def *def, const json *meta) {
+    struct err ignored;
+    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, &ignored);
+    for (size_t i = 0; schema && i < def->n_columns; i++)
+        if (!field_of(schema, def->columns[i].name))
+            return true;
+    return false;
 }
 
 char *support_foreign_column(const struct table_def *def, const json *meta) {
