@@ -16,7 +16,7 @@ fetch_jars() {
     [ -z "${JARS_RECORD:-}" ] && [ -d "$jars" ] && return 0
     mkdir -p "$cache"
     exec 9>"$cache/.lock"
-    flock 9
+    flock -w 1200 9 || die "another has been fetching $name $version for 20 minutes"
     [ -z "${JARS_RECORD:-}" ] && [ -d "$jars" ] && exec 9>&- && return 0
     command -v mvn >/dev/null || die "needs maven (scripts/install-packages.sh test)"
     echo "$(basename "$self"): fetching $name $version once into $cache (about $size)" >&2
@@ -28,7 +28,7 @@ fetch_jars() {
         echo "$@" | tr ' ' '\n' | sed 's|\(.*\):\(.*\):\(.*\)|<dependency><groupId>\1</groupId><artifactId>\2</artifactId><version>\3</version></dependency>|'
         echo '</dependencies></project>'
     } >"$new/pom.xml"
-    mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" \
+    timeout -k 10 1000 mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" \
         org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
         -DincludeScope=runtime ${JARS_ONLY:+"-DincludeArtifactIds=$JARS_ONLY"} "-DoutputDirectory=$new/lib" >"$new/log" 2>&1 ||
         { cat "$new/log" >&2; die "cannot download $name $version, and $jars is not there to do without"; }
