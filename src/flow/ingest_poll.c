@@ -162,6 +162,8 @@ static int read_again(struct poller *p, struct err *e) {
 /* --- the loop --- */
 
 static int poll_once(struct poller *p, struct err *e) {
+    if (!poller_need_unit(p)) /* the one before may be on its way with the end of a batch */
+        return ERR_STOPPED;
     struct span *sp = p->u->span;
     size_t from = sp->n, bytes = sp->bytes.len;
     int64_t room = MIN((int64_t)(SPAN_RECORDS - from), p->in->o->batch_rows - p->batch_records);
@@ -227,8 +229,6 @@ static int poll_loop(struct poller *p, struct err *e) {
             in->stopped_early = in->o->once;
             break;
         }
-        if (!poller_need_unit(p))
-            return ERR_STOPPED;
         tell_committed(p);
         r = judge(p, step(p, &done, e), e);
         if (r == 0 && !done && p->pause_ms == 0) /* else the error itself will tell */

@@ -199,6 +199,16 @@ static int read_listed(struct table *tb, struct log_listing *l, struct err *e) {
     return read_on(tb, l->last, e);
 }
 
+static struct table blank(struct storage *st, const struct table_def *given) {
+    return (struct table){.st = st, .given = given, .def = given, .version = -1, .sorted = true};
+}
+
+struct table *snapshot_new(struct storage *st, const struct table_def *given) {
+    struct table *tb = xcalloc(1, sizeof *tb);
+    *tb = blank(st, given);
+    return tb;
+}
+
 /* What is known of the table; not which it is. */
 static void forget(struct table *tb) {
     table_files_release(&tb->live);
@@ -212,7 +222,7 @@ static void forget(struct table *tb) {
     free(tb->id);
     support_declared_free(tb->declared);
     bool keeps_stats = tb->keeps_stats;
-    *tb = snapshot_blank(tb->st, tb->given);
+    *tb = blank(tb->st, tb->given);
     tb->keeps_stats = keeps_stats;
 }
 
@@ -241,8 +251,7 @@ static int read_all(struct table *tb, struct err *e) {
 }
 
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e) {
-    struct table *tb = xcalloc(1, sizeof *tb);
-    *tb = snapshot_blank(st, def);
+    struct table *tb = snapshot_new(st, def);
     int r = read_all(tb, e);
     if (r) {
         table_close(tb);
