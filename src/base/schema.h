@@ -31,8 +31,8 @@ struct table_def {
     const struct column *columns; /* none: as the table's log declares them */
     size_t n_columns;
     const char *partition_by;
-    /* Columns newer than the first release, NULL-terminated; NULL: none. A table made before has them
-       not: they are NULL there, and the next commit adds them. */
+    /* The columns newer than the first release, NULL-terminated; NULL: none. A table that was made
+       before lacks them: they are NULL there, and the next commit adds them. */
     const char *const *later;
 };
 bool table_def_is_later(const struct table_def *def, const char *column);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table_writer LAKE-URL TABLE: makes commits as its standard input says, for tests that then read
- * the table with other programs. One commit a line:
+ * table_writer LAKE-URL TABLE [COLUMN TYPE]: makes commits as its standard input says, for tests that
+ * then read the table with other programs. COLUMN: as a later clickmill does that knows it as well, of
+ * this type of Delta's. One commit a line:
  *   {"operation":"WRITE","data_change":true,
  *    "add":[{"file":"/local.parquet","partition":"2026-11-22","rows":3,"stats":"{…}","path":"…"}],
  *    "remove":["path"],"txn":[{"app_id":"app","expected":-1,"next":5}],"metrics":{"rows":3}}
  * `path` is made up if absent; the local file moves into the table. Answers a line each:
  *   {"version":0,"add":["path"]}
  */
+#include <assert.h>
+
 #include "base/json.h"
 #include "table/table.h"
 
@@ -90,10 +93,34 @@ static void make_commit(struct storage *st, struct table *tb, const json *line) 
     table_files_release(&remove);
 }
 
+/* The definition with one column more, before the last. */
+struct later {
+    struct table_def def;
+    struct column columns[64];
+    const char *names[2];
+};
+
+static const struct table_def *make_later(struct later *l, const struct table_def *def,
+                                          const char *column, const char *type) {
+    size_t n = def->n_columns;
+    assert(n < ARRAY_LEN(l->columns));
+    *l = (struct later){.def = *def, .names = {column}};
+    memcpy(l->columns, def->columns, (n - 1) * sizeof *l->columns);
+    l->columns[n - 1].name = column;
+    l->columns[n] = def->columns[n - 1];
+    l->def.columns = l->columns;
+    l->def.n_columns = n + 1;
+    l->def.later = l->names;
+    return column_type_find(type, &l->columns[n - 1].type) ? &l->def : NULL;
+}
+
 int main(int argc, char **argv) {
-    const struct table_def *def = argc == 3 ? table_def_find(argv[2]) : NULL;
+    struct later later;
+    const struct table_def *def = argc == 3 || argc == 5 ? table_def_find(argv[2]) : NULL;
+    if (def && argc == 5)
+        def = make_later(&later, def, argv[3], argv[4]);
     if (!def) {
-        fputs("usage: table_writer LAKE-URL TABLE\n", stderr);
+        fputs("usage: table_writer LAKE-URL TABLE [COLUMN TYPE]\n", stderr);
         return 2;
     }
     struct err e;

@@ -76,16 +76,97 @@ static void columns_of_others_stay(void **state ATTR_UNUSED) {
     storage_free(st);
 }
 
-static void one_of_another_type_is_refused(void **state ATTR_UNUSED) {
+static void one_of_another_kind_is_refused(void **state ATTR_UNUSED) {
+    static const struct {
+        const char *fields, *says;
+    } cases[] = {
+        {TEST_FIELDS "," FIELD("margin", "long"),
+         "column margin has the type \"long\", not \"double\""},
+        {TEST_FIELDS "," FIELD("Margin", "double"),
+         "no column margin (double), but one named Margin"},
+        {CATEGORY "," REVENUE "," DATE,
+         "no column total_events (integer)"}, /* it is no later one */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct storage *st = storage_mem_new();
+        struct table *tb;
+        struct err e;
+        _cleanup_(freep) char *entry =
+            xasprintf(PROTOCOL META_OF("{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[%s]}",
+                                       "[\"event_date\"]", ""),
+                      cases[i].fields);
+        put_entry(st, 0, entry);
+        assert_int_equal(table_open(st, &later_def, &tb, &e), ERR_STORAGE);
+        if (!strstr(e.msg, cases[i].says))
+            fail_msg("%s", e.msg);
+        assert_non_null(strstr(e.hint, "somebody changed the table's columns"));
+        storage_free(st);
+    }
+}
+
+/* Both make the table, and the one without the columns is first: the other must not lose its own. */
+static void the_first_to_make_it_may_be_older(void **state ATTR_UNUSED) {
     struct storage *st = storage_mem_new();
-    struct table *tb;
+    struct table *before = open_table(st), *tb = open_later(st);
+    _cleanup_(change_freep) struct change *ch = change_new();
     struct err e;
-    put_entry(
-        st, 0,
-        PROTOCOL META_OF(SCHEMA(TEST_FIELDS "," FIELD("margin", "long")), "[\"event_date\"]", ""));
-    assert_int_equal(table_open(st, &later_def, &tb, &e), ERR_STORAGE);
-    assert_non_null(strstr(e.msg, "column margin has the type \"long\", not \"double\""));
+    append_file(before, "a", NULL);
+    change_add(ch, "b", NULL);
+    assert_int_equal(change_commit(ch, tb, &e), ERR_CONFLICT);
+    assert_non_null(strstr(e.msg, "changed the table's definition"));
+    assert_ok(table_refresh(tb, &e), &e);
+    assert_ok(change_commit(ch, tb, &e), &e);
+    assert_state(tb, "v1 a@NULL b@NULL");
+    _cleanup_(freep) char *entry = get_entry(st, 1);
+    assert_non_null(strstr(entry, "\\\"name\\\":\\\"margin\\\""));
+    table_close(tb);
+    table_close(before);
     storage_free(st);
+}
+
+static void the_first_to_make_it_may_be_as_new(void **state ATTR_UNUSED) {
+    struct storage *st = storage_mem_new();
+    struct table *one = open_later(st), *two = open_later(st);
+    append_file(one, "a", NULL);
+    append_file(two, "b", NULL);
+    assert_state(two, "v1 a@NULL b@NULL");
+    table_close(two);
+    table_close(one);
+    storage_free(st);
+}
+
+static int count_metadata(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    _cleanup_(freep) char *entry = get_entry(arg, en->version);
+    return strstr(entry, "\"metaData\"") ? 1 : 0;
+}
+
+/* The one who folds the log need not know the columns. */
+static void a_checkpoint_keeps_them(void **state ATTR_UNUSED) {
+    char *folder = lake_folder_new();
+    _cleanup_(freep) char *lake = xasprintf("%s/lake", folder);
+    struct storage *st = lake_open(lake);
+    struct table *before = open_table(st), *tb;
+    struct err e;
+    int64_t removed;
+    append_file(before, "a", NULL);
+    assert_ok(table_checkpoint(before, &e), &e); /* a later one begins with it */
+    tb = open_later(st);
+    append_file(tb, "b", NULL);
+    assert_ok(table_refresh(before, &e), &e);
+    assert_ok(table_checkpoint(before, &e), &e);
+    append_file(before, "c", NULL);
+    const struct table_clean_options all = {.needed_after = INT64_MAX};
+    assert_ok(table_clean_log(before, &all, &removed, &e), &e);
+    assert_true(removed >= 2);
+    table_close(tb);
+    tb = open_later(st);
+    append_file(tb, "d", NULL);
+    assert_state(tb, "v3 a@NULL b@NULL c@NULL d@NULL");
+    assert_ok(table_each_entry(tb, 1, 3, count_metadata, st, &e), &e);
+    table_close(tb);
+    table_close(before);
+    storage_free(st);
+    lake_folder_free(folder);
 }
 
 /* One that is at work while the table is widened decides anew, once. */
@@ -161,12 +242,20 @@ static void assert_rows(struct engine *en, struct storage *st, const struct tabl
     "SELECT 'b' AS category, CAST(2 AS INT) AS total_events, 2.5::DOUBLE AS total_revenue, "       \
     "0.5::DOUBLE AS margin, 'x' AS best"
 
+static int must_be_right(void *arg ATTR_UNUSED, const char *name, bool ok, const char *detail,
+                         struct err *e ATTR_UNUSED) {
+    if (!ok)
+        fail_msg("%s: %s", name, detail);
+    return 0;
+}
+
 static void old_files_read_as_null(void **state ATTR_UNUSED) {
-    struct storage *st = storage_mem_new();
-    char *folder = temp_folder();
+    char *folder = lake_folder_new(), *temp = temp_folder();
+    _cleanup_(freep) char *lake = xasprintf("%s/lake", folder);
+    struct storage *st = lake_open(lake);
     struct engine *en;
     struct err e;
-    struct engine_options o = {.threads = 1, .memory_bytes = 256 * MIB, .temp_dir = folder};
+    struct engine_options o = {.threads = 1, .memory_bytes = 256 * MIB, .temp_dir = temp};
     assert_ok(engine_open("duckdb", &o, &en, &e), &e);
     append_rows(en, st, TEST_DEF, OLD DAY);
     append_rows(en, st, &later_def, NEW DAY);
@@ -182,18 +271,27 @@ static void old_files_read_as_null(void **state ATTR_UNUSED) {
     assert_ok(table_optimize(tb, &opt, &done, &e), &e);
     assert_int_equal(done.removed, 3);
     assert_rows(en, st, &later_def, "a,1,1.5,NULL,NULL\na,1,1.5,NULL,NULL\nb,2,2.5,0.5,x\n");
+    append_rows(en, st, TEST_DEF, OLD DAY);
+    assert_ok(table_refresh(tb, &e), &e);
+    assert_ok(table_verify(tb, true, must_be_right, NULL, &e), &e);
+    assert_ok(table_refresh(before, &e), &e);
+    assert_ok(table_verify(before, true, must_be_right, NULL, &e), &e);
     table_close(before);
     table_close(tb);
     engine_free(en);
     storage_free(st);
-    remove_folder(folder);
+    remove_folder(temp);
+    lake_folder_free(folder);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_added_by_the_next_commit),
         cmocka_unit_test(columns_of_others_stay),
-        cmocka_unit_test(one_of_another_type_is_refused),
+        cmocka_unit_test(one_of_another_kind_is_refused),
+        cmocka_unit_test(the_first_to_make_it_may_be_older),
+        cmocka_unit_test(the_first_to_make_it_may_be_as_new),
+        cmocka_unit_test(a_checkpoint_keeps_them),
         cmocka_unit_test(whoever_is_at_work_goes_on),
         cmocka_unit_test(old_files_read_as_null),
     };
