@@ -120,6 +120,7 @@ def test_a_column_of_others_is_lived_with(mill):
     assert sorted((r["event_key"] == "theirs", r["note"]) for r in mill.rows(SILVER)) == [(False, None), (False, None), (True, "by hand")]
     assert {r["category"]: r["total_events"] for r in mill.rows(METRICS)} == {"men's clothing": 2, "hats": 1}
     assert mill.sql("SELECT count(*) AS n FROM silver.events") == [{"n": 3}]
+    mill.fails(8, "reconcile", says="silver")  # a row that bronze has not
     for name in TABLES:
         assert verify(mill, name, "--deep") == {}
         mill.ok(*NOW, "table", "checkpoint", name)
