@@ -110,15 +110,16 @@ static int check_partition(const struct table_def *def, const json *meta, struct
 
 int support_read(const struct table_def *def, const json *protocol, const json *meta,
                  struct err *e) {
-    int r = check_version(protocol, "reader", READER_VERSION, e);
-    if (r)
-        return r;
+    /* Before the version that brought it, which names no feature. */
     const char *mapping = setting(meta, "delta.columnMapping.mode");
     if (mapping && strcmp(mapping, "none") != 0)
         return err_set(e, ERR_STORAGE,
                        "the table asks for column mapping (delta.columnMapping.mode=%s), which "
                        "clickmill does not know",
                        mapping);
+    int r = check_version(protocol, "reader", READER_VERSION, e);
+    if (r)
+        return r;
     const char *provider = json_str(json_get(json_get(meta, "format"), "provider"));
     if (!provider || strcmp(provider, "parquet") != 0)
         return err_set(e, ERR_STORAGE, "the table's files are %s, not parquet",

@@ -24,7 +24,9 @@ static const struct {
       PROTOCOL_OF(
           "\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"v2Checkpoint\"]")},
      {"v2Checkpoint", "00000000000000000001.json"}},
-    {{PROTOCOL META_WITH("\"delta.columnMapping.mode\":\"name\"")}, {"column mapping", "name"}},
+    {{PROTOCOL_OF("\"minReaderVersion\":2,\"minWriterVersion\":5")
+          META_WITH("\"delta.columnMapping.mode\":\"name\"")},
+     {"column mapping", "name"}},
     {{VERSION_0 "{\"add\":{\"path\":\"a\",\"partitionValues\":{},\"size\":1,\"dataChange\":true,"
                 "\"deletionVector\":{\"storageType\":\"u\"}}}\n"},
      {"deletion vector", "line 3"}},
