@@ -36,13 +36,13 @@ GOLD_SQL = """
 
 
 class Lake:
-    def __init__(self, folder, table, sql, more=()):
+    def __init__(self, folder, table, sql, **more):
         self.folder, self.table, self.sql, self.more = folder, table, sql, more
         self.made, self.files = 0, {}  # path -> (partition, first, end)
 
     def later(self, column, kind, sql):
         """The same table as a later clickmill writes it, which knows a column more."""
-        lake = Lake(self.folder, self.table, sql, (column, kind))
+        lake = Lake(self.folder, self.table, sql, later=[column, kind])
         lake.files = self.files
         return lake
 
@@ -52,7 +52,7 @@ class Lake:
     def parquet(self, first, end):
         self.made += 1
         self.folder.mkdir(exist_ok=True)
-        name = self.folder / "-".join(["made", *self.more[:1], f"{self.made}.parquet"])
+        name = self.folder / "-".join(["made", *self.more, f"{self.made}.parquet"])
         duckdb.connect().execute(
             f"SET TimeZone='UTC'; COPY ({self.sql.format(first=first, end=end)}) TO '{name}' (FORMAT parquet, COMPRESSION zstd)")
         return str(name)
@@ -63,9 +63,9 @@ class Lake:
             "add": [{"file": self.parquet(a[1], a[2]), "partition": a[0], "rows": a[2] - a[1],
                      "stats": json.dumps({"numRecords": a[2] - a[1]}), **({"path": a[3]} if len(a) > 3 else {})}
                     for a in add],
-            "remove": list(remove), "txn": [dict(zip(("app_id", "expected", "next"), t)) for t in txn], **more,
+            "remove": list(remove), "txn": [dict(zip(("app_id", "expected", "next"), t)) for t in txn], **self.more, **more,
         }
-        done = subprocess.run([WRITER, f"file:{self.folder}/lake", self.table, *self.more], input=json.dumps(commit) + "\n",
+        done = subprocess.run([WRITER, f"file:{self.folder}/lake", self.table], input=json.dumps(commit) + "\n",
                               text=True, capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
@@ -75,7 +75,7 @@ class Lake:
         return answer["version"]
 
     def refused(self, **commit):
-        done = subprocess.run([WRITER, f"file:{self.folder}/lake", self.table, *self.more], input=json.dumps(commit) + "\n",
+        done = subprocess.run([WRITER, f"file:{self.folder}/lake", self.table], input=json.dumps(commit) + "\n",
                               text=True, capture_output=True, timeout=60)
         assert done.returncode == 1
         return done.stderr

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * table_writer LAKE-URL TABLE [COLUMN TYPE]: makes commits as its standard input says, for tests that
- * then read the table with other programs. COLUMN: as a later clickmill does that knows it as well, of
- * this type of Delta's. One commit a line:
+ * table_writer LAKE-URL TABLE: makes commits as its standard input says, for tests that then read
+ * the table with other programs. One commit a line:
  *   {"operation":"WRITE","data_change":true,
  *    "add":[{"file":"/local.parquet","partition":"2026-11-22","rows":3,"stats":"{…}","path":"…"}],
  *    "remove":["path"],"txn":[{"app_id":"app","expected":-1,"next":5}],"metrics":{"rows":3}}
- * `path` is made up if absent; the local file moves into the table. Answers a line each:
+ * `path` is made up if absent; the local file moves into the table. "later":["column","type"]: as a later
+ * clickmill does that knows this column as well, its type in Delta's word. Answers a line each:
  *   {"version":0,"add":["path"]}
  */
 #include <assert.h>
@@ -61,8 +61,42 @@ static void answer(int64_t version, const struct table_files *add) {
     buf_release(&b);
 }
 
+/* The definition with one column more, before the last. */
+struct later {
+    struct table_def def;
+    struct column columns[64];
+    const char *names[2];
+};
+
+static struct table *open_later(struct storage *st, const struct table_def *def, const json *more,
+                                struct later *l) {
+    struct json_iter it = json_iter(more);
+    size_t n = def->n_columns;
+    struct table *tb;
+    struct err e;
+    assert(n < ARRAY_LEN(l->columns) && json_len(more) == 2);
+    *l = (struct later){.def = *def};
+    memcpy(l->columns, def->columns, (n - 1) * sizeof *l->columns);
+    l->columns[n] = def->columns[n - 1];
+    json_next(&it);
+    l->columns[n - 1].name = l->names[0] = json_str(it.value);
+    json_next(&it);
+    bool known = column_type_find(json_str(it.value), &l->columns[n - 1].type);
+    assert(known);
+    l->def.columns = l->columns;
+    l->def.n_columns = n + 1;
+    l->def.later = l->names;
+    if (table_open(st, &l->def, &tb, &e) != 0)
+        die(&e);
+    return tb;
+}
+
 static void make_commit(struct storage *st, struct table *tb, const json *line) {
     struct err e;
+    struct later later;
+    const json *more = json_get(line, "later");
+    struct table *of_later = more ? open_later(st, table_definition(tb), more, &later) : NULL;
+    tb = of_later ? of_later : tb;
     struct table_files add = {0}, remove = {0};
     struct table_txn txn[16] = {0};
     struct table_metric metrics[16] = {0};
@@ -88,39 +122,16 @@ static void make_commit(struct storage *st, struct table *tb, const json *line) 
     int64_t version;
     if (table_commit(tb, &c, &version, &e) != 0)
         die(&e);
+    table_close(of_later);
     answer(version, &add);
     table_files_release(&add);
     table_files_release(&remove);
 }
 
-/* The definition with one column more, before the last. */
-struct later {
-    struct table_def def;
-    struct column columns[64];
-    const char *names[2];
-};
-
-static const struct table_def *make_later(struct later *l, const struct table_def *def,
-                                          const char *column, const char *type) {
-    size_t n = def->n_columns;
-    assert(n < ARRAY_LEN(l->columns));
-    *l = (struct later){.def = *def, .names = {column}};
-    memcpy(l->columns, def->columns, (n - 1) * sizeof *l->columns);
-    l->columns[n - 1].name = column;
-    l->columns[n] = def->columns[n - 1];
-    l->def.columns = l->columns;
-    l->def.n_columns = n + 1;
-    l->def.later = l->names;
-    return column_type_find(type, &l->columns[n - 1].type) ? &l->def : NULL;
-}
-
 int main(int argc, char **argv) {
-    struct later later;
-    const struct table_def *def = argc == 3 || argc == 5 ? table_def_find(argv[2]) : NULL;
-    if (def && argc == 5)
-        def = make_later(&later, def, argv[3], argv[4]);
+    const struct table_def *def = argc == 3 ? table_def_find(argv[2]) : NULL;
     if (!def) {
-        fputs("usage: table_writer LAKE-URL TABLE [COLUMN TYPE]\n", stderr);
+        fputs("usage: table_writer LAKE-URL TABLE\n", stderr);
         return 2;
     }
     struct err e;
