@@ -172,7 +172,7 @@ static int read_checkpoint(struct table *tb, struct log_listing *l, struct err *
     if (l->checkpoint < 0)
         return 1;
     int r = checkpoint_load(tb, l, e);
-    if (r == 0 || e->retry)
+    if (r == 0 || r == ERR_STOPPED || e->retry)
         return r;
     struct err why = *e;
     struct log_listing all;

@@ -13,7 +13,7 @@ import pytest
 from deltalake import DeltaTable, TableFeatures, write_deltalake
 from deltalake.schema import Field, PrimitiveType
 
-from mill import TABLES
+from mill import TABLES, wait_for
 from test_bad_days import HAT, SHIRT, all_is_well, some_shoppers
 from test_delta_readers import GOLD, GOLD_SQL, Lake
 from test_upkeep import NOW, sorted_rows, verify
@@ -126,6 +126,28 @@ def test_a_column_of_others_is_lived_with(mill):
         mill.ok(*NOW, "table", "checkpoint", name)
         assert [f.name for f in open_delta(mill, name).schema().fields][-1] == "note"
     mill.fails(5, "table", "optimize", SILVER, says=["silver/events", "column note"], hint="added the column")
+
+
+def test_columns_come_while_all_is_at_work(mill):
+    """A change of a table's definition refuses the commits that meet it: they are decided anew, and nothing is lost or doubled."""
+    up = mill.start("-c", "up.every=50ms", "-c", "ingest.batch_age=20ms", "-c", "serve.listen=127.0.0.1:0", "up", "--demo", "--rate", "500")
+
+    def commits(name):
+        log = mill.table_path(name) / "_delta_log"
+        return len(list(log.glob("*.json"))) if log.exists() else 0
+
+    for i in range(3):
+        for name in TABLES:
+            before = commits(name)
+            wait_for(lambda: commits(name) > before, f"a commit of {name}")
+            open_delta(mill, name).alter.add_columns([Field(f"note_{i}", PrimitiveType("string"), True)])
+            before = commits(name)
+            wait_for(lambda: commits(name) > before, f"a commit of {name} behind the change")
+    assert up.stop() == 0, up.err()
+    assert "level=error" not in up.err()
+    for name in TABLES:
+        assert len([1 for entry in mill.log(name) if "metaData" in dict(entry)]) == 4
+    all_is_well(mill)
 
 
 def change_columns(mill, name, change):
