@@ -293,8 +293,7 @@ def test_others_rewrite_our_files(mill):
     all_is_well(mill)
 
 
-@pytest.mark.parametrize("lake", ["file", "hdfs"], indirect=True)
-def test_upkeep_beside_everything_else(mill, lake):
+def test_upkeep_beside_everything_else(mill):
     """Shoppers, ingest and runs with all of upkeep in every round; then two optimize by hand at once."""
     quick = ("-c", "up.every=50ms", "-c", "ingest.batch_age=20ms", "-c", "table.upkeep_every=1ms", "-c", "table.optimize_files=2",
              "-c", "table.checkpoint_interval=5", "-c", "table.vacuum_every=1s",
