@@ -90,6 +90,18 @@ void buf_add_char(struct buf *b, char c) {
     buf_add(b, &c, 1);
 }
 
+void buf_add_encoded(struct buf *b, const char *text, const char *also_plain) {
+    for (; *text; text++) {
+        char c = *text;
+        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                     strchr("-._~", c) || strchr(also_plain, c);
+        if (plain)
+            buf_add_char(b, c);
+        else
+            buf_addf(b, "%%%02X", (unsigned char)c);
+    }
+}
+
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) {
     va_list again;
     va_copy(again, ap);

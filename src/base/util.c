@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -105,6 +106,20 @@ size_t utf8_len(const char *s, size_t n) {
 bool utf8_is_control(const char *s, size_t len) {
     unsigned char c = (unsigned char)s[0];
     return len == 1 ? c < 0x20 || c == 0x7F : len == 2 && c == 0xC2 && (unsigned char)s[1] < 0xA0;
+}
+
+char *text_trim(char *s) {
+    while (isspace((unsigned char)*s))
+        s++;
+    size_t n = strlen(s);
+    while (n && isspace((unsigned char)s[n - 1]))
+        s[--n] = '\0';
+    return s;
+}
+
+int64_t digits_parse(const char *s) {
+    size_t n = strspn(s, "0123456789");
+    return n >= 1 && n <= 18 && !s[n] ? strtoll(s, NULL, 10) : -1;
 }
 
 static atomic_bool stopping;

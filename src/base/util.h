@@ -21,6 +21,11 @@ size_t utf8_len(const char *s, size_t n);
 /* Is that sequence a control character: U+0000 to U+001F, DEL, U+0080 to U+009F? */
 bool utf8_is_control(const char *s, size_t len);
 
+/* The text without outer blanks, which are cut off in place. */
+char *text_trim(char *s);
+/* The number that 1 to 18 digits, and nothing else, are; -1: this is something else. */
+int64_t digits_parse(const char *s);
+
 /*
  * SIGINT and SIGTERM set a flag that long loops ask for between units of work.
  * stop_wait sleeps up to ms and returns early, true, once a stop was asked for.

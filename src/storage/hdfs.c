@@ -111,7 +111,7 @@ static int list_page(struct hdfs *h, const char *full, const char *after, int64_
                      struct storage_entries *l, char **ret_after, struct err *e) {
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
     buf_add_str(&query, "op=LISTSTATUS_BATCH&startAfter=");
-    hdfs_add_encoded(&query, after);
+    buf_add_encoded(&query, after, "/");
     struct webhdfs_call q = {.path = full, .query = buf_str(&query)};
     struct webhdfs_answer a = {0};
     const char *last = NULL;

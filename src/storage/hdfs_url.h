@@ -22,7 +22,4 @@ bool hdfs_is_url(const char *url);
 int hdfs_url_parse(const char *url, struct hdfs_url *ret, struct err *e);
 void hdfs_url_release(struct hdfs_url *u);
 
-/* Appends the text for the path or a parameter of a URL: RFC 3986's unreserved and '/', the rest as %XX. */
-void hdfs_add_encoded(struct buf *b, const char *text);
-
 #endif

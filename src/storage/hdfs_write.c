@@ -133,7 +133,7 @@ static int ask_rename(struct hdfs *h, const char *temp, const char *full, enum h
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
     buf_addf(&query,
              "op=RENAME&renameoptions=%s&destination=", over == HDFS_NEW ? "NONE" : "OVERWRITE");
-    hdfs_add_encoded(&query, full);
+    buf_add_encoded(&query, full, "/");
     assert(!query.overflow);
     struct webhdfs_call q = {.method = "PUT", .path = temp, .query = buf_str(&query), .once = true};
     struct webhdfs_answer a = {0};

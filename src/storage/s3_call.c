@@ -81,8 +81,8 @@ static void head_fill(struct head *h, const struct s3 *s, const struct s3_call *
 
 static char *encoded_path(const struct s3 *s, const struct s3_call *q) {
     struct buf b = BUF_INIT(8 * LIMIT_PATH);
-    sigv4_encode(&b, s->at.path, true);
-    sigv4_encode(&b, q->key ? q->key : "", true);
+    buf_add_encoded(&b, s->at.path, "/");
+    buf_add_encoded(&b, q->key ? q->key : "", "/");
     assert(!b.overflow);
     return buf_detach(&b);
 }

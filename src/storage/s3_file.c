@@ -280,7 +280,7 @@ static int take_upload_id(void *arg, const char *path, const char *text,
     char **id = arg;
     if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 && !*id) {
         struct buf b = BUF_INIT(8 * KIB);
-        sigv4_encode(&b, text, false);
+        buf_add_encoded(&b, text, "");
         *id = buf_detach(&b);
     }
     return 0;

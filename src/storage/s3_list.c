@@ -126,15 +126,15 @@ static char *query_of(const char *prefix, const char *start_after, const char *t
     struct buf b = BUF_INIT(16 * LIMIT_PATH);
     if (token) {
         buf_add_str(&b, "continuation-token=");
-        sigv4_encode(&b, token, false);
+        buf_add_encoded(&b, token, "");
         buf_add_char(&b, '&');
     }
     buf_add_str(&b, "delimiter=%2F&encoding-type=url&list-type=2&prefix=");
-    sigv4_encode(&b, prefix, false);
+    buf_add_encoded(&b, prefix, "");
     if (start_after && *start_after) {
         buf_add_str(&b, "&start-after=");
-        sigv4_encode(&b, prefix, false);
-        sigv4_encode(&b, start_after, false);
+        buf_add_encoded(&b, prefix, "");
+        buf_add_encoded(&b, start_after, "");
     }
     return buf_detach(&b);
 }

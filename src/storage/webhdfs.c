@@ -41,11 +41,11 @@ static char *who_parameter(const struct webhdfs_options *o) {
     struct buf b = BUF_INIT(LIMIT_PATH);
     if (o->token) {
         buf_add_str(&b, "&delegation=");
-        hdfs_add_encoded(&b, o->token);
+        buf_add_encoded(&b, o->token, "/");
     } else if (!o->kerberos) {
         _cleanup_(freep) char *user = o->user ? xstrdup(o->user) : process_user();
         buf_add_str(&b, "&user.name=");
-        hdfs_add_encoded(&b, user);
+        buf_add_encoded(&b, user, "/");
     }
     return buf_detach(&b);
 }
@@ -152,7 +152,7 @@ static int ask_one(struct webhdfs *w, size_t i, const struct webhdfs_call *q,
                    struct webhdfs_answer *ret, bool *ret_elsewhere, struct err *e) {
     struct buf url = BUF_INIT(16 * LIMIT_PATH);
     buf_addf(&url, "%s://%s/webhdfs/v1", w->u.tls ? "https" : "http", w->u.hosts[i]);
-    hdfs_add_encoded(&url, *q->path ? q->path : "/");
+    buf_add_encoded(&url, *q->path ? q->path : "/", "/");
     buf_addf(&url, "?%s%s", q->query, w->who);
     assert(!url.overflow);
     struct http_request hq = {.method = q->method,

@@ -219,8 +219,38 @@ static void a_drill_kills_at_the_right_count(void **state ATTR_UNUSED) {
     assert_int_equal(passes(long_name), 10);
 }
 
+static void outer_blanks_are_cut_off(void **state ATTR_UNUSED) {
+    static const char *const cases[][2] = {
+        {" \t a b\r\n", "a b"}, {"a", "a"}, {"", ""}, {" \t\n", ""}, {"\303\251 ", "\303\251"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_(freep) char *text = xstrdup(cases[i][0]);
+        assert_string_equal(text_trim(text), cases[i][1]);
+    }
+}
+
+static void digits_are_a_number_and_nothing_else_is(void **state ATTR_UNUSED) {
+    static const struct {
+        const char *text;
+        int64_t is;
+    } cases[] = {{"0", 0},
+                 {"007", 7},
+                 {"999999999999999999", 999999999999999999LL},
+                 {"1000000000000000000", -1},
+                 {"", -1},
+                 {"-1", -1},
+                 {"+1", -1},
+                 {" 1", -1},
+                 {"1 ", -1},
+                 {"0x1", -1},
+                 {"1.0", -1}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(digits_parse(cases[i].text), cases[i].is);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(outer_blanks_are_cut_off),
+        cmocka_unit_test(digits_are_a_number_and_nothing_else_is),
         cmocka_unit_test(uuids_are_version_4),
         cmocka_unit_test(crc32c_gives_the_published_values),
         cmocka_unit_test(crc32c_is_one_function),

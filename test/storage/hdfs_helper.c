@@ -117,7 +117,7 @@ static char *exchange(const char *method, const char *url, const char *body, cha
 static char *url_of(const struct hdfs_server *s, const char *path, const char *query) {
     struct buf url = BUF_INIT(65536);
     buf_addf(&url, "http://%s/webhdfs/v1", s->namenode);
-    hdfs_add_encoded(&url, path);
+    buf_add_encoded(&url, path, "/");
     buf_addf(&url, "?%s&user.name=%s", query, getenv("USER") ? getenv("USER") : "root");
     return buf_detach(&url);
 }
