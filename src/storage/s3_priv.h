@@ -28,7 +28,6 @@ struct s3_place {
     char *host;   /* as the Host header says it */
     char *path;   /* before each key: "/", or "/bucket/" */
     char *region;
-    bool is_aws;
 };
 int s3_place_of(const char *url, const struct storage_options *o, struct s3_place *ret,
                 struct err *e);
