@@ -130,7 +130,6 @@ static void watched_free(struct storage *st) {
 }
 
 static const struct storage_ops watched_ops = {
-    .scheme = "watched",
     .get = watched_get,
     .put_new = watched_put_new,
     .put = watched_put,

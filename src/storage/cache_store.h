@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entries of the cache as files: their names, finding one, making room. Used by cache.c; the sum also by drivers.
+ * The entries of the cache as files: their names, finding one, making room. Used by cache.c only.
  *
  * An entry's name is <object>-<size>-<crc>-<tag>: the first 40 digits of the SHA-256 of the lake's
  * and the object's name, the size in bytes, the CRC-32C of the bytes, and 16 digits of the SHA-256 of

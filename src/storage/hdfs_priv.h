@@ -19,7 +19,6 @@ struct hdfs {
     struct storage base;
     struct webhdfs *w;
     char *root; /* absolute; "" for HDFS's own */
-    int64_t timeout_ms;
     struct cache *cache;
     pthread_mutex_t lock; /* guards the rest */
     char *stage;          /* absolute; NULL: not made yet */
@@ -33,7 +32,7 @@ struct hdfs_status {
     int64_t file_id; /* never used again for another file */
 };
 
-/* Absolute paths. Each tries again what can pass, for timeout_ms; ERR_NOT_FOUND is an answer. */
+/* Absolute paths. Each tries again what can pass, for base.patience_ms; ERR_NOT_FOUND is an answer. */
 char *hdfs_full(const struct hdfs *h, const char *path); /* the caller frees */
 int hdfs_status(struct hdfs *h, const char *full, struct hdfs_status *ret, struct err *e);
 int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,

@@ -13,16 +13,13 @@
 #include "base/retry.h"
 #include "base/util.h"
 #include "storage/hdfs_priv.h"
+#include "storage/local_fs.h"
 
 enum { STAGE_DAY_MS = 24 * 3600 * 1000 };
 
 static int make_folder(struct hdfs *h, const char *full, struct err *e) {
     struct webhdfs_call q = {.method = "PUT", .path = full, .query = "op=MKDIRS"};
     return webhdfs_ask(h->w, &q, NULL, e);
-}
-
-static char *parent_of(const char *full) {
-    return xstrndup(full, (size_t)(strrchr(full, '/') - full));
 }
 
 /* Removes what crashed processes left. Ages are told by one clock, the NameNode's. */
@@ -110,7 +107,7 @@ static int upload_once(struct hdfs *h, const char *temp, const struct hdfs_sourc
 /* Uploads under a new name per try. */
 static int upload(struct hdfs *h, const struct hdfs_source *src, char **ret_temp,
                   struct hdfs_status *ret, struct err *e) {
-    struct retry again = retry_start(h->timeout_ms);
+    struct retry again = retry_start(h->base.patience_ms);
     int r;
     do {
         _cleanup_(freep) char *temp = NULL;
@@ -155,7 +152,7 @@ static int rename_once(struct hdfs *h, const char *temp, const char *full, enum 
     int r = ask_rename(h, temp, full, over, e);
     if (r != ERR_NOT_FOUND)
         return r;
-    _cleanup_(freep) char *dir = parent_of(full);
+    _cleanup_(freep) char *dir = fs_parent(full);
     r = make_folder(h, dir, e); /* or is it the folder to be in? */
     if (r == 0)
         r = ask_rename(h, temp, full, over, e);
@@ -182,7 +179,7 @@ static int settle(struct hdfs *h, const char *full, const struct hdfs_status *ma
 
 static int rename_made(struct hdfs *h, const char *temp, const char *full, enum hdfs_over over,
                        const struct hdfs_status *made, struct err *e) {
-    struct retry again = retry_start(h->timeout_ms);
+    struct retry again = retry_start(h->base.patience_ms);
     bool unsure = false;
     int r;
     do {

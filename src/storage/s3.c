@@ -188,32 +188,28 @@ static int s3_publish(struct storage *st, const char *local, const char *path, s
     struct s3 *s = s3_of(st);
     struct cache_object made;
     int r = s3_prove(s, e);
+    if (r == 0)
+        r = s3_send(s, local, path, &made, e);
     if (r)
         return explain(st, "put", path, e);
-    r = s3_send(s, local, path, &made, e);
-    if (r == ERR_EXISTS)
-        return explain(st, "put", path, e);
-    if (r == 0)
-        cache_keep(s->cache, path, local, &made);
-    return r;
+    cache_keep(s->cache, path, local, &made);
+    return 0;
 }
 
-static int look(void *arg, const char *path, struct cache_object *ret, struct err *e) {
+static int look(struct storage *st, const char *path, struct cache_object *ret, struct err *e) {
     struct http_answer a;
-    int r = head(arg, path, &a, e);
+    int r = head(s3_of(st), path, &a, e);
     if (r)
         return r;
-    ret->size = s3_length(&a);
+    *ret = (struct cache_object){.size = s3_length(&a)};
     s3_etag(&a, ret->etag);
     http_answer_release(&a);
     return 0;
 }
 
-static int fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
+static int fetch(struct storage *st, const char *path, int fd, struct cache_object *ret,
                  struct err *e) {
-    struct s3 *s = arg;
-    int r = s3_fetch(s, path, local, ret, e);
-    return r == ERR_NOT_FOUND ? explain(&s->base, "get", path, e) : r;
+    return s3_fetch(s3_of(st), path, fd, ret, e) ? explain(st, "get", path, e) : 0;
 }
 
 static int s3_localize(struct storage *st, const char *path, int64_t size,
@@ -237,7 +233,6 @@ static void s3_free(struct storage *st) {
 }
 
 static const struct storage_ops s3_ops = {
-    .scheme = "s3",
     .get = s3_get,
     .put_new = s3_put_new,
     .put = s3_put,
@@ -264,7 +259,6 @@ int storage_s3_open(const char *url, const struct storage_options *o, struct sto
         .ops = &s3_ops, .url = xstrdup(url), .lanes = LANES, .patience_ms = o->timeout_ms};
     while (s->base.url[strlen(s->base.url) - 1] == '/')
         s->base.url[strlen(s->base.url) - 1] = '\0';
-    s->timeout_ms = o->timeout_ms;
     s->stall_ms = STALL_MS;
     s->keys = s3_keys_new(o->s3_profile);
     struct http_options ho = {
@@ -274,7 +268,7 @@ int storage_s3_open(const char *url, const struct storage_options *o, struct sto
     /* One bucket's name may be used by many stores: entries are told apart by where they come from. */
     _cleanup_(freep) char *lake = xasprintf("%s%s%s", at.base, at.path, at.prefix);
     lake[strlen(lake) - 1] = '\0';
-    struct cache_source source = {.arg = s, .look = look, .fetch = fetch};
+    struct cache_source source = {.st = &s->base, .look = look, .fetch = fetch};
     r = cache_open(o->cache_dir, o->cache_max_bytes, lake, &source, &s->cache, e);
     if (r)
         s3_free(&s->base);

@@ -171,7 +171,7 @@ static int explain_head(struct s3 *s, const struct s3_call *q, const char *hash,
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e) {
     char hash[SHA256_HEX];
     hash_payload(q, hash);
-    struct retry again = retry_start(s->timeout_ms);
+    struct retry again = retry_start(s->base.patience_ms);
     bool unsure = false;
     int r;
     do {

@@ -39,7 +39,6 @@ struct s3 {
     struct http_client *http;
     struct s3_keys *keys;
     struct cache *cache;
-    int64_t timeout_ms;
     int stall_ms;         /* not a byte for so long: the other side is gone */
     pthread_mutex_t lock; /* guards `proven` */
     bool proven;          /* this store keeps put-if-absent */
@@ -114,9 +113,11 @@ int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
 /* Does the store keep put-if-absent? Asked once; a store that does not is refused. */
 int s3_prove(struct s3 *s, struct err *e);
 
-/* cache_source's fetch, and a driver's publish without the cache. */
-int s3_fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
-             struct err *e);
+/*
+ * Files from the lake, one try into an empty file, and to it. ERR_NOT_FOUND; ERR_EXISTS: another
+ * file stands there. What could not be done to which object the caller puts in front.
+ */
+int s3_fetch(struct s3 *s, const char *path, int fd, struct cache_object *ret, struct err *e);
 int s3_send(struct s3 *s, const char *local, const char *path, struct cache_object *ret,
             struct err *e);
 

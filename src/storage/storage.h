@@ -36,7 +36,6 @@ struct config;
 struct storage;
 
 struct storage_ops {
-    const char *scheme; /* "file" */
     /* Reads a whole object in place of what ret held; ERR_NOT_FOUND. ret->max bounds it. */
     int (*get)(struct storage *st, const char *path, struct buf *ret, struct err *e);
     /*

@@ -168,7 +168,6 @@ static void faulty_free(struct storage *st) {
 }
 
 static const struct storage_ops faulty_ops = {
-    .scheme = "fault",
     .get = faulty_get,
     .put_new = faulty_put_new,
     .put = faulty_put,

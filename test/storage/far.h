@@ -15,6 +15,7 @@
 enum { KB = 1000, ROOM = 100 * KB }; /* ROOM: cache.max_bytes */
 
 struct far {
+    struct storage st; /* only its patience counts */
     atomic_int fetches, looks;
     atomic_int fail;     /* so many fetches fail, half done */
     const char *etag;    /* of every object */

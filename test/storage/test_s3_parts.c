@@ -277,7 +277,7 @@ static void ranges_that_lie_are_errors(void **state ATTR_UNUSED) {
         struct s3_play *p = s3_play_new();
         struct err e;
         s3_play_answer(p, "GET", "/lake/t/0", 206, headers[i], "bytes");
-        s3_of(s3_play_lake(p))->timeout_ms = 0;
+        s3_play_lake(p)->patience_ms = 0;
         assert_int_equal(localize(p, 5, &e), ERR_STORAGE);
         assert_has(e.msg, "cannot get s3://shop-lake/lake/t/0");
         s3_play_free(p);
@@ -307,7 +307,7 @@ static void objects_replaced_meanwhile_are_fetched_anew(void **state ATTR_UNUSED
         s3_play_then(p, cases[i].status, cases[i].headers, cases[i].body);
         s3_play_then(p, 206, first, part);
         s3_play_then(p, 206, rest, "01234");
-        s3_of(s3_play_lake(p))->timeout_ms = 0;
+        s3_play_lake(p)->patience_ms = 0;
         assert_int_equal(localize(p, PART + 5, &e), ERR_STORAGE);
         assert_has(e.msg, cases[i].says);
         assert_true(e.retry);
@@ -322,7 +322,7 @@ static void objects_replaced_meanwhile_are_fetched_anew(void **state ATTR_UNUSED
         s3_play_then(p, cases[i].status, cases[i].headers, cases[i].body);
         s3_play_then(p, 206, first, part);
         s3_play_then(p, 206, rest, "01234");
-        s3_of(s3_play_lake(p))->timeout_ms = 5000;
+        s3_play_lake(p)->patience_ms = 5000;
         assert_ok(localize(p, PART + 5, &e), &e);
         assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 4);
         s3_play_free(p);
@@ -356,7 +356,7 @@ static void what_came_is_what_was_sent(void **state ATTR_UNUSED) {
     assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 2);
     s3_play_free(p);
     p = s3_play_new();
-    s3_of(s3_play_lake(p))->timeout_ms = 0;
+    s3_play_lake(p)->patience_ms = 0;
     s3_play_answer(p, "GET", "/lake/t/0", 206, noted, "spoil");
     assert_int_equal(localize(p, 5, &e), ERR_STORAGE);
     assert_has(e.msg, "CRC");

@@ -214,7 +214,7 @@ static void who_asks_for_time_gets_it(void **state ATTR_UNUSED) {
     struct s3_play *p = s3_play_new();
     struct err e;
     struct storage *st = lake(p);
-    s3_of(st)->timeout_ms = 10000;
+    st->patience_ms = 10000;
     s3_play_answer(p, "PUT", "/lake/t/", 503, "Retry-After: 1\r\n", S3_ERROR("SlowDown", ""));
     s3_play_then(p, 200, OK);
     int64_t start = clock_mono_ns();
