@@ -239,6 +239,8 @@ static void several_do_the_work_once(void **state ATTR_UNUSED) {
         }
         for (int i = 0; i < 3; i++) {
             reader_init(&rd[i], &w);
+            if (how == MEM_COOPERATIVE) /* what is open ends only where the others are waited for */
+                rd[i].o.batch_age_ms = 1000000;
             reader_start(&rd[i]);
         }
         for (int i = 0; i < 3; i++) {
