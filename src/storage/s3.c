@@ -129,8 +129,7 @@ static int s3_put(struct storage *st, const char *path, const void *data, size_t
     return r ? explain(st, "put", path, e) : 0;
 }
 
-/* "Tue, 15 Nov 1994 12:45:26 GMT" in ms; 0: something else. */
-static int64_t http_time_ms(const char *text) {
+int64_t s3_time_ms(const char *text) {
     struct tm tm = {0};
     const char *end = text ? strptime(text, "%a, %d %b %Y %H:%M:%S", &tm) : NULL;
     return end ? (int64_t)timegm(&tm) * 1000 : 0;
@@ -154,7 +153,7 @@ static int s3_stat(struct storage *st, const char *path, struct storage_entry *r
     if (r)
         return r;
     *ret = (struct storage_entry){.size = s3_length(&a),
-                                  .mtime_ms = http_time_ms(http_header(&a, "last-modified"))};
+                                  .mtime_ms = s3_time_ms(http_header(&a, "last-modified"))};
     http_answer_release(&a);
     return 0;
 }
@@ -184,12 +183,24 @@ static void s3_unstage(struct storage *st, const char *dir) {
     cache_unstage(s3_of(st)->cache, dir);
 }
 
+/* Before this process's first file. */
+static void sweep_once(struct s3 *s) {
+    pthread_mutex_lock(&s->lock);
+    bool first = !s->swept;
+    s->swept = true;
+    pthread_mutex_unlock(&s->lock);
+    if (first)
+        s3_sweep(s);
+}
+
 static int s3_publish(struct storage *st, const char *local, const char *path, struct err *e) {
     struct s3 *s = s3_of(st);
     struct cache_object made;
     int r = s3_prove(s, e);
-    if (r == 0)
+    if (r == 0) {
+        sweep_once(s);
         r = s3_send(s, local, path, &made, e);
+    }
     if (r)
         return explain(st, "put", path, e);
     cache_keep(s->cache, path, local, &made);

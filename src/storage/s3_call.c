@@ -185,11 +185,15 @@ int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, stru
     return r;
 }
 
-void s3_call_once(struct s3 *s, const struct s3_call *q) {
+int s3_try(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e) {
     char hash[SHA256_HEX];
+    hash_payload(q, hash);
+    return try_once(s, q, hash, ret, e);
+}
+
+void s3_call_once(struct s3 *s, const struct s3_call *q) {
     struct http_answer a;
     struct err ignored;
-    hash_payload(q, hash);
-    if (try_once(s, q, hash, &a, &ignored) == 0)
+    if (s3_try(s, q, &a, &ignored) == 0)
         http_answer_release(&a);
 }

@@ -8,6 +8,7 @@
  *     s3_error.c    an answer that is none -> what failed, why, what to do
  *     s3_list.c     ListObjectsV2
  *     s3_file.c     files to the lake and from it, large ones in parts side by side
+ *     s3_sweep.c    what killed processes left
  *     s3_keys*.c    the keys; aws_profile.c; sigv4.c
  */
 #ifndef CM_STORAGE_S3_PRIV_H
@@ -40,8 +41,9 @@ struct s3 {
     struct s3_keys *keys;
     struct cache *cache;
     int stall_ms;         /* not a byte for so long: the other side is gone */
-    pthread_mutex_t lock; /* guards `proven` */
+    pthread_mutex_t lock; /* guards the rest */
     bool proven;          /* this store keeps put-if-absent */
+    bool swept;
 };
 
 static inline struct s3 *s3_of(struct storage *st) {
@@ -75,7 +77,9 @@ struct s3_call {
  * try whose answer got lost may have made it so). Else ERR_STORAGE.
  */
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e);
-/* Once, without patience: for what is only cleaned up. */
+/* The same once, without patience. */
+int s3_try(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e);
+/* Likewise, for what is only cleaned up. */
 void s3_call_once(struct s3 *s, const struct s3_call *q);
 
 /* ---- answers ---- */
@@ -109,6 +113,11 @@ int s3_list_page(const struct buf *xml, const char *prefix, const char *start_af
                  struct storage_entries *l, char **ret_token, struct err *e);
 int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
                    struct storage_entries *ret, struct err *e);
+
+/* "Tue, 15 Nov 1994 12:45:26 GMT" in ms since 1970; 0: something else, or NULL. */
+int64_t s3_time_ms(const char *text);
+/* Removes what killed processes left, as far as we may. */
+void s3_sweep(struct s3 *s);
 
 /* Does the store keep put-if-absent? Asked once; a store that does not is refused. */
 int s3_prove(struct s3 *s, struct err *e);

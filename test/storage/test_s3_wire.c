@@ -369,6 +369,43 @@ a_published_file_that_cannot_be_looked_at_is_an_open_question(void **state ATTR_
     s3_play_free(p);
 }
 
+#define UPLOAD(key, id, since)                                                                     \
+    "<Upload><Key>" key "</Key><UploadId>" id "</UploadId><Initiated>" since "</Initiated></"      \
+    "Upload>"
+#define PROBE(key, since)                                                                          \
+    "<Contents><Key>" key "</Key><LastModified>" since "</LastModified></Contents>"
+
+static void what_killed_processes_left_goes_after_a_day(void **state ATTR_UNUSED) {
+    static const char date[] = "Date: Tue, 24 Nov 2026 12:00:00 GMT\r\n";
+    static const char uploads[] =
+        "<ListMultipartUploadsResult>" UPLOAD("lake/t/old", "a/1", "2026-11-23T11:59:00.000Z")
+            UPLOAD("lake/t/new", "b", "2026-11-23T12:01:00.000Z")
+                UPLOAD("other/old", "c", "2020-01-01T00:00:00.000Z")
+                    UPLOAD("lake/t/odd", "d", "yesterday") "</ListMultipartUploadsResult>";
+    static const char probes[] =
+        "<ListBucketResult>" PROBE("lake/.probe-1", "2026-11-01T00:00:00.000Z")
+            PROBE("lake/.probe-2", "2026-11-24T11:00:00.000Z")
+                PROBE("lake/t/0", "2020-01-01T00:00:00.000Z") "</ListBucketResult>";
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    char dir[LIMIT_PATH];
+    s3_play_answer(p, "PUT", "/lake/t/", 200, OK);
+    s3_play_answer(p, "GET", "/?prefix=lake%2F&uploads=", 200, date, uploads);
+    s3_play_answer(p, "GET", "/?list-type=2&prefix=lake%2F.probe-", 200, date, probes);
+    s3_play_answer(p, "DELETE", "/lake/", 204, OK);
+    for (int i = 0; i < 2; i++) {
+        _cleanup_(freep) char *local = staged(lake(p), dir);
+        assert_ok(storage_publish(lake(p), local, "t/0", &e), &e);
+        storage_unstage(lake(p), dir);
+    }
+    assert_int_equal(s3_play_count(p, "GET", "uploads="), 1);
+    assert_int_equal(s3_play_count(p, "DELETE", "/lake/t/old?uploadId=a%2F1"), 1);
+    assert_int_equal(s3_play_count(p, "DELETE", "uploadId="), 1);
+    assert_int_equal(s3_play_count(p, "DELETE", "/lake/.probe-1 "), 1);
+    assert_int_equal(s3_play_count(p, "DELETE", ""), 3); /* and the probe of our own */
+    s3_play_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_signed),
@@ -386,6 +423,7 @@ int main(void) {
         cmocka_unit_test(a_refused_look_is_explained),
         cmocka_unit_test(an_entry_may_stand_there_after_a_lost_answer),
         cmocka_unit_test(a_published_file_is_known_again),
+        cmocka_unit_test(what_killed_processes_left_goes_after_a_day),
         cmocka_unit_test(a_published_file_that_cannot_be_looked_at_is_an_open_question),
     };
     setenv("NO_PROXY", "127.0.0.1", 1);
