@@ -35,7 +35,7 @@ torture: build ## 2,000 faults against a real Kafka broker: nothing lost, nothin
 	@scripts/install-packages.sh test
 	@$$(scripts/venv.sh)/bin/python test/torture/torture.py $(TORTURE)
 
-bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka and HDFS (minutes)
+bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka, HDFS and S3 (minutes)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/run.py
@@ -47,7 +47,7 @@ bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, fre
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
 
-bench-lake: build ## a file to HDFS and to S3 and back, beside curl (minutes)
+bench-lake: build ## a file to HDFS and S3 and back, beside curl (a minute)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/lake.py

@@ -6,7 +6,7 @@
 
 Ours and curl's transfers take turns; the figure is the median. Ours is the whole call: HDFS is asked where,
 the bytes are sent, their number is looked at and the file gets its name; curl is asked where and sends them.
-Both let the DataNode sync to disk. S3: ours is hashed and sent in parts, curl's in one piece and without a hash. Fails where an upload has less than 80 % of curl's speed.
+Both let the DataNode sync to disk. S3: ours is sent in parts, each with its CRC-32C, curl's in one piece and without one. Fails where an upload has less than 80 % of curl's speed.
 """
 import argparse
 import os

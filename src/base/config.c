@@ -85,12 +85,17 @@ const struct config_key config_keys[CFG_N] = {
         {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
          .help = "Age after which log entries that a checkpoint makes needless are removed; the "
                  "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_LOG_ENTRIES] =
+        {"table.log_entries", VALUE_INT, "50000", 0, 1000000000,
+         .help =
+             "Log entries kept at most, however young: every opening lists them; 0: any number. "
+             "Not where the table sets delta.logRetentionDuration."},
     [CFG_TABLE_VACUUM_RETENTION] =
-        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, ten_years_ms,
+        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, 7 * 86400000LL,
          .help =
              "How long vacuum keeps files that are in the table no more: longer than any reader "
-             "or writer takes; the table's property delta.deletedFileRetentionDuration counts "
-             "instead where it is set."},
+             "or writer takes. The table's property delta.deletedFileRetentionDuration counts "
+             "instead where it is set, also for longer than a week."},
     [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
                                 .help =
                                     "Pause between two vacuums of a table by run and up; 0: none."},

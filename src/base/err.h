@@ -32,6 +32,7 @@ struct err {
     int code; /* enum err_code, 0 = none */
     bool retry;
     bool unsure;
+    int wait_ms; /* before the next try, says who refused; 0: nothing */
     char msg[2048];
     char hint[512];
 };

@@ -87,7 +87,7 @@ static int open_sink(const struct config *cfg, bool read_only, struct sink **ret
     int r;
     do
         r = sink_open(config_text(cfg, CFG_SINK_URL), &o, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -147,6 +147,7 @@ struct upkeep_options parts_upkeep_options(const struct config *cfg) {
         .optimize_target_bytes = config_int(cfg, CFG_TABLE_OPTIMIZE_TARGET),
         .checkpoint_interval = config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
         .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
+        .log_entries = config_int(cfg, CFG_TABLE_LOG_ENTRIES),
         .file_retention_ms = config_int(cfg, CFG_TABLE_VACUUM_RETENTION),
         .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY)};
 }

@@ -37,7 +37,7 @@ static int commit_begins(struct writer *w, const struct unit *u, struct err *e) 
     int r;
     do
         r = table_commit(w->tb, &c, &version, e);
-    while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, e));
+    while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, &r, e));
     for (size_t i = 0; i < u->n_begins; i++)
         free((char *)(uintptr_t)txn[i].app_id);
     free(parameters[0].value);

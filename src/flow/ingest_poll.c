@@ -264,6 +264,8 @@ void *ingest_poll_thread(void *arg) {
     tell_committed(&p);
     if (r < 0 && r != ERR_STOPPED)
         p.in->poll_err = e;
+    if (r == ERR_STOPPED && p.in->o->once && stop_requested())
+        p.in->stopped_early = true;
     struct unit *u = p.u ? TAKE_PTR(p.u) : poller_unit(&p);
     if (u)
         poller_send(&p, u, UNIT_END);

@@ -113,7 +113,7 @@ int writer_look_again(struct writer *w, struct err *e) {
     int r;
     do
         r = table_refresh(w->tb, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 

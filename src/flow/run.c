@@ -37,7 +37,7 @@ int flow_run_load(struct storage *st, struct engine *en, const struct run_option
     int r;
     do
         r = try_load(&run, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 

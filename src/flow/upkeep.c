@@ -44,6 +44,7 @@ int upkeep_log(struct lake *l, struct table *tb, const struct upkeep_options *o,
         r = checkpoint(tb, o, now, sum, e);
     int64_t removed = 0;
     struct table_clean_options clean = {.retention_ms = o->log_retention_ms,
+                                        .max_entries = o->log_entries,
                                         .needed_after = read_up_to(l, tb)};
     if (r == 0 && sealed)
         r = table_clean_log(tb, &clean, &removed, e);

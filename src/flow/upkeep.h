@@ -17,6 +17,7 @@ struct upkeep_options {
     int64_t optimize_target_bytes;
     int64_t checkpoint_interval; /* commits; 0: never */
     int64_t log_retention_ms;
+    int64_t log_entries; /* kept at most; 0: any number */
     int64_t file_retention_ms;
     int64_t vacuum_every_ms; /* 0: never */
 };

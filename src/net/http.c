@@ -14,7 +14,7 @@
 #include "base/value.h"
 
 enum {
-    IDLE_MAX = 16,              /* handles kept for later, each with its open connection */
+    IDLE_MAX = 40,              /* handles kept for later, each with its open connection */
     EXPECT_FROM = 1 * MIB,      /* a body this large waits a moment for "100 Continue" */
     TRANSFER_BUFFER = 512 * KIB /* for what goes from or to a file */
 };
@@ -117,6 +117,14 @@ const char *http_header(const struct http_answer *a, const char *name) {
         if (strncasecmp(line, name, n) == 0 && line[n] == ':')
             return line + n + 1 + strspn(line + n + 1, " \t");
     return NULL;
+}
+
+int http_wait_ms(const struct http_answer *a) {
+    const char *text = http_header(a, "retry-after");
+    size_t digits = text ? strspn(text, "0123456789") : 0;
+    if (digits == 0 || text[digits])
+        return 0;
+    return digits > 4 ? 3600000 : (int)MIN(strtol(text, NULL, 10), 3600) * 1000;
 }
 
 /* One line of the answer's head, kept without its end. Taking less than was offered ends it all. */
@@ -340,6 +348,30 @@ static int explain(const struct exchange *x, CURLcode code, struct err *e) {
     return e->code;
 }
 
+/* Would we have seen it if the connection had broken in the middle of the body? */
+static bool tells_its_end(const struct exchange *x, int status) {
+    const char *coding = http_header(&x->a, "transfer-encoding");
+    bool has_body =
+        status / 100 == 2 && status != 204 && !(x->q->method && strcmp(x->q->method, "HEAD") == 0);
+    return !has_body || http_header(&x->a, "content-length") ||
+           (coding && strcasecmp(coding, "chunked") == 0);
+}
+
+/* Sends it. CURLE_OK: x->a is the answer. */
+static CURLcode perform(struct exchange *x) {
+    CURLcode code = curl_easy_perform(x->c);
+    long status = 0;
+    curl_easy_getinfo(x->c, CURLINFO_RESPONSE_CODE, &status);
+    x->a.status = (int)status;
+    if (code == CURLE_OK && !x->head_whole)
+        return CURLE_PARTIAL_FILE;
+    if (code == CURLE_OK && x->q->told_end && !tells_its_end(x, x->a.status)) {
+        snprintf(x->why, sizeof x->why, "the answer does not tell where it ends");
+        return CURLE_PARTIAL_FILE;
+    }
+    return code;
+}
+
 int http_fetch(struct http_client *h, const struct http_request *q, struct http_answer *ret,
                struct err *e) {
     assert(q->max_body > 0);
@@ -353,16 +385,11 @@ int http_fetch(struct http_client *h, const struct http_request *q, struct http_
         .c = take_handle(h),
         .a = {.headers = BUF_INIT(LIMIT_HTTP_HEADERS), .body = BUF_INIT(q->max_body)}};
     set_up(&x);
-    CURLcode code = curl_easy_perform(x.c);
-    if (code == CURLE_OK && !x.head_whole)
-        code = CURLE_PARTIAL_FILE;
+    CURLcode code = perform(&x);
     int r = 0;
-    if (code == CURLE_OK) {
-        long status = 0;
-        curl_easy_getinfo(x.c, CURLINFO_RESPONSE_CODE, &status);
-        x.a.status = (int)status;
+    if (code == CURLE_OK)
         *ret = x.a;
-    } else {
+    else {
         r = explain(&x, code, e);
         http_answer_release(&x.a);
     }

@@ -7,7 +7,8 @@
  * Any status the server gives is an answer, not an error: the caller judges it. Errors (no
  * connection, timeout, an answer too large or cut short, …) carry the code the caller chose, retry
  * where the same request may work a moment later, and unsure where any of it had been sent.
- * An answer without Content-Length that ends with its connection cannot be told from a cut one.
+ * An answer without Content-Length that ends with its connection cannot be told from a cut one: see
+ * `told_end`.
  */
 #ifndef CM_NET_HTTP_H
 #define CM_NET_HTTP_H
@@ -59,6 +60,7 @@ struct http_request {
     int stall_ms;      /* not even 1 KiB/s over that time, in whole seconds, is an error; 0: none */
     int max_redirects; /* 0: a redirect is an answer like any other */
     bool negotiate;    /* log in by Kerberos (SPNEGO) with the ticket there is */
+    bool told_end;     /* an answer 2xx that does not tell where its body ends was cut short */
     /*
      * For what must not be done twice: libcurl sends a request again on its own where an open
      * connection, used again, turns out dead. This one goes over a new connection.
@@ -78,6 +80,8 @@ int http_fetch(struct http_client *h, const struct http_request *q, struct http_
                struct err *e);
 /* The value of the first header of that name, whatever its case; NULL: none. */
 const char *http_header(const struct http_answer *a, const char *name);
+/* Retry-After in ms, an hour at most; 0: not told, or as a date. */
+int http_wait_ms(const struct http_answer *a);
 void http_answer_release(struct http_answer *a);
 
 /* Can this libcurl log in by Kerberos? */

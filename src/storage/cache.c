@@ -258,9 +258,11 @@ static int bring(struct cache *c, const char *path, int64_t *size, const char *u
     int r = *size < 0 ? c->src.look(c->src.arg, path, &now, e) : 0;
     if (r)
         return r;
+    /* What has no etag cannot be told from what stood there before. */
+    bool nameless = *size < 0 && !now.etag[0];
     struct entry_id id = entry_id_of(c->lake, path, *size < 0 ? now.etag : NULL);
     id.size = *size = now.size;
-    r = entry_take(c->root, &id, use, e);
+    r = nameless ? ERR_NOT_FOUND : entry_take(c->root, &id, use, e);
     if (r == ERR_NOT_FOUND)
         return fill(c, path, now.size, use, e);
     return r ? local_failed(e) : 0;

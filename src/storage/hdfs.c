@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/retry.h"
+#include "base/util.h"
 #include "storage/hdfs_priv.h"
 
 enum { LANES = 4 }; /* files on their way at a time: as many as keep a network busy */
@@ -30,7 +31,7 @@ static int ask(struct hdfs *h, const struct webhdfs_call *q, struct webhdfs_answ
     int r;
     do
         r = webhdfs_ask(h->w, q, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -47,6 +48,8 @@ static bool read_status(const json *v, struct hdfs_status *ret) {
     if (!type || ret->size < 0 || ret->mtime_ms < 0)
         return false;
     ret->is_dir = strcmp(type, "DIRECTORY") == 0;
+    if (!ret->is_dir && ret->file_id <= 0) /* by it we know our own files */
+        return false;
     if (ret->is_dir)
         ret->size = 0;
     return true;
@@ -76,8 +79,8 @@ int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, str
 
 /* ---- list ---- */
 
-/* Takes one page in. ret_last: the name to go on after; it is in a.doc. */
-static int take_page(const json *page, const char *full, struct storage_entries *l,
+/* Takes one page in. *seen: names so far, hidden ones too. ret_last: the name to go on after; in a.doc. */
+static int take_page(const json *page, const char *full, int64_t *seen, struct storage_entries *l,
                      const char **ret_last, struct err *e) {
     const json *entries =
         json_get(json_get(json_get(page, "partialListing"), "FileStatuses"), "FileStatus");
@@ -91,6 +94,9 @@ static int take_page(const json *page, const char *full, struct storage_entries 
         if (!*name)
             return err_set(e, ERR_STORAGE, "%s is a file, not a folder", full);
         *ret_last = name;
+        if (++*seen > LIMIT_LIST)
+            return err_set(e, ERR_STORAGE, "%s: the list has no end: %d names came", full,
+                           LIMIT_LIST);
         if (*name == '.')
             continue;
         struct storage_entry *en = storage_entries_add(l);
@@ -101,8 +107,8 @@ static int take_page(const json *page, const char *full, struct storage_entries 
 }
 
 /* One page after `after`; ret_after: where the next one begins, NULL: this was the last. */
-static int list_page(struct hdfs *h, const char *full, const char *after, struct storage_entries *l,
-                     char **ret_after, struct err *e) {
+static int list_page(struct hdfs *h, const char *full, const char *after, int64_t *seen,
+                     struct storage_entries *l, char **ret_after, struct err *e) {
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
     buf_add_str(&query, "op=LISTSTATUS_BATCH&startAfter=");
     hdfs_add_encoded(&query, after);
@@ -112,10 +118,9 @@ static int list_page(struct hdfs *h, const char *full, const char *after, struct
     int r = ask(h, &q, &a, e);
     const json *page = json_get(r == 0 ? json_root(a.doc) : NULL, "DirectoryListing");
     if (r == 0)
-        r = take_page(page, full, l, &last, e);
+        r = take_page(page, full, seen, l, &last, e);
     int64_t left = json_int(json_get(page, "remainingEntries"), -1);
-    if (r == 0 &&
-        (left < 0 || (left > 0 && (!last || strcmp(last, after) == 0)) || l->n > LIMIT_LIST))
+    if (r == 0 && (left < 0 || (left > 0 && (!last || strcmp(last, after) == 0))))
         r = bad_answer(full, e);
     if (r == 0)
         *ret_after = left ? xstrdup(last) : NULL;
@@ -128,10 +133,13 @@ int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
                      struct storage_entries *ret, struct err *e) {
     struct storage_entries l = {0};
     _cleanup_(freep) char *after = xstrdup(start_after ? start_after : "");
+    int64_t seen = 0;
     int r = 0;
     while (after && r == 0) {
         char *next = NULL;
-        r = list_page(h, full, after, &l, &next, e);
+        r = list_page(h, full, after, &seen, &l, &next, e);
+        if (next && stop_requested())
+            r = err_set(e, ERR_STOPPED, "stopped in the middle of a list of %s", full);
         free(after);
         after = next;
     }
@@ -187,7 +195,7 @@ static int hdfs_get(struct storage *st, const char *path, struct buf *ret, struc
     int r;
     do
         r = get_once(h, full, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     if (r == ERR_NOT_FOUND)
         return absent(h, path, e);
     return r ? explain(h, "cannot read", path, e) : 0;
@@ -323,7 +331,7 @@ static int fetch(void *arg, const char *path, const char *local, struct cache_ob
     int r;
     do
         r = fetch_once(h, full, fd, &s, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     close(fd);
     if (r == ERR_NOT_FOUND)
         return absent(h, path, e);
@@ -381,7 +389,8 @@ int storage_hdfs_open(const char *url, const struct storage_options *o, struct s
                                  .ca_file = o->ca_file,
                                  .cert_file = o->hdfs_cert_file};
     struct hdfs *h = xcalloc(1, sizeof *h);
-    h->base = (struct storage){.ops = &hdfs_ops, .url = xstrdup(url), .lanes = LANES};
+    h->base = (struct storage){
+        .ops = &hdfs_ops, .url = xstrdup(url), .lanes = LANES, .patience_ms = o->timeout_ms};
     while (h->base.url[0] && h->base.url[strlen(h->base.url) - 1] == '/')
         h->base.url[strlen(h->base.url) - 1] = '\0';
     h->root = xstrdup(u.path);

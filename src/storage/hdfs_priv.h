@@ -38,7 +38,7 @@ char *hdfs_full(const struct hdfs *h, const char *path); /* the caller frees */
 int hdfs_status(struct hdfs *h, const char *full, struct hdfs_status *ret, struct err *e);
 int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
                      struct storage_entries *ret, struct err *e);
-/* true: something was there. Not tried again where `once` is set. */
+/* Removing what is not there is success. Not tried again where `once` is set. */
 int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, struct err *e);
 
 /* What a new object is made of: bytes in memory, or an open file from its beginning. */

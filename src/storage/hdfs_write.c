@@ -124,7 +124,7 @@ static int upload(struct hdfs *h, const struct hdfs_source *src, char **ret_temp
             struct err ignored;
             hdfs_delete(h, temp, false, true, &ignored);
         }
-    } while (r < 0 && retry_pause(&again, e));
+    } while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -188,7 +188,7 @@ static int rename_made(struct hdfs *h, const char *temp, const char *full, enum 
     do {
         r = rename_once(h, temp, full, over, e);
         unsure |= r < 0 && e->unsure;
-    } while (r < 0 && retry_pause(&again, e));
+    } while (r < 0 && retry_pause(&again, &r, e));
     if (r == ERR_NOT_FOUND)
         return settle(h, full, made, e);
     if (r < 0)

@@ -11,7 +11,8 @@
 #include "storage/s3_priv.h"
 
 enum {
-    LANES = 8,             /* files on their way at a time */
+    LANES = 8, /* files on their way at a time */
+    STALL_MS = 20000,
     STOP_GRACE_MS = 10000, /* for a request under way when a signal comes: a commit is finished */
 };
 
@@ -34,6 +35,8 @@ int64_t s3_length(const struct http_answer *a) {
 
 /* Puts what was to be done in front of an error; answers keep their code and say which object. */
 static int explain(struct storage *st, const char *what, const char *path, struct err *e) {
+    if (e->code == ERR_STOPPED)
+        return e->code;
     if (e->code == ERR_NOT_FOUND)
         return err_set(e, ERR_NOT_FOUND, "%s/%s: no such object", st->url, path);
     if (e->code == ERR_EXISTS)
@@ -257,10 +260,12 @@ int storage_s3_open(const char *url, const struct storage_options *o, struct sto
         return r;
     struct s3 *s = xcalloc(1, sizeof *s);
     s->at = at;
-    s->base = (struct storage){.ops = &s3_ops, .url = xstrdup(url), .lanes = LANES};
+    s->base = (struct storage){
+        .ops = &s3_ops, .url = xstrdup(url), .lanes = LANES, .patience_ms = o->timeout_ms};
     while (s->base.url[strlen(s->base.url) - 1] == '/')
         s->base.url[strlen(s->base.url) - 1] = '\0';
     s->timeout_ms = o->timeout_ms;
+    s->stall_ms = STALL_MS;
     s->keys = s3_keys_new(o->s3_profile);
     struct http_options ho = {
         .error_code = ERR_STORAGE, .stop_grace_ms = STOP_GRACE_MS, .ca_file = o->ca_file};

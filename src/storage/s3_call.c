@@ -7,7 +7,7 @@
 #include "storage/sigv4.h"
 
 enum {
-    STALL_MS = 20000, /* not a byte for so long: the other side is gone */
+    SLOW_MS = 10 * 60 * 1000, /* of a call that may be slow, as a whole */
     SIGNED_MAX = 4 + S3_HEADERS,
 };
 
@@ -104,18 +104,19 @@ static int send(struct s3 *s, const struct s3_call *q, const struct s3_key *key,
                              .upload = q->upload,
                              .download = q->download,
                              .max_body = q->max_body ? q->max_body : S3_SMALL,
-                             .stall_ms = STALL_MS};
+                             .timeout_ms = q->slow ? SLOW_MS : 0,
+                             .stall_ms = q->slow ? 0 : s->stall_ms,
+                             .told_end = true};
     int code = http_fetch(s->http, &r, ret, e);
     head_release(&h);
     return code;
 }
 
-/* Some calls answer 200 before they know, and say in the body that they failed. */
+/* Some calls answer 200 before they know, and say in the body how it went. */
 static bool is_good(const struct s3_call *q, const struct http_answer *a) {
     if (q->ranged && a->status == 416)
         return true;
-    return a->status / 100 == 2 &&
-           (strcmp(q->method, "POST") != 0 || !strstr(buf_str(&a->body), "<Error>"));
+    return a->status / 100 == 2 && (!q->root || s3_has_root(a, q->root));
 }
 
 static int try_with(struct s3 *s, const struct s3_call *q, const struct s3_key *key,
@@ -178,7 +179,7 @@ int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, stru
         if (r == 0)
             return 0;
         unsure |= e->unsure;
-    } while (retry_pause(&again, e));
+    } while (retry_pause(&again, &r, e));
     r = explain_head(s, q, hash, e);
     e->unsure = unsure;
     return r;

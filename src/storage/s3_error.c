@@ -31,10 +31,28 @@ static int take_element(void *arg, const char *path, const char *text, struct er
     return 0;
 }
 
+/* Walks the body. What a store sends while it is busy, blanks, may stand before it. */
+static int walk(const struct http_answer *a, xml_element *fn, void *arg) {
+    const char *text = buf_str(&a->body);
+    size_t blanks = strspn(text, " \t\r\n");
+    struct err ignored;
+    return xml_walk(text + blanks, a->body.len - blanks, fn, arg, ERR_STORAGE, &ignored);
+}
+
+static int take_root(void *arg, const char *path, const char *text ATTR_UNUSED,
+                     struct err *e ATTR_UNUSED) {
+    snprintf(arg, XML_PATH, "%s", path);
+    return 0;
+}
+
+bool s3_has_root(const struct http_answer *a, const char *root) {
+    char last[XML_PATH] = ""; /* the root's end comes last */
+    return walk(a, take_root, last) == 0 && strcmp(last, root) == 0;
+}
+
 static struct fault read_fault(const struct http_answer *a) {
     struct fault f = {.code = ""};
-    struct err ignored;
-    xml_walk(buf_str(&a->body), a->body.len, take_element, &f, ERR_STORAGE, &ignored);
+    walk(a, take_element, &f);
     const char *region = http_header(a, "x-amz-bucket-region");
     if (region)
         take(f.region, sizeof f.region, region);
@@ -70,9 +88,9 @@ static void add_hint(const struct s3 *s, const struct fault *f, const struct htt
                      struct err *e) {
     static const char *const keys[] = {"InvalidAccessKeyId", "SignatureDoesNotMatch",
                                        "InvalidToken", "XAdminUserNotFound", NULL},
-                             *const regions[] = {
-                                 "PermanentRedirect", "AuthorizationHeaderMalformed",
-                                 "TemporaryRedirect", "IllegalLocationConstraintException", NULL};
+                             *const regions[] = {"PermanentRedirect",
+                                                 "AuthorizationHeaderMalformed",
+                                                 "IllegalLocationConstraintException", NULL};
     if (strcmp(f->code, "NoSuchBucket") == 0)
         err_hint(e, "make the bucket '%s' first, or correct lake.url", s->at.bucket);
     else if (strcmp(f->code, "RequestTimeTooSkewed") == 0)
@@ -94,7 +112,14 @@ static void add_hint(const struct s3 *s, const struct fault *f, const struct htt
                     "uploads");
 }
 
-static enum s3_fate fate_of(const struct fault *f, int status) {
+static bool is_conditional(const struct s3_call *q) {
+    for (size_t i = 0; i < S3_HEADERS; i++)
+        if (q->headers[i] && strncmp(q->headers[i], "if-none-match:", 14) == 0)
+            return true;
+    return false;
+}
+
+static enum s3_fate fate_of(const struct s3_call *q, const struct fault *f, int status) {
     static const char *const passing[] = {"SlowDown",
                                           "InternalError",
                                           "ServiceUnavailable",
@@ -104,13 +129,21 @@ static enum s3_fate fate_of(const struct fault *f, int status) {
                                           "RequestLimitExceeded",
                                           "OperationAborted",
                                           "ConditionalRequestConflict",
+                                          "TemporaryRedirect", /* of a bucket that is new */
+                                          "IncompleteBody",    /* spoilt on the way: */
+                                          "BadDigest",
+                                          "XAmzContentChecksumMismatch",
+                                          "XAmzContentSHA256Mismatch",
                                           NULL},
                              *const tokens[] = {"ExpiredToken", "ExpiredTokenException",
                                                 "TokenRefreshRequired", "RequestExpired", NULL};
     if (is_one_of(f->code, tokens))
         return S3_NEW_KEYS;
-    bool passes =
-        (status >= 500 && status != 501 && status != 505) || status == 429 || status == 408;
+    if (status / 100 == 2 && !f->code[0]) /* neither what was asked for nor an error */
+        return S3_AGAIN;
+    bool passes = (status >= 500 && status != 501 && status != 505) || status == 429 ||
+                  status == 408 ||
+                  (status == 409 && is_conditional(q)); /* another writer is at it */
     return passes || is_one_of(f->code, passing) ? S3_AGAIN : S3_BAD;
 }
 
@@ -129,8 +162,9 @@ enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct 
     if (code != ERR_STORAGE)
         return S3_BAD;
     add_hint(s, &f, a, e);
-    enum s3_fate fate = fate_of(&f, a->status);
+    enum s3_fate fate = fate_of(q, &f, a->status);
     e->retry = fate == S3_AGAIN;
-    e->unsure = a->status >= 500 || a->status == 200;
+    e->wait_ms = http_wait_ms(a);
+    e->unsure = a->status >= 500 || a->status / 100 == 2;
     return fate;
 }

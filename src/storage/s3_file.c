@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/retry.h"
 #include "base/util.h"
 #include "base/xml.h"
 #include "storage/cache_store.h"
@@ -93,14 +94,26 @@ static int move_all(struct transfer *t, int64_t first, struct err *e) {
 
 /* ---- from the lake ---- */
 
-/* "bytes 0-99/1234" -> 1234; -1: it says something else. */
-static int64_t whole_size(const struct http_answer *a) {
+/* "bytes 0-99/1234", and it is these bytes that came, those from `offset` on -> 1234; -1: it is not. */
+static int64_t whole_size(const struct http_answer *a, int64_t offset) {
     const char *range = http_header(a, "content-range");
-    const char *slash = range ? strchr(range, '/') : NULL;
-    if (!slash || strspn(slash + 1, "0123456789") != strlen(slash + 1) || strlen(slash + 1) > 18 ||
-        !slash[1])
+    char first[20], last[20], size[20], more;
+    if (!range ||
+        sscanf(range, "bytes %19[0-9]-%19[0-9]/%19[0-9]%c", first, last, size, &more) != 3)
         return -1;
-    return strtoll(slash + 1, NULL, 10);
+    if (strlen(first) > 18 || strlen(last) > 18 || strlen(size) > 18 ||
+        strtoll(first, NULL, 10) != offset || strtoll(last, NULL, 10) != offset + a->downloaded - 1)
+        return -1;
+    return strtoll(size, NULL, 10);
+}
+
+/* The CRC-32C we noted with the object when we sent it. */
+static bool noted_crc(const struct http_answer *a, uint32_t *ret) {
+    const char *text = http_header(a, CRC_HEADER);
+    if (!text || strlen(text) != 8 || strspn(text, "0123456789abcdefABCDEF") != 8)
+        return false;
+    *ret = (uint32_t)strtoul(text, NULL, 16);
+    return true;
 }
 
 static int download(struct transfer *t, int64_t i, struct http_answer *ret, struct err *e) {
@@ -111,7 +124,7 @@ static int download(struct transfer *t, int64_t i, struct http_answer *ret, stru
                         .key = t->key,
                         .download = &f,
                         .headers = {range, t->condition},
-                        .ranged = !t->condition};
+                        .ranged = i == 0};
     return s3_call(t->s, &q, ret, e);
 }
 
@@ -124,11 +137,15 @@ static int download_part(struct transfer *t, int64_t i, struct err *e) {
     }
     if (r)
         return r;
-    if (a.downloaded != part_of(t, i).len) {
+    struct http_file part = part_of(t, i);
+    if (a.downloaded != part.len)
         r = err_set(e, ERR_STORAGE, "S3 sent %lld bytes where %lld were asked for",
-                    (long long)a.downloaded, (long long)part_of(t, i).len);
+                    (long long)a.downloaded, (long long)part.len);
+    else if (whole_size(&a, part.offset) != t->size)
+        r = err_set(e, ERR_STORAGE, "S3 sent other bytes than those from %lld on",
+                    (long long)part.offset);
+    if (r)
         err_retry(e);
-    }
     http_answer_release(&a);
     return r;
 }
@@ -140,10 +157,14 @@ static int download_all(struct transfer *t, struct cache_object *ret, struct err
     int r = download(t, 0, &a, e);
     if (r)
         return r;
-    int64_t size = a.status == 206 ? whole_size(&a) : a.downloaded; /* 200: all of it; 416: empty */
+    /* 200: all of it; 416: empty */
+    int64_t size = a.status == 206 ? whole_size(&a, 0) : a.downloaded;
     int64_t wanted = MIN(size, PART);
     s3_etag(&a, ret->etag);
-    if (size < 0 || a.downloaded != wanted)
+    ret->has_crc = noted_crc(&a, &ret->crc);
+    if (size < 0)
+        r = err_set(e, ERR_STORAGE, "S3 sent other bytes than those from 0 on");
+    else if (a.downloaded != wanted)
         r = err_set(e, ERR_STORAGE, "S3 sent %lld bytes where the object has %lld",
                     (long long)a.downloaded, (long long)size);
     http_answer_release(&a);
@@ -154,9 +175,30 @@ static int download_all(struct transfer *t, struct cache_object *ret, struct err
     if (t->n <= 1)
         return 0;
     t->one = download_part;
-    t->condition = xasprintf("if-match: %s", ret->etag);
+    t->condition = ret->etag[0] ? xasprintf("if-match: %s", ret->etag) : NULL;
     r = move_all(t, 1, e);
     free(TAKE_PTR(t->condition));
+    return r;
+}
+
+/* One try, into an empty file. Where the object's CRC was noted, it is that of what came. */
+static int fetch_once(struct s3 *s, const char *key, const char *local, int fd,
+                      struct cache_object *ret, struct err *e) {
+    struct transfer t = {.s = s, .key = key, .fd = fd};
+    *ret = (struct cache_object){.has_crc = false};
+    if (ftruncate(fd, 0) != 0)
+        return err_sys(e, ERR_STORAGE, errno, "cannot write %s", local);
+    int r = download_all(&t, ret, e);
+    int64_t size;
+    uint32_t crc;
+    if (r || !ret->has_crc)
+        return r;
+    r = entry_sum(local, &size, &crc, e);
+    if (r == 0 && crc != ret->crc) {
+        r = err_set(e, ERR_STORAGE, "what came has the CRC %08x, what was sent %08x", crc,
+                    ret->crc);
+        err_retry(e);
+    }
     return r;
 }
 
@@ -164,12 +206,15 @@ int s3_fetch(void *arg, const char *path, const char *local, struct cache_object
              struct err *e) {
     struct s3 *s = arg;
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    struct cache_object object = {.has_crc = false};
+    struct cache_object object;
     int fd = open(local, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_sys(e, ERR_STORAGE, errno, "cannot create %s", local);
-    struct transfer t = {.s = s, .key = key, .fd = fd};
-    int r = download_all(&t, &object, e);
+    struct retry again = retry_start(s->timeout_ms);
+    int r;
+    do
+        r = fetch_once(s, key, local, fd, &object, e);
+    while (r < 0 && retry_pause(&again, &r, e));
     close(fd);
     if (r == 0)
         *ret = object;
@@ -245,6 +290,7 @@ static int begin_upload(struct transfer *t, const char *crc, struct err *e) {
     struct s3_call q = {.method = "POST",
                         .key = t->key,
                         .query = "uploads=",
+                        .root = "InitiateMultipartUploadResult",
                         .headers = {crc, "x-amz-checksum-algorithm: CRC32C"}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
@@ -273,12 +319,16 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
                         .query = query,
                         .body = body.data,
                         .body_len = body.len,
+                        .root = "CompleteMultipartUploadResult",
+                        .slow = true, /* the store puts the parts together */
                         .headers = {"content-type: application/xml", "if-none-match: *"}};
     struct http_answer a;
+    crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
     buf_release(&body);
     if (r)
         return r;
+    crash_point("s3.after_file");
     s3_etag(&a, ret->etag); /* not there: it stands in the body, and the next who looks will know */
     http_answer_release(&a);
     return 0;
@@ -318,27 +368,39 @@ static int send_whole(struct transfer *t, const char *crc, struct cache_object *
                         .upload = &f,
                         .headers = {crc, "if-none-match: *", checksum}};
     struct http_answer a;
+    crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
     if (r)
         return r;
+    crash_point("s3.after_file");
     s3_etag(&a, ret->etag);
     http_answer_release(&a);
     return 0;
 }
 
-/* Does this very file stand there? Then an answer was lost, and all is well. */
-static bool is_there(struct transfer *t, struct cache_object *ret) {
+/*
+ * Does this very file stand there? Then an answer was lost, and all is well. An error says that this
+ * is not known.
+ */
+static int look_there(struct transfer *t, struct cache_object *object, bool *ret, struct err *e) {
     struct s3_call q = {.method = "HEAD", .key = t->key};
     struct http_answer a;
-    struct err ignored;
-    if (s3_call(t->s, &q, &a, &ignored) < 0)
-        return false;
-    const char *there = http_header(&a, CRC_HEADER);
-    bool same = s3_length(&a) == t->size && there && strtoul(there, NULL, 16) == ret->crc;
-    if (same)
-        s3_etag(&a, ret->etag);
+    struct err why;
+    int r = s3_call(t->s, &q, &a, &why);
+    *ret = false;
+    if (r == ERR_NOT_FOUND)
+        return 0;
+    if (r) {
+        *e = why;
+        e->unsure = true;
+        return r == ERR_STOPPED ? r : err_retry(e);
+    }
+    uint32_t there;
+    *ret = s3_length(&a) == t->size && noted_crc(&a, &there) && there == object->crc;
+    if (*ret)
+        s3_etag(&a, object->etag);
     http_answer_release(&a);
-    return same;
+    return 0;
 }
 
 int s3_send(struct s3 *s, const char *local, const char *path, struct cache_object *ret,
@@ -357,8 +419,11 @@ int s3_send(struct s3 *s, const char *local, const char *path, struct cache_obje
                             : send_parts(&t, header, &object, e);
     close(t.fd);
     bool open_question = r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure);
-    if (open_question && is_there(&t, &object))
-        r = 0;
+    if (open_question) {
+        bool is_there;
+        int looked = look_there(&t, &object, &is_there, e);
+        r = looked ? looked : is_there ? 0 : r;
+    }
     if (r == ERR_EXISTS)
         return r;
     if (r == ERR_NOT_FOUND) /* the upload was aborted by somebody else */

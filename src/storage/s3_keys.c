@@ -11,10 +11,13 @@
 static const int64_t early_us =
     5 * 60 * US_PER_SECOND; /* keys are replaced so long before their end */
 
+static const int64_t quiet_us = 30 * US_PER_SECOND; /* who could not give any is left alone */
+
 struct s3_keys {
     char *profile; /* NULL: none given */
     pthread_mutex_t lock;
-    struct s3_key now; /* id NULL: not read yet */
+    struct s3_key now;      /* id NULL: not read yet */
+    int64_t quiet_until_us; /* there were no new ones; the old ones still hold */
 };
 
 void s3_key_release(struct s3_key *k) {
@@ -92,6 +95,18 @@ static int from_profile(const char *given, struct s3_key *ret, struct err *e) {
     return r;
 }
 
+/* Who is given a role by web identity must not act as the machine he runs on, without a word. */
+static int refuse_web_identity(struct err *e) {
+    const char *file = getenv("AWS_WEB_IDENTITY_TOKEN_FILE"), *role = getenv("AWS_ROLE_ARN");
+    if (!(file && *file) && !(role && *role))
+        return ERR_NOT_FOUND;
+    err_set(e, ERR_STORAGE,
+            "AWS_WEB_IDENTITY_TOKEN_FILE or AWS_ROLE_ARN is set: a role by web identity, which is "
+            "not known here");
+    return err_hint(e, "give keys (`aws configure export-credentials --format env` prints them), "
+                       "or on EKS use Pod Identity");
+}
+
 static int load(const struct s3_keys *ks, struct s3_key *ret, struct err *e) {
     /* A profile given in our own configuration is meant for us; the environment is everybody's. */
     int r = ks->profile ? ERR_NOT_FOUND : from_environment(ret, e);
@@ -99,6 +114,8 @@ static int load(const struct s3_keys *ks, struct s3_key *ret, struct err *e) {
         r = from_profile(ks->profile, ret, e);
     if (r == ERR_NOT_FOUND)
         r = s3_keys_from_container(ret, e);
+    if (r == ERR_NOT_FOUND)
+        r = refuse_web_identity(e);
     if (r == ERR_NOT_FOUND)
         r = s3_keys_from_machine(ret, e);
     if (r != ERR_NOT_FOUND)
@@ -119,6 +136,7 @@ static int refresh(struct s3_keys *ks, struct err *e) {
         ks->now = fresh;
     } else if (ks->now.id && ks->now.expires_us > clock_now_us()) {
         log_err(LOG_WARN, "the keys for S3 end soon, and there are no new ones", e);
+        ks->quiet_until_us = MIN(clock_now_us() + quiet_us, ks->now.expires_us);
         r = 0;
     }
     return r;
@@ -127,7 +145,8 @@ static int refresh(struct s3_keys *ks, struct err *e) {
 int s3_keys_get(struct s3_keys *ks, struct s3_key *ret, struct err *e) {
     pthread_mutex_lock(&ks->lock);
     bool good =
-        ks->now.id && (!ks->now.expires_us || ks->now.expires_us > clock_now_us() + early_us);
+        ks->now.id && (!ks->now.expires_us || ks->now.expires_us > clock_now_us() + early_us ||
+                       ks->quiet_until_us > clock_now_us());
     int r = good ? 0 : refresh(ks, e);
     if (r == 0)
         *ret = key_copy(&ks->now);

@@ -43,6 +43,7 @@ static int ask(const char *what, const char *method, const char *url, const char
     if (a.status != 200) {
         r = err_set(e, a.status == 404 ? ERR_NOT_FOUND : ERR_STORAGE, "%s answers %s %s with %d",
                     what, method ? method : "GET", url, a.status);
+        e->retry = a.status >= 500;
     } else {
         *ret_body = a.body;
         a.body = (struct buf){0};
@@ -98,6 +99,9 @@ static const char container[] = "the container's keys";
 static bool may_be_asked(const char *url) {
     static const char *const hosts[] = {"127.0.0.1",     "localhost",      "[::1]",
                                         "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"};
+    const char *host = strstr(url, "://");
+    if (!host || memchr(host, '@', 3 + strcspn(host + 3, "/?#")))
+        return false;
     if (strncmp(url, "https://", 8) == 0)
         return true;
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {

@@ -4,9 +4,12 @@
  * prefixes of those further down. Names are asked for percent-encoded, for XML cannot hold all of them.
  */
 #include "base/clock.h"
+#include "base/util.h"
 #include "base/xml.h"
 #include "storage/s3_priv.h"
 #include "storage/sigv4.h"
+
+enum { PAGE_COST = 100 }; /* names a page counts for: an empty one takes its time, too */
 
 struct page {
     struct storage_entries found; /* names are keys, as they came */
@@ -136,7 +139,7 @@ static char *query_of(const char *prefix, const char *start_after, const char *t
     return buf_detach(&b);
 }
 
-int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after,
+int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after, int64_t *seen,
                  struct storage_entries *l, char **ret_token, struct err *e) {
     struct page p = {.next = NULL};
     int r = xml_walk(buf_str(xml), xml->len, take_element, &p, ERR_STORAGE, e);
@@ -144,6 +147,10 @@ int s3_list_page(const struct buf *xml, const char *prefix, const char *start_af
         r = bad("the answer", buf_str(xml), e);
     if (r == 0 && p.truncated && (!p.next || !*p.next))
         r = bad("NextContinuationToken", "", e);
+    *seen += PAGE_COST + (int64_t)p.found.n;
+    if (r == 0 && *seen > LIMIT_LIST)
+        r = err_set(e, ERR_STORAGE, "the list has no end: %lld names and pages came",
+                    (long long)*seen);
     if (r == 0) {
         take_names(&p, prefix, start_after, l);
         *ret_token = p.truncated ? TAKE_PTR(p.next) : NULL;
@@ -154,7 +161,7 @@ int s3_list_page(const struct buf *xml, const char *prefix, const char *start_af
 
 /* Asks for one page. *token: in as the page before gave it, out for the one after. */
 static int ask_page(struct s3 *s, const char *prefix, const char *start_after, char **token,
-                    struct storage_entries *l, struct err *e) {
+                    int64_t *seen, struct storage_entries *l, struct err *e) {
     _cleanup_(freep) char *query = query_of(prefix, start_after, *token);
     struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_HTTP_ANSWER};
     struct http_answer a;
@@ -162,12 +169,10 @@ static int ask_page(struct s3 *s, const char *prefix, const char *start_after, c
     int r = s3_call(s, &q, &a, e);
     if (r)
         return r == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : r;
-    r = s3_list_page(&a.body, prefix, start_after, l, &next, e);
+    r = s3_list_page(&a.body, prefix, start_after, seen, l, &next, e);
     http_answer_release(&a);
     if (r == 0 && next && *token && strcmp(next, *token) == 0)
         r = bad("NextContinuationToken", "the same again", e);
-    if (r == 0 && l->n > LIMIT_LIST)
-        r = err_set(e, ERR_STORAGE, "a folder of more than %d names", LIMIT_LIST);
     free(*token);
     *token = next;
     return r;
@@ -178,10 +183,13 @@ int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
     struct storage_entries l = {0};
     _cleanup_(freep) char *prefix = xasprintf("%s%s%s", s->at.prefix, dir, *dir ? "/" : "");
     _cleanup_(freep) char *token = NULL;
+    int64_t seen = 0;
     int r;
-    do
-        r = ask_page(s, prefix, start_after, &token, &l, e);
-    while (r == 0 && token);
+    do {
+        r = ask_page(s, prefix, start_after, &token, &seen, &l, e);
+        if (r == 0 && token && stop_requested())
+            r = err_set(e, ERR_STOPPED, "stopped in the middle of a list");
+    } while (r == 0 && token);
     if (r) {
         storage_entries_release(&l);
         return r;

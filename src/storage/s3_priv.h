@@ -41,6 +41,7 @@ struct s3 {
     struct s3_keys *keys;
     struct cache *cache;
     int64_t timeout_ms;
+    int stall_ms;         /* not a byte for so long: the other side is gone */
     pthread_mutex_t lock; /* guards `proven` */
     bool proven;          /* this store keeps put-if-absent */
 };
@@ -65,6 +66,9 @@ struct s3_call {
     const char *const headers[S3_HEADERS]; /* "name: value", names in lower case; signed */
     size_t max_body;                       /* of an answer in memory; 0: S3_SMALL */
     bool ranged;                           /* 416, nothing there to read, is a good answer */
+    /* The root of the XML a good answer is; any other 2xx is a failure. NULL: the body is not XML. */
+    const char *root;
+    bool slow; /* it may take minutes, in which hardly a byte comes */
 };
 
 /*
@@ -84,7 +88,9 @@ enum s3_fate {
     S3_NEW_KEYS, /* can pass with other keys */
     S3_BAD,
 };
-/* What a status that is not 2xx, or a 200 with an error in it, means; fills e. */
+/* Is the body a whole XML document with that root? Blanks may stand before it. */
+bool s3_has_root(const struct http_answer *a, const char *root);
+/* What a status that is not 2xx, or a 2xx that is not what was asked for, means; fills e. */
 enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
                       struct err *e);
 
@@ -98,9 +104,10 @@ void s3_etag(const struct http_answer *a, char ret[CACHE_ETAG]);
 
 /*
  * Appends the names of one page, an answer of ListObjectsV2, that are right below the prefix and after
- * start_after (may be NULL). ret_token: for the page after it; NULL: this was the last. Pure.
+ * start_after (may be NULL). ret_token: for the page after it; NULL: this was the last. *seen counts
+ * what came, pages and what is hidden too: a list has an end. Pure.
  */
-int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after,
+int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after, int64_t *seen,
                  struct storage_entries *l, char **ret_token, struct err *e);
 int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
                    struct storage_entries *ret, struct err *e);

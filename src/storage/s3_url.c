@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
 
+#include "base/value.h"
 #include "storage/aws_profile.h"
 #include "storage/s3_priv.h"
 
@@ -29,6 +30,13 @@ static bool bucket_ok(const char *name) {
     return isalnum((unsigned char)name[0]) && isalnum((unsigned char)name[n - 1]);
 }
 
+/* Keys may stand in what cannot be used, so none of its text is told. */
+static int refuse_url(const char *why, struct err *e) {
+    err_set(e, ERR_CONFIG, "the lake's URL cannot be used: %s", why);
+    return err_hint(e, "write s3://BUCKET/PREFIX; a store other than AWS is named by s3.endpoint, "
+                       "keys stand in the environment or a profile");
+}
+
 /* s3://bucket or s3://bucket/prefix, slashes at the end do not matter. */
 static int split_url(const char *url, struct s3_place *p, struct err *e) {
     const char *bucket = url + strlen("s3://");
@@ -40,16 +48,14 @@ static int split_url(const char *url, struct s3_place *p, struct err *e) {
     p->bucket = xstrndup(bucket, n);
     _cleanup_(freep) char *path = xstrndup(prefix, len);
     p->prefix = len ? xasprintf("%s/", path) : xstrdup("");
-    if (!bucket_ok(p->bucket)) {
-        err_set(e, ERR_CONFIG, "lake %s: '%s' is no bucket's name", url, p->bucket);
-        return err_hint(e,
-                        "write s3://BUCKET/PREFIX; a store other than AWS is named by s3.endpoint");
-    }
+    if (strchr(url, '@'))
+        return refuse_url("it has an '@'", e);
+    if (!bucket_ok(p->bucket))
+        return refuse_url("what follows s3:// is no bucket's name", e);
     if (len && !storage_path_ok(path))
-        return err_set(e, ERR_CONFIG,
-                       "lake %s: '%s' is no prefix for a lake: letters, digits, "
-                       "-._=%%~ and single slashes, no part that begins with a dot",
-                       url, path);
+        return refuse_url("what follows the bucket is no prefix for a lake: letters, digits, "
+                          "-._=%~ and single slashes, no part that begins with a dot",
+                          e);
     return 0;
 }
 
@@ -59,8 +65,11 @@ static int take_endpoint(const char *endpoint, bool by_path, struct s3_place *p,
     host = host ? host + 3 : endpoint;
     size_t n = strcspn(host, "/?#");
     if (!http_is_url(endpoint) || n == 0 || (host[n] && strcmp(host + n, "/") != 0) ||
-        memchr(host, '@', n)) {
-        err_set(e, ERR_CONFIG, "s3.endpoint '%s' is not the URL of a store", endpoint);
+        strchr(endpoint, '@')) {
+        bool tell = !strchr(endpoint, '@');
+        _cleanup_(freep) char *masked = url_mask(endpoint);
+        err_set(e, ERR_CONFIG, "s3.endpoint%s%s is not the URL of a store", tell ? " " : "",
+                tell ? masked : "");
         return err_hint(e,
                         "write http://HOST:PORT or https://HOST[:PORT]; keys do not belong there");
     }

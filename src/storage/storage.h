@@ -82,12 +82,14 @@ struct storage_ops {
 
 /*
  * Drivers embed this first. `url` names the lake in messages, secrets masked. `lanes`: how many calls
- * at a time make many files go faster; 0 and 1: one after the other does.
+ * at a time make many files go faster; 0 and 1: one after the other does. `patience_ms`: how long a
+ * call has tried by itself before it gives an error that can pass; 0: not at all.
  */
 struct storage {
     const struct storage_ops *ops;
     char *url;
     int lanes;
+    int64_t patience_ms;
 };
 
 /*

@@ -84,6 +84,17 @@ void webhdfs_answer_release(struct webhdfs_answer *a) {
     *a = (struct webhdfs_answer){0};
 }
 
+/* The scheme and host of a URL, "" if there is none: the rest may hold a token. */
+static char *host_of(const char *url) {
+    size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    if (strncmp(url + n, "://", 3) != 0)
+        return xstrdup("");
+    const char *host = url + n + 3;
+    size_t len = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "0123456789.-_:[]");
+    return xstrndup(url, n + 3 + (host[len] == '@' ? 0 : len));
+}
+
 /*
  * The DataNode's URL, checked: never another protocol than the lake's, nor anything but WebHDFS.
  * The JSON form of it has names as they are, the header has them encoded.
@@ -97,9 +108,12 @@ static int take_location(const struct webhdfs *w, const char *from, char **ret, 
     good = good && host > 0 && strncmp(from + n + host, "/webhdfs/v1", 11) == 0;
     for (const char *p = from; good && *p; p++)
         good = (unsigned char)*p > ' ' && *p != 0x7F;
-    if (!good)
-        return err_set(e, ERR_STORAGE, "the NameNode names no DataNode of %s…/webhdfs/v1 but '%s'",
-                       scheme, from ? from : "");
+    if (!good) {
+        _cleanup_(freep) char *place = host_of(from ? from : "");
+        return err_set(e, ERR_STORAGE,
+                       "the NameNode names no DataNode of %s…/webhdfs/v1 but something at '%s'",
+                       scheme, place);
+    }
     struct buf b = BUF_INIT(3 * strlen(from) + 1);
     for (const char *p = from; *p; p++)
         if ((unsigned char)*p >= 0x80)
@@ -147,6 +161,7 @@ static int ask_one(struct webhdfs *w, size_t i, const struct webhdfs_call *q,
                               .max_body = LIMIT_WEBHDFS_ANSWER,
                               .timeout_ms = ASK_MS,
                               .negotiate = w->kerberos,
+                              .told_end = true,
                               .once = q->once};
     struct http_answer a = {0};
     int r = http_fetch(w->http, &hq, &a, e);
@@ -212,8 +227,10 @@ static int fetch(struct webhdfs *w, const struct http_request *q, struct http_an
 }
 
 int webhdfs_read(struct webhdfs *w, const char *location, struct buf *ret, struct err *e) {
-    struct http_request q = {
-        .url = location, .max_body = MAX(ret->max + 1, (size_t)ERROR_MAX), .stall_ms = STALL_MS};
+    struct http_request q = {.url = location,
+                             .max_body = MAX(ret->max + 1, (size_t)ERROR_MAX),
+                             .stall_ms = STALL_MS,
+                             .told_end = true};
     struct http_answer a = {0};
     int r = fetch(w, &q, &a, e);
     if (r)
@@ -230,8 +247,11 @@ int webhdfs_read(struct webhdfs *w, const char *location, struct buf *ret, struc
 
 int webhdfs_read_file(struct webhdfs *w, const char *location, const struct http_file *file,
                       struct err *e) {
-    struct http_request q = {
-        .url = location, .download = file, .max_body = ERROR_MAX, .stall_ms = STALL_MS};
+    struct http_request q = {.url = location,
+                             .download = file,
+                             .max_body = ERROR_MAX,
+                             .stall_ms = STALL_MS,
+                             .told_end = true};
     struct http_answer a = {0};
     int r = fetch(w, &q, &a, e);
     if (r)

@@ -64,6 +64,7 @@ int webhdfs_strange(const struct http_answer *a, struct err *e) {
     }
     err_set(e, ERR_STORAGE, "the server answered %d, which is no answer of WebHDFS", a->status);
     e->retry = a->status >= 500 || a->status == 429;
+    e->wait_ms = http_wait_ms(a);
     if (strstr(body, "Hadoop IPC port"))
         return err_hint(e, "this is the NameNode's RPC port; the lake's URL needs the port of its "
                            "web page, 9870 by default");
@@ -114,6 +115,7 @@ int webhdfs_refusal(const struct http_answer *a, bool *ret_elsewhere, struct err
     const struct exception *x;
     read_refusal(a, &x, e);
     *ret_elsewhere = a->status >= 500 || (x && x->flags & STANDBY);
+    e->unsure = !x && a->status >= 500; /* a gateway's word, or a NameNode's that fell */
     return e->code;
 }
 

@@ -80,6 +80,11 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
         err_retry(e);
         return err_hint(e, "is the broker up, and is stream.url its address?");
     }
+    if (err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
+        err == RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID)
+        return err_hint(e,
+                        "another process has joined with this kafka.group.instance.id: each needs "
+                        "one of its own");
     if (is_login(err))
         return err_hint(e, "kafka.security.protocol, kafka.sasl.mechanisms, kafka.sasl.username "
                            "and kafka.sasl.password say how to log in (docs/kafka.md)");

@@ -165,19 +165,30 @@ static void replace(char **p, const char *text) {
     *p = text && *text ? xstrdup(text) : NULL;
 }
 
-int kafka_identify(struct kafka *k, const struct topic_info *t, struct err *e) {
-    if (!k->s.cluster_id) {
-        rd_kafka_t *rk;
-        int r = asking_handle(k, &rk, e);
-        if (r < 0)
-            return r;
-        char *id = rd_kafka_clusterid(rk, (int)MIN(k->timeout_ms, 60000));
-        if (!id)
-            return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
-                                "the cluster does not tell its id");
+/* librdkafka takes it from each answer about brokers and topics. */
+static int identify_cluster(struct kafka *k, struct err *e) {
+    rd_kafka_t *rk;
+    int r = asking_handle(k, &rk, e);
+    char *id = r == 0 ? rd_kafka_clusterid(rk, (int)MIN(k->timeout_ms, 60000)) : NULL;
+    if (r < 0)
+        return r;
+    if (!id)
+        return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
+                            "the cluster does not tell its id");
+    if (k->s.cluster_id && strcmp(id, k->s.cluster_id) != 0 && kafka_is_reading(k)) {
+        kafka_error(k, e, "another cluster answers (its id was %s and is %s)", k->s.cluster_id, id);
+        r = err_hint(e, "started again, ingest reads this one from its beginning");
+    } else if (!k->s.cluster_id || strcmp(id, k->s.cluster_id) != 0) {
         replace(&k->s.cluster_id, id);
-        rd_kafka_mem_free(rk, id);
     }
+    rd_kafka_mem_free(rk, id);
+    return r;
+}
+
+int kafka_identify(struct kafka *k, const struct topic_info *t, struct err *e) {
+    int r = identify_cluster(k, e);
+    if (r < 0)
+        return r;
     if (t->partitions == 0 || (k->s.topic_id && strcmp(k->s.topic_id, t->id) == 0))
         return 0;
     if (k->s.topic_id && kafka_is_reading(k)) {

@@ -91,6 +91,23 @@ static struct change *take_change(struct kafka_consumer *c) {
     return ch;
 }
 
+/*
+ * A static member that comes back gets what it had, though it subscribes to another topic now: the
+ * broker calls for no new assignment then.
+ */
+static void check_topic(struct kafka *k, const part_list *list) {
+    struct kafka_consumer *c = k->consumer;
+    for (int i = 0; i < list->cnt; i++)
+        if (strcmp(list->elems[i].topic, k->s.topic) != 0) {
+            kafka_error(k, &c->failed, "the group '%s' gives us partitions of the topic '%s'",
+                        k->group, list->elems[i].topic);
+            err_hint(&c->failed,
+                     "this kafka.group.instance.id had them before: choose another, or another "
+                     "stream.app, or start again when kafka.session.timeout.ms has passed");
+            return;
+        }
+}
+
 /* In our caller's thread, in the middle of a batch: see kafka_consume.h. */
 void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list, void *opaque) {
     struct kafka *k = opaque;
@@ -103,6 +120,8 @@ void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list,
     if (!ours && err != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
         log_warn("the group's rebalance failed", F_STR("why", rd_kafka_err2str(err)));
     atomic_fetch_add(&k->rebalances, 1);
+    if (ours)
+        check_topic(k, list);
     struct change *ch = add_change(c, ours ? POLL_ASSIGN : POLL_REVOKE);
     ch->list = rd_kafka_topic_partition_list_copy(list);
     ch->lost = rd_kafka_assignment_lost(rk);
@@ -471,11 +490,14 @@ void consume_committed(struct stream *s, const struct position *p, size_t n) {
 
 /* Leaves the group, so that others need not wait for our session to expire; but not for ever. */
 static void close_consumer(struct kafka_consumer *c) {
-    rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
-    /* A rebalance that was told and never answered would keep it, and rd_kafka_destroy, for ever. */
+    /*
+     * A rebalance that was told and never answered would keep it, and rd_kafka_destroy, for ever; and so
+     * would an answer that comes when it is closed already, so this comes first.
+     */
     if (c->changes || c->offered)
         rd_kafka_assign(c->rk, NULL);
+    rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
     int64_t until = clock_mono_ns() + CLOSE_MS * 1000000LL;
     while (!error && !rd_kafka_consumer_closed(c->rk) && clock_mono_ns() < until) {
         rd_kafka_message_t *late[64]; /* what was fetched lies in the same queue */

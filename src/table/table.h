@@ -96,6 +96,9 @@ int table_checkpointed(const struct table *tb, int64_t *ret, struct err *e);
 
 struct table_clean_options {
     int64_t retention_ms; /* delta.logRetentionDuration counts instead where the table sets it */
+    int64_t
+        max_entries; /* of these at most so many are kept, unless the table sets that property; 0:
+                             any number */
     int64_t needed_after; /* entries after this version are kept, whatever their age: somebody has
                              still to read them. INT64_MAX: nobody */
 };
@@ -110,7 +113,8 @@ int table_clean_log(struct table *tb, const struct table_clean_options *o, int64
                     struct err *e);
 
 struct table_vacuum_options {
-    /* delta.deletedFileRetentionDuration counts instead where the table sets it */
+    /* at most a week, as removals are not remembered longer; delta.deletedFileRetentionDuration
+       counts instead where the table sets it, and makes them remembered as long */
     int64_t retention_ms;
     int64_t asked_ms; /* -1: none; else instead of both, if it is not shorter, or `force` */
     bool force;
@@ -128,7 +132,8 @@ struct table_vacuum_result {
  * Deletes the Parquet files below the table's folder that are older than the retention, are not in
  * the table, and were not removed from it within the retention: so a reader of an older version, and
  * a writer that has not committed yet, have that long to end. Folders and files whose names begin
- * with _ or . are not looked at. ERR_USAGE: a shorter retention without `force`.
+ * with _ or . are not looked at. ERR_USAGE: a shorter retention without `force`, or a longer one than
+ * removals are remembered.
  */
 int table_vacuum(struct table *tb, const struct table_vacuum_options *o,
                  struct table_vacuum_result *ret, struct err *e);

@@ -19,19 +19,30 @@ struct vacuum {
     struct table_vacuum_result sum;
 };
 
+static int too_short(const struct vacuum *v, struct err *e) {
+    err_set(e, ERR_USAGE,
+            "%s/%s: %lld s are shorter than the table's retention of %lld s: a reader or a writer "
+            "that is still at work could lose its files",
+            v->tb->st->url, v->tb->def->name, (long long)v->o->asked_ms / 1000,
+            (long long)v->retention_ms / 1000);
+    return err_hint(e, "--force, if nobody reads or writes the table");
+}
+
+static int too_long(const struct vacuum *v, struct err *e) {
+    err_set(e, ERR_USAGE, "%s/%s: removals are not known for %lld s back", v->tb->st->url,
+            v->tb->def->name, (long long)v->o->asked_ms / 1000);
+    return err_hint(e, "ALTER TABLE … SET TBLPROPERTIES ('" FILE_RETENTION
+                       "' = 'interval 30 days'): it counts from then on");
+}
+
 static int choose_retention(struct vacuum *v, struct err *e) {
-    const struct table *tb = v->tb;
-    int r = retention_of(tb, FILE_RETENTION, v->o->retention_ms, &v->retention_ms, e);
+    int r = retention_of(v->tb, FILE_RETENTION, v->o->retention_ms, &v->retention_ms, e);
     if (r || v->o->asked_ms < 0)
         return r;
-    if (v->o->asked_ms < v->retention_ms && !v->o->force) {
-        err_set(e, ERR_USAGE,
-                "%s/%s: %lld s are shorter than the table's retention of %lld s: a reader or a "
-                "writer that is still at work could lose its files",
-                tb->st->url, tb->def->name, (long long)v->o->asked_ms / 1000,
-                (long long)v->retention_ms / 1000);
-        return err_hint(e, "--force, if nobody reads or writes the table");
-    }
+    if (v->o->asked_ms < v->retention_ms && !v->o->force)
+        return too_short(v, e);
+    if (v->o->asked_ms > MAX(v->retention_ms, CHECKPOINT_KEEPS_REMOVES_MS))
+        return too_long(v, e);
     v->retention_ms = v->o->asked_ms;
     return 0;
 }
@@ -83,33 +94,12 @@ static int read_entries(struct vacuum *v, int64_t from, struct err *e) {
     return 0;
 }
 
-/* The first entry that is as young as the retention. */
-static int first_young(struct vacuum *v, int64_t *ret, struct err *e) {
-    _cleanup_(freep) char *dir = log_dir(v->tb->def);
-    struct storage_entries names = {0};
-    int r = storage_list(v->tb->st, dir, NULL, &names, e);
-    *ret = v->tb->version + 1;
-    for (size_t i = names.n; i > 0; i--) {
-        int64_t version = log_entry_version(names.v[i - 1].name);
-        if (version < 0)
-            continue;
-        if (names.v[i - 1].mtime_ms < v->cutoff_ms)
-            break;
-        *ret = version;
-    }
-    storage_entries_release(&names);
-    return r;
-}
-
 static int find_removed(struct vacuum *v, struct err *e) {
     struct log_listing l;
     int r = log_list(v->tb, false, &l, e);
     if (r == 0 && l.checkpoint >= 0)
         r = read_checkpoint(v, &l, e);
-    int64_t from = l.checkpoint + 1, young = from;
-    if (r == 0 && v->retention_ms > CHECKPOINT_KEEPS_REMOVES_MS)
-        r = first_young(v, &young, e); /* the checkpoint may have forgotten what we ask for */
-    from = MIN(from, young);
+    int64_t from = l.checkpoint + 1;
     if (v->o->needed_after < from)
         from = v->o->needed_after + 1;
     return r ? r : read_entries(v, MAX(from, l.first), e);

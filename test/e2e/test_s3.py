@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is special about a lake in S3: keys, what is said when it cannot be reached, and the local cache."""
+import http.server
 import random
+import threading
 
 import pytest
 
@@ -44,6 +46,38 @@ def test_what_is_wrong_is_told_without_secrets(s3_mill):
         told = s3_mill.fails(5, "doctor", says=says, hint=hint, env=env)
         assert secret not in told and "quite-another" not in told
     assert secret not in s3_mill.ok("config", "show")
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """A store that takes every PUT, whatever its conditions."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200)
+
+    def do_DELETE(self):
+        self.answer(204)
+
+    def answer(self, status):
+        self.send_response(status)
+        self.send_header("ETag", '"x"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_doctor_refuses_a_store_that_overwrites(s3_mill):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as store:
+        threading.Thread(target=store.serve_forever).start()
+        try:
+            s3_mill.env["CLICKMILL_S3_ENDPOINT"] = f"http://127.0.0.1:{store.server_port}"
+            s3_mill.fails(5, "doctor", says="ignores If-None-Match", hint="conditional writes")
+        finally:
+            store.shutdown()
 
 
 def test_a_store_is_checked_before_it_is_asked(s3_mill):

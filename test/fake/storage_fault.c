@@ -51,7 +51,7 @@ static bool spoils_before(const struct fault *f) {
 }
 
 static int fault_error(const struct fault *f, const char *path, struct err *e) {
-    err_set(e, ERR_STORAGE, "%s: injected fault", path);
+    err_set(e, f->code ? f->code : ERR_STORAGE, "%s: injected fault", path);
     e->retry = f->retry;
     return e->code;
 }

@@ -37,7 +37,7 @@ void hdfs_put(const struct hdfs_server *s, const char *path, const char *text);
 
 /*
  * Stands between a driver and the NameNode and spoils chosen requests. Without a fault it hands on
- * what is asked and answered; DataNodes are reached directly.
+ * what is asked and answered; DataNodes are reached directly, unless the fault is theirs.
  */
 enum wire_fault {
     WIRE_NONE,
@@ -52,6 +52,10 @@ enum wire_fault {
     WIRE_SHORT_FILE,    /* for CREATE: a DataNode that keeps a part and says all is well */
     WIRE_LOSES_FILE,    /* the same, and keeps nothing */
     WIRE_DEAD_DATANODE, /* for CREATE and OPEN: one where nobody listens */
+    /* The rest stands in front of the DataNode. */
+    WIRE_UNANSWERED, /* for CREATE: it takes the bytes, and the connection is reset */
+    WIRE_CUT_BYTES,  /* for OPEN: the body ends before its length */
+    WIRE_FEW_BYTES,  /* for OPEN of a whole file: a byte less, and a length that fits it */
     WIRE_FAULTS
 };
 struct hdfs_wire;

@@ -76,8 +76,31 @@ static const struct http_script *hand_on(struct hdfs_wire *w, const char *method
     return s;
 }
 
-/* The DataNode's side of it, at our own address: /webhdfs/v1/… with what=short or lost. */
+/* The bytes of a file, less than they are. */
+static const struct http_script *spoil_bytes(struct hdfs_wire *w, const char *target) {
+    _cleanup_(freep) char *asked = xstrndup(target, (size_t)(strstr(target, "&played=") - target));
+    struct http_answer a = ask(w, "GET", asked), bytes = {0};
+    struct http_request q = {.url = http_header(&a, "Location"), .max_body = 64 * MIB};
+    struct err e;
+    assert_ok(http_fetch(w->http, &q, &bytes, &e), &e);
+    bool cut = strstr(target, "&played=cut");
+    const struct http_script *s =
+        text(w, 200, "", buf_str(&bytes.body), bytes.body.len - (cut ? 0 : 1));
+    if (cut) {
+        w->scripts[w->n_scripts - 1]->len--;
+        w->scripts[w->n_scripts - 1]->keep = false;
+    }
+    http_answer_release(&bytes);
+    http_answer_release(&a);
+    return s;
+}
+
+/* The DataNode's side of it, at our own address: /webhdfs/v1/… with what is played. */
 static const struct http_script *play_datanode(struct hdfs_wire *w, const char *target) {
+    if (strstr(target, "&played=unanswered"))
+        return script_of(w, (struct http_script){.answer = "", .reset = true});
+    if (strstr(target, "&played=cut") || strstr(target, "&played=few"))
+        return spoil_bytes(w, target);
     if (strstr(target, "&played=short")) {
         _cleanup_(freep) char *url =
             xasprintf("%.*s?op=CREATE&overwrite=true&user.name=%s", (int)strcspn(target, "?"),
@@ -109,7 +132,12 @@ static bool concerns(enum wire_fault fault, const char *target) {
     case WIRE_SHORT_FILE:
     case WIRE_LOSES_FILE:
     case WIRE_NO_DATANODE:
+    case WIRE_UNANSWERED:
         return create;
+    case WIRE_CUT_BYTES:
+        return opens;
+    case WIRE_FEW_BYTES:
+        return opens && !strstr(target, "length=");
     case WIRE_DEAD_DATANODE:
         return create || opens;
     default:
@@ -144,6 +172,12 @@ static const struct http_script *spoil(struct hdfs_wire *w, enum wire_fault faul
                            fault == WIRE_SHORT_FILE ? "&played=short" : "&played=lost");
     case WIRE_DEAD_DATANODE:
         return datanode_at(w, target, "127.0.0.1:1", "");
+    case WIRE_UNANSWERED:
+        return datanode_at(w, target, w->host, "&played=unanswered");
+    case WIRE_CUT_BYTES:
+        return datanode_at(w, target, w->host, "&played=cut");
+    case WIRE_FEW_BYTES:
+        return datanode_at(w, target, w->host, "&played=few");
     default:
         return hand_on(w, method, target, false, false);
     }

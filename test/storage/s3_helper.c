@@ -46,7 +46,9 @@ void s3_test_keys(const char *id, const char *secret, const char *token) {
                                          "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
                                          "AWS_CONTAINER_AUTHORIZATION_TOKEN",
                                          "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-                                         "AWS_EC2_METADATA_SERVICE_ENDPOINT"};
+                                         "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                                         "AWS_WEB_IDENTITY_TOKEN_FILE",
+                                         "AWS_ROLE_ARN"};
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         unsetenv(others[i]);
     set("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");

@@ -160,6 +160,21 @@ void s3_play_cut(struct s3_play *p, const char *method, const char *target, cons
     pthread_mutex_unlock(&p->lock);
 }
 
+void s3_play_open_end(struct s3_play *p, const char *method, const char *target, const char *body) {
+    pthread_mutex_lock(&p->lock);
+    struct http_script script = {
+        .answer = xasprintf("HTTP/1.1 200 Played\r\nConnection: close\r\n\r\n%s", body)};
+    add(new_rule(p, method, target), script);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void s3_play_delay(struct s3_play *p, int ms) {
+    pthread_mutex_lock(&p->lock);
+    struct rule *r = &p->rules[p->n_rules - 1];
+    r->answers[r->n - 1].delay_ms = ms;
+    pthread_mutex_unlock(&p->lock);
+}
+
 void s3_play_hook(struct s3_play *p, void (*fn)(void *arg), void *arg) {
     pthread_mutex_lock(&p->lock);
     p->rules[p->n_rules - 1].hook = fn;

@@ -27,6 +27,10 @@ void s3_play_then(struct s3_play *p, int status, const char *headers, const char
 /* The connection is reset in place of the answer; half of it is sent. */
 void s3_play_reset(struct s3_play *p, const char *method, const char *target);
 void s3_play_cut(struct s3_play *p, const char *method, const char *target, const char *body);
+/* 200 with a body whose length is not told: it ends with the connection. */
+void s3_play_open_end(struct s3_play *p, const char *method, const char *target, const char *body);
+/* The answer made last comes so much later. */
+void s3_play_delay(struct s3_play *p, int ms);
 /* fn is called when a request of the rule made last comes, before its answer. */
 void s3_play_hook(struct s3_play *p, void (*fn)(void *arg), void *arg);
 

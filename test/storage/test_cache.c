@@ -190,6 +190,22 @@ static void an_object_made_anew_is_told_by_its_etag(void **state ATTR_UNUSED) {
     end(b);
 }
 
+static void an_object_without_an_etag_is_fetched_each_time(void **state ATTR_UNUSED) {
+    struct bench *b = begin();
+    char local[LIMIT_PATH];
+    struct err e;
+    const char *path = "t/1-3000";
+    b->far.etag = "";
+    for (int i = 0; i < 2; i++) {
+        b->far.shift = i;
+        assert_ok(cache_localize(b->c, path, -1, local, &e), &e);
+        assert_bytes(local, path, i);
+        cache_unlocalize(b->c, path);
+    }
+    assert_int_equal(b->far.fetches, 2);
+    end(b);
+}
+
 static void a_failed_fetch_leaves_nothing(void **state ATTR_UNUSED) {
     struct bench *b = begin();
     char local[LIMIT_PATH] = "untouched";
@@ -275,6 +291,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_mended_is_an_error),
         cmocka_unit_test(files_that_are_not_ours_are_left_alone),
         cmocka_unit_test(an_object_made_anew_is_told_by_its_etag),
+        cmocka_unit_test(an_object_without_an_etag_is_fetched_each_time),
         cmocka_unit_test(a_failed_fetch_leaves_nothing),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_told),

@@ -100,6 +100,62 @@ static void a_spoilt_request_changes_nothing(void **state ATTR_UNUSED) {
     end(&b);
 }
 
+/* ---- between us and the DataNode ---- */
+
+static int localize(struct storage *st, const char *path, const char *want, struct err *e) {
+    char local[LIMIT_PATH], got[16] = "";
+    int r = storage_localize(st, path, (int64_t)strlen(want), local, e);
+    if (r)
+        return r;
+    FILE *f = fopen(local, "re");
+    assert_non_null(f);
+    assert_int_equal(fread(got, 1, sizeof got - 1, f), strlen(want));
+    assert_string_equal(got, want);
+    fclose(f);
+    storage_unlocalize(st, path);
+    return 0;
+}
+
+static void bytes_that_do_not_come_whole_are_asked_for_again(void **state ATTR_UNUSED) {
+    static const struct {
+        enum wire_fault fault;
+        const char *says;
+    } cases[] = {{WIRE_CUT_BYTES, ""}, {WIRE_FEW_BYTES, "the DataNode sent 4 bytes of 5"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b = begin(LONG_MS), hasty = begin(SHORT_MS);
+        struct err e;
+        struct buf got = BUF_INIT(100);
+        put_text(b.st, "t/0", "12345");
+        put_text(hasty.st, "t/0", "12345");
+        hdfs_wire_arm(b.wire, cases[i].fault, 1, 2);
+        assert_ok(localize(b.st, "t/0", "12345", &e), &e);
+        assert_int_equal(hdfs_wire_requests(b.wire), 3);
+        hdfs_wire_arm(hasty.wire, cases[i].fault, 1, 1000000);
+        assert_int_equal(localize(hasty.st, "t/0", "12345", &e), ERR_STORAGE);
+        assert_true(e.retry);
+        assert_non_null(strstr(e.msg, cases[i].says));
+        hdfs_wire_arm(b.wire, WIRE_CUT_BYTES, 1, 2);
+        assert_ok(storage_get(b.st, "t/0", &got, &e), &e);
+        assert_string_equal(buf_str(&got), "12345");
+        assert_int_equal(hdfs_wire_requests(b.wire), 3);
+        buf_release(&got);
+        end(&hasty);
+        end(&b);
+    }
+}
+
+/* Nobody knows what became of the file: it is made anew, under another name. */
+static void an_upload_without_an_answer_is_made_anew(void **state ATTR_UNUSED) {
+    struct bench b = begin(LONG_MS);
+    struct err e;
+    hdfs_wire_arm(b.wire, WIRE_UNANSWERED, 1, 2);
+    assert_ok(storage_put_new(b.st, "t/0", "12345", 5, &e), &e);
+    assert_int_equal(hdfs_wire_requests(b.wire), 3);
+    hdfs_wire_arm(b.wire, WIRE_NONE, 0, 0);
+    assert_object(b.st, "t/0", "12345");
+    end(&b);
+}
+
 /* ---- faults that last ---- */
 
 static void a_fault_that_lasts_is_named(void **state ATTR_UNUSED) {
@@ -290,6 +346,8 @@ int main(void) {
     hdfs_server_new(&server);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spoilt_request_changes_nothing),
+        cmocka_unit_test(bytes_that_do_not_come_whole_are_asked_for_again),
+        cmocka_unit_test(an_upload_without_an_answer_is_made_anew),
         cmocka_unit_test(a_fault_that_lasts_is_named),
         cmocka_unit_test(what_is_not_known_is_said),
         cmocka_unit_test(the_namenode_that_is_active_is_found),

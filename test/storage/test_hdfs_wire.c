@@ -11,6 +11,7 @@
 #define STATUS(name, length)                                                                       \
     "{\"pathSuffix\":\"" name "\",\"type\":\"FILE\",\"length\":" length                            \
     ",\"modificationTime\":1,\"fileId\":7}"
+#define NAMELESS "{\"type\":\"FILE\",\"length\":1,\"modificationTime\":1}" /* no fileId */
 #define LISTING(entries, left)                                                                     \
     "{\"DirectoryListing\":{\"partialListing\":{\"FileStatuses\":{\"FileStatus\":[" entries        \
     "]}},\"remainingEntries\":" left "}}"
@@ -118,6 +119,10 @@ static void only_datanodes_are_followed(void **state ATTR_UNUSED) {
         "http://127.0.0.1:1/?/webhdfs/v1/x",
         "http://127.0.0.1:1/webhdfs/v1/a b",
         "http://127.0.0.1:1/webhdfs/v1/a\tb",
+        "http://127.0.0.1:1/elsewhere?delegation=s3cret",
+        "ftp://127.0.0.1:1/webhdfs/v1/x?op=OPEN&delegation=s3cret",
+        "http://me:s3cret@127.0.0.1:1/webhdfs/v1/x",
+        "?delegation=s3cret&x=http://",
         "",
     };
     for (size_t i = 0; i < ARRAY_LEN(locations); i++) {
@@ -129,6 +134,7 @@ static void only_datanodes_are_followed(void **state ATTR_UNUSED) {
         struct err e;
         assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
         assert_says(&e, "names no DataNode");
+        assert_null(strstr(e.msg, "s3cret"));
         assert_false(e.retry);
         storage_free(st);
         http_server_stop(p->server);
@@ -153,6 +159,25 @@ static void a_location_in_json_is_looked_at_as_well(void **state ATTR_UNUSED) {
         storage_free(st);
         play_free(p);
     }
+}
+
+static void bodies_that_do_not_tell_their_end_are_not_taken(void **state ATTR_UNUSED) {
+    struct play *p = play_new();
+    struct err e;
+    answer_endlessly(p, "op=GETFILESTATUS", 200, "", "{\"FileStatus\":" STATUS("", "5") "}", 1, 0);
+    name_datanode(p, "op=OPEN");
+    answer_endlessly(p, "/datanode", 200, "", "{}\n", 1, 0);
+    struct storage *st = open_lake(p);
+    struct buf b = BUF_INIT(100);
+    assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
+    assert_says(&e, "does not tell where it ends");
+    assert_true(e.retry);
+    assert_int_equal(b.len, 0);
+    struct storage_entry en;
+    assert_int_equal(storage_stat(st, "x", &en, &e), ERR_STORAGE);
+    assert_says(&e, "does not tell where it ends");
+    storage_free(st);
+    play_free(p);
 }
 
 static void a_name_is_encoded_once(void **state ATTR_UNUSED) {
@@ -241,6 +266,7 @@ static void what_is_no_webhdfs_is_named(void **state ATTR_UNUSED) {
         {200, "", "{\"FileStatus\":{\"type\":\"FILE\"}}", "makes no sense", "", false},
         {200, "", "{\"FileStatus\":" STATUS("", "-5") "}", "makes no sense", "", false},
         {200, "", "{\"FileStatus\":" STATUS("", "1e99") "}", "makes no sense", "", false},
+        {200, "", "{\"FileStatus\":" NAMELESS "}", "makes no sense", "", false},
         {401, "WWW-Authenticate: Negotiate\r\n", "", "answered 401", "hdfs.auth", false},
         {503, "", "busy", "answered 503", "", true},
         {403, "",
@@ -297,6 +323,26 @@ static void hostile_listings_end(void **state ATTR_UNUSED) {
         storage_free(st);
         play_free(p);
     }
+}
+
+static void a_stop_ends_a_list(void **state ATTR_UNUSED) {
+    struct play *p = play_new();
+    answer(p, "startAfter=a&", 200, "", LISTING(STATUS("b", "1"), "1"));
+    answer(p, "startAfter=b&", 200, "", LISTING(STATUS("c", "1"), "0"));
+    answer(p, "startAfter=&", 200, "", LISTING(STATUS("a", "1"), "2"));
+    struct storage *st = open_lake(p);
+    struct storage_entries l = {0};
+    struct err e;
+    stop_request();
+    assert_int_equal(storage_list(st, "d", NULL, &l, &e), ERR_STOPPED);
+    stop_reset();
+    assert_ok(storage_list(st, "d", NULL, &l, &e), &e);
+    assert_int_equal(l.n, 3);
+    storage_entries_release(&l);
+    storage_free(st);
+    http_server_stop(p->server);
+    assert_int_equal(http_server_requests(p->server), 1 + 3);
+    play_free(p);
 }
 
 static void endless_answers_are_cut_off(void **state ATTR_UNUSED) {
@@ -383,21 +429,42 @@ static void an_old_rename_is_no_success(void **state ATTR_UNUSED) {
     play_free(p);
 }
 
+/* A gateway gives up on a RENAME: it may be done all the same. */
+static void a_rename_a_gateway_gave_up_on_is_an_open_question(void **state ATTR_UNUSED) {
+    struct play *p = play_new();
+    answer(p, "op=MKDIRS", 200, "", "{\"boolean\":true}");
+    answer(p, "op=LISTSTATUS_BATCH", 200, "", LISTING("", "0"));
+    answer(p, "op=DELETE", 200, "", "{\"boolean\":true}");
+    answer(p, "op=GETFILESTATUS", 200, "", "{\"FileStatus\":" STATUS("", "1") "}");
+    answer(p, "op=RENAME", 504, "", "<html>too slow</html>");
+    name_datanode(p, "op=CREATE");
+    answer(p, "/datanode", 201, "", "");
+    struct storage *st = open_lake(p);
+    struct err e;
+    assert_int_equal(storage_put_new(st, "x", "1", 1, &e), ERR_STORAGE);
+    assert_true(e.unsure && e.retry);
+    storage_free(st);
+    play_free(p);
+}
+
 int main(void) {
     setenv("NO_PROXY", "127.0.0.1", 1);
     log_setup(LOG_ERROR, false);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_datanodes_are_followed),
         cmocka_unit_test(a_location_in_json_is_looked_at_as_well),
+        cmocka_unit_test(bodies_that_do_not_tell_their_end_are_not_taken),
         cmocka_unit_test(a_name_is_encoded_once),
         cmocka_unit_test(each_login_says_what_it_should),
         cmocka_unit_test(tokens_stay_secret),
         cmocka_unit_test(what_is_no_webhdfs_is_named),
         cmocka_unit_test(hostile_listings_end),
+        cmocka_unit_test(a_stop_ends_a_list),
         cmocka_unit_test(endless_answers_are_cut_off),
         cmocka_unit_test(deep_json_is_refused),
         cmocka_unit_test(an_upload_cut_off_leaves_nothing),
         cmocka_unit_test(an_old_rename_is_no_success),
+        cmocka_unit_test(a_rename_a_gateway_gave_up_on_is_an_open_question),
     };
     return cmocka_run_group_tests_name("hdfs wire", tests, NULL, NULL);
 }

@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/helper.h"
+#include "base/util.h"
 #include "storage/local_fs.h"
 #include "storage/s3_helper.h"
 
@@ -88,6 +92,63 @@ static void large_files_go_and_come_in_parts(void **state ATTR_UNUSED) {
     end(&b);
 }
 
+/* The most memory this process had since the last call, in bytes. */
+static int64_t peak(void) {
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    int64_t kib = -1;
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = strtoll(line + 6, NULL, 10);
+    assert_non_null(f);
+    fclose(f);
+    assert_true(kib > 0);
+    f = fopen("/proc/self/clear_refs", "we");
+    assert_non_null(f);
+    fputs("5", f);
+    fclose(f);
+    return kib * KIB;
+}
+
+/* All lanes at once: what is in memory is buffers, not files. */
+static void many_large_files_need_little_memory(void **state ATTR_UNUSED) {
+    enum { FILES = 8, BOUND = 96 * MIB };
+    struct bench b = begin();
+    struct err e;
+    struct storage_file v[FILES] = {0};
+    char dir[LIMIT_PATH];
+    assert_ok(storage_stage(b.st, dir, &e), &e);
+    for (int i = 0; i < FILES; i++) {
+        v[i] = (struct storage_file){
+            .path = xasprintf("t/%d", i), .local = xasprintf("%s/%d", dir, i), .size = LARGE};
+        int fd = open(v[i].local, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        assert_true(fd >= 0 && ftruncate(fd, LARGE) == 0); /* zeros, which need no disk */
+        close(fd);
+    }
+    peak();
+    int64_t before = peak();
+    assert_ok(storage_publish_all(b.st, v, FILES, &e), &e);
+    int64_t sent = peak() - before;
+    _cleanup_(freep) char *objects = xasprintf("%s/objects", b.l->cache);
+    fs_remove_tree(objects);
+    for (int i = 0; i < FILES; i++)
+        free(TAKE_PTR(v[i].local));
+    peak();
+    before = peak();
+    assert_ok(storage_localize_all(b.st, v, FILES, &e), &e);
+    int64_t came = peak() - before;
+    print_message("%d MiB sent with %lld MiB of memory, fetched with %lld\n", FILES * LARGE / MIB,
+                  (long long)(sent / MIB), (long long)(came / MIB));
+    assert_true(sent < BOUND && came < BOUND);
+    for (int i = 0; i < FILES; i++) {
+        storage_unlocalize(b.st, v[i].path);
+        free(v[i].local);
+        free(v[i].path);
+    }
+    storage_unstage(b.st, dir);
+    end(&b);
+}
+
 static void large_files_never_replace(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
@@ -109,6 +170,34 @@ static void large_files_never_replace(void **state ATTR_UNUSED) {
         xasprintf("find '%s/data' -path '*multipart*' -type f | grep -q .", server.folder);
     assert_int_not_equal(system(uploads), 0);
     end(&b);
+}
+
+/* kill -9 around the request that puts the parts together. */
+static void a_killed_upload_is_all_or_nothing(void **state ATTR_UNUSED) {
+    static const char *const points[] = {"s3.before_file", "s3.after_file"};
+    for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+        struct bench b = begin();
+        char dir[LIMIT_PATH];
+        struct storage_entry en;
+        struct err e;
+        _cleanup_(freep) char *local = stage_large(b.st, dir, 1);
+        pid_t child = fork();
+        if (child == 0) {
+            struct storage *st = open_lake(b.l);
+            crash_at(points[i]);
+            storage_publish(st, local, "t/large", &e);
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_int_equal(storage_stat(b.st, "t/large", &en, &e), i ? 0 : ERR_NOT_FOUND);
+        assert_ok(storage_publish(b.st, local, "t/large", &e), &e); /* ours, or not there */
+        assert_ok(storage_stat(b.st, "t/large", &en, &e), &e);
+        assert_int_equal(en.size, LARGE);
+        storage_unstage(b.st, dir);
+        end(&b);
+    }
 }
 
 static void long_lists_come_in_pages(void **state ATTR_UNUSED) {
@@ -200,35 +289,45 @@ static void a_missing_bucket_is_told(void **state ATTR_UNUSED) {
 
 /* ---- the server goes, and comes back ---- */
 
+static atomic_bool restarted;
+
 static void *restart(void *arg ATTR_UNUSED) {
     for (int i = 0; i < 3; i++) {
         usleep(150000);
         s3_server_do(&server, "restart");
     }
+    atomic_store(&restarted, true);
     return NULL;
 }
 
-static void a_server_that_is_killed_costs_patience_only(void **state ATTR_UNUSED) {
-    struct bench b = begin();
+/* Until the restarts are over; says what was tried again. */
+static void put_and_get(const void *arg) {
+    const struct bench *b = arg;
     struct err e;
-    pthread_t t;
-    put_text(b.st, "t/first", "x");
-    pthread_create(&t, NULL, restart, NULL);
-    int64_t until = clock_mono_ns() + 1500000000LL;
     int n = 0;
-    for (; clock_mono_ns() < until; n++) {
+    for (; !atomic_load(&restarted) || n <= 3; n++) {
         _cleanup_(freep) char *path = xasprintf("t/%d", n), *data = xmalloc(MIB);
         memset(data, 'a' + n % 26, MIB);
-        int r = storage_put_new(b.st, path, data, MIB, &e);
+        int r = storage_put_new(b->st, path, data, MIB, &e);
         assert_true(r == 0 || r == ERR_EXISTS); /* an answer got lost */
         struct buf got = BUF_INIT(MIB);
-        assert_ok(storage_get(b.st, path, &got, &e), &e);
+        assert_ok(storage_get(b->st, path, &got, &e), &e);
         assert_int_equal(got.len, MIB);
         assert_memory_equal(got.data, data, MIB);
         buf_release(&got);
     }
+}
+
+static void a_server_that_is_killed_costs_patience_only(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    pthread_t t;
+    put_text(b.st, "t/first", "x");
+    pthread_create(&t, NULL, restart, NULL);
+    char *said = printed_on(STDERR_FILENO, put_and_get, &b);
     pthread_join(t, NULL);
-    assert_true(n > 3);
+    if (!strstr(said, "trying again")) /* else no restart met a request */
+        fail_msg("nothing was tried again: %s", said);
+    free(said);
     end(&b);
 }
 
@@ -253,7 +352,9 @@ int main(void) {
                                                  .no_folders = true};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_files_go_and_come_in_parts),
+        cmocka_unit_test(many_large_files_need_little_memory),
         cmocka_unit_test(large_files_never_replace),
+        cmocka_unit_test(a_killed_upload_is_all_or_nothing),
         cmocka_unit_test(long_lists_come_in_pages),
         cmocka_unit_test(what_others_put_there_is_seen),
         cmocka_unit_test(wrong_keys_are_told),

@@ -162,13 +162,38 @@ static void a_container_s_agent_is_asked(void **state ATTR_UNUSED) {
 }
 
 static void an_agent_elsewhere_is_not_asked(void **state ATTR_UNUSED) {
-    static const char *const urls[] = {
-        "http://evil.example/keys", "http://127.0.0.1.evil.example/", "http://localhost.example/",
-        "ftp://127.0.0.1/",         "http://169.254.170.200/",        "127.0.0.1"};
+    static const char *const urls[] = {"http://evil.example/keys",
+                                       "http://127.0.0.1.evil.example/",
+                                       "http://localhost.example/",
+                                       "ftp://127.0.0.1/",
+                                       "http://169.254.170.200/",
+                                       "127.0.0.1",
+                                       "http://169.254.170.2:x@evil.example/",
+                                       "http://127.0.0.1:80@evil.example",
+                                       "https://me@evil.example/"};
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         s3_test_keys(NULL, NULL, NULL);
         setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", urls[i], 1);
         assert_none(NULL, "neither https nor an address of this machine");
+    }
+}
+
+/* On EKS the machine's role is another's. */
+static void a_web_identity_is_not_passed_over(void **state ATTR_UNUSED) {
+    static const char *const names[] = {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct s3_play *p = agent();
+        unsetenv("AWS_EC2_METADATA_DISABLED");
+        set_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", p, "/");
+        s3_play_answer(p, "PUT", "/latest/api/token", 200, "", "imds-token");
+        setenv(names[i], "x", 1);
+        assert_none(NULL, "web identity");
+        assert_int_equal(s3_play_count(p, "PUT", "/latest/api/token"), 0);
+        setenv("AWS_ACCESS_KEY_ID", "AKENV", 1); /* keys that are given come first */
+        setenv("AWS_SECRET_ACCESS_KEY", "hush-env", 1);
+        assert_keys(NULL, "AKENV", "hush-env", NULL);
+        unsetenv(names[i]);
+        s3_play_free(p);
     }
 }
 
@@ -208,8 +233,12 @@ static void bad_answers_are_errors(void **state ATTR_UNUSED) {
         struct s3_play *p = agent();
         s3_play_answer(p, "GET", "/v1/keys", cases[i].status, "", cases[i].body);
         set_url("AWS_CONTAINER_CREDENTIALS_FULL_URI", p, "/v1/keys");
+        struct s3_key k;
+        struct err e;
         assert_none(NULL, cases[i].says);
-        assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), cases[i].status == 500 ? 3 : 1);
+        assert_int_equal(get(NULL, &k, &e), ERR_STORAGE);
+        assert_int_equal(e.retry, cases[i].status == 500);
+        assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), cases[i].status == 500 ? 6 : 2);
         s3_play_free(p);
     }
 }
@@ -238,12 +267,18 @@ static void keys_are_replaced_before_they_end(void **state ATTR_UNUSED) {
     s3_play_then(p, 403, "", "");
     s3_play_then(p, 200, "", second);
     struct s3_keys *ks = s3_keys_new(NULL);
-    static const char *const want[] = {"AK1", "AK1" /* 403: good for a while */, "AK2", "AK2"};
-    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+    for (int i = 0; i < 4; i++) { /* 403: the old ones are good for a while, and it is not asked */
         assert_ok(s3_keys_get(ks, &k, &e), &e);
-        assert_string_equal(k.id, want[i]);
-        s3_key_release(&k);
+        assert_string_equal(k.id, "AK1");
+        if (i < 3)
+            s3_key_release(&k);
     }
+    assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), 2);
+    assert_true(s3_keys_renew(ks, &k)); /* but when the store takes them no more */
+    s3_key_release(&k);
+    assert_ok(s3_keys_get(ks, &k, &e), &e);
+    assert_string_equal(k.id, "AK2");
+    s3_key_release(&k);
     assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), 3);
     s3_keys_free(ks);
     s3_play_free(p);
@@ -256,6 +291,7 @@ int main(void) {
         cmocka_unit_test(profiles_without_keys_are_errors),
         cmocka_unit_test(a_container_s_agent_is_asked),
         cmocka_unit_test(an_agent_elsewhere_is_not_asked),
+        cmocka_unit_test(a_web_identity_is_not_passed_over),
         cmocka_unit_test(a_machine_s_role_is_asked_for_with_a_token),
         cmocka_unit_test(bad_answers_are_errors),
         cmocka_unit_test(where_no_machine_s_service_is_there_are_no_keys),

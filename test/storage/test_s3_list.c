@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of a store, well-formed and otherwise. */
 #include "base/log.h"
+#include "base/util.h"
 #include "storage/s3_play.h"
+#include "storage/s3_priv.h"
 
 #define LIST(inner)                                                                                \
     "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">" inner                   \
@@ -129,6 +131,41 @@ static void nonsense_is_an_error(void **state ATTR_UNUSED) {
     }
 }
 
+static void endless_lists_have_an_end(void **state ATTR_UNUSED) {
+    static const char *const pages[] = {LIST(MORE("next")), LIST(OBJECT("lake/t/.x", "1"))};
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        struct storage_entries l = {0};
+        struct buf xml = BUF_INIT(MIB);
+        struct err e;
+        char *token = NULL;
+        int64_t seen = 0;
+        buf_add_str(&xml, pages[i]);
+        assert_ok(s3_list_page(&xml, "lake/t/", NULL, &seen, &l, &token, &e), &e);
+        assert_true(seen > 0);
+        free(TAKE_PTR(token));
+        seen = LIMIT_LIST;
+        assert_int_equal(s3_list_page(&xml, "lake/t/", NULL, &seen, &l, &token, &e), ERR_STORAGE);
+        assert_non_null(strstr(e.msg, "has no end"));
+        assert_null(token);
+        buf_release(&xml);
+    }
+}
+
+static void a_stop_ends_a_list(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct storage_entries l = {0};
+    struct err e;
+    s3_play_answer(p, "GET", "list-type=2", 200, "", LIST(MORE("one")));
+    s3_play_then(p, 200, "", LIST(MORE("two")));
+    s3_play_then(p, 200, "", LIST(""));
+    stop_request();
+    assert_int_equal(storage_list(s3_play_lake(p), "t", NULL, &l, &e), ERR_STOPPED);
+    stop_reset();
+    assert_int_equal(s3_play_count(p, "GET", "list-type=2"), 1);
+    assert_ok(storage_list(s3_play_lake(p), "t", NULL, &l, &e), &e);
+    s3_play_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_those_right_below),
@@ -137,6 +174,8 @@ int main(void) {
         cmocka_unit_test(pages_follow_each_other),
         cmocka_unit_test(size_and_age_are_read),
         cmocka_unit_test(nonsense_is_an_error),
+        cmocka_unit_test(endless_lists_have_an_end),
+        cmocka_unit_test(a_stop_ends_a_list),
     };
     setenv("NO_PROXY", "127.0.0.1", 1);
     log_setup(LOG_ERROR, false);

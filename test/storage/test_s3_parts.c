@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "storage/s3_play.h"
+#include "storage/s3_priv.h"
 
 enum { PART = 16 * MIB, LARGE = 2 * PART + 5 };
 
@@ -148,6 +149,63 @@ static void an_end_that_fails_behind_its_200_is_seen(void **state ATTR_UNUSED) {
     end(&b);
 }
 
+/* Whatever comes with 200 and is not the whole result: nobody knows, and it is asked again. */
+static void an_end_that_says_nothing_is_none(void **state ATTR_UNUSED) {
+    static const char spaced[] = "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                                 "<Code>InternalError</Code></Error>";
+    static const char *const bodies[] = {"",
+                                         "  \n  ",
+                                         "<CompleteMultipartUploadResult><ETag>\"all\"</ETag>",
+                                         spaced,
+                                         "<ListBucketResult/>",
+                                         "<x><CompleteMultipartUploadResult/></x>",
+                                         "<html><body>welcome</body></html>"};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct bench b = begin();
+        struct err e;
+        s3_play_answer(b.p, "POST", "?uploadId=", 200, "", bodies[i]);
+        s3_play_then(b.p, 200, "", "\n <?xml version=\"1.0\"?>" DONE);
+        assert_ok(publish(&b, &e), &e);
+        assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+        end(&b);
+    }
+    struct bench b = begin();
+    struct err e;
+    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", "");
+    s3_play_answer(b.p, "HEAD", "/lake/t/0", 404, "", "");
+    assert_int_equal(publish(&b, &e), ERR_STORAGE);
+    assert_true(e.retry && e.unsure);
+    assert_int_equal(aborts(&b), 1);
+    assert_int_equal(access(b.local, F_OK), 0);
+    end(&b);
+}
+
+/* Blanks, and then the connection ends as if that were all. */
+static void an_end_that_is_cut_off_is_none(void **state ATTR_UNUSED) {
+    static const char *const bodies[] = {"   ", DONE};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct bench b = begin();
+        struct err e;
+        s3_play_open_end(b.p, "POST", "?uploadId=", bodies[i]);
+        s3_play_then(b.p, 200, "", DONE);
+        assert_ok(publish(&b, &e), &e);
+        assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+        end(&b);
+    }
+}
+
+/* The parts are put together while we wait. */
+static void an_end_may_take_its_time(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    struct err e;
+    s3_of(s3_play_lake(b.p))->stall_ms = 1000;
+    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", DONE);
+    s3_play_delay(b.p, 2500);
+    assert_ok(publish(&b, &e), &e);
+    assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 1);
+    end(&b);
+}
+
 static char *ours(void) {
     _cleanup_(freep) char *zeros = xcalloc(1, LARGE);
     return xasprintf("x-amz-meta-clickmill-crc32c: %08x\r\nETag: \"e\"\r\n",
@@ -211,43 +269,104 @@ static void small_objects_come_in_one_request(void **state ATTR_UNUSED) {
 }
 
 static void ranges_that_lie_are_errors(void **state ATTR_UNUSED) {
-    static const char *const headers[] = {
-        "", "Content-Range: bytes 0-4/6\r\n", "Content-Range: bytes 0-4/*\r\n",
-        "Content-Range: bytes 0-4/4\r\n", "Content-Range: bytes 0-4/99999999999999999999\r\n"};
+    static const char *const headers[] = {"",
+                                          "Content-Range: bytes 0-4/6\r\n",
+                                          "Content-Range: bytes 0-4/*\r\n",
+                                          "Content-Range: bytes 1-5/5\r\n",
+                                          "Content-Range: bytes 0-3/5\r\n",
+                                          "Content-Range: bytes 0-4/5x\r\n",
+                                          "Content-Range: bytes /5\r\n",
+                                          "Content-Range: bytes 0-4/4\r\n",
+                                          "Content-Range: bytes 0-4/99999999999999999999\r\n"};
     for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
         s3_play_answer(p, "GET", "/lake/t/0", 206, headers[i], "bytes");
+        s3_of(s3_play_lake(p))->timeout_ms = 0;
         assert_int_equal(localize(p, 5, &e), ERR_STORAGE);
         assert_has(e.msg, "cannot get s3://shop-lake/lake/t/0");
         s3_play_free(p);
     }
 }
 
-/* The first part of a large object is played; what becomes of the others is the case. */
-static void objects_replaced_meanwhile_are_errors_that_can_pass(void **state ATTR_UNUSED) {
+/* The first part of a large object is played; what becomes of the other is the case. */
+static void objects_replaced_meanwhile_are_fetched_anew(void **state ATTR_UNUSED) {
+    static const char first[] = "Content-Range: bytes 0-16777215/16777221\r\nETag: \"one\"\r\n",
+                      rest[] = "Content-Range: bytes 16777216-16777220/16777221\r\n";
     static const struct {
         int status;
-        const char *body, *says;
-    } cases[] = {{412, S3_ERROR("PreconditionFailed", ""), "replaced while it was read"},
-                 {404, S3_ERROR("NoSuchKey", ""), "replaced while it was read"},
-                 {206, "short", "sent 5 bytes where 16777216 were asked for"}};
+        const char *headers, *body, *says;
+    } cases[] = {
+        {412, "", S3_ERROR("PreconditionFailed", ""), "replaced while it was read"},
+        {404, "", S3_ERROR("NoSuchKey", ""), "replaced while it was read"},
+        {206, rest, "shor", "sent 4 bytes where 5 were asked for"},
+        {206, "", "01234", "other bytes than those from 16777216 on"},
+        {206, "Content-Range: bytes 0-4/16777221\r\n", "01234", "other bytes than those"},
+        {206, "Content-Range: bytes 16777216-16777220/16777222\r\n", "01234", "other bytes than"}};
     _cleanup_(freep) char *part = zeros_of(PART);
     memset(part, 'x', PART);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
-        s3_play_answer(p, "GET", "/lake/t/0", 206,
-                       "Content-Range: bytes 0-16777215/33554432\r\nETag: \"one\"\r\n", part);
-        s3_play_then(p, cases[i].status, "", cases[i].body);
-        assert_int_equal(localize(p, 2 * PART, &e), ERR_STORAGE);
+        s3_play_answer(p, "GET", "/lake/t/0", 206, first, part);
+        s3_play_then(p, cases[i].status, cases[i].headers, cases[i].body);
+        s3_play_then(p, 206, first, part);
+        s3_play_then(p, 206, rest, "01234");
+        s3_of(s3_play_lake(p))->timeout_ms = 0;
+        assert_int_equal(localize(p, PART + 5, &e), ERR_STORAGE);
         assert_has(e.msg, cases[i].says);
         assert_true(e.retry);
         _cleanup_(freep) char *head = s3_play_head(p, "GET", "/lake/t/0");
         assert_has(head, "if-match: \"one\"\r\n");
-        assert_has(head, "range: bytes=16777216-33554431\r\n");
+        assert_has(head, "range: bytes=16777216-16777220\r\n");
+        s3_play_free(p);
+        if (i % 2)
+            continue; /* half of them is enough */
+        p = s3_play_new();
+        s3_play_answer(p, "GET", "/lake/t/0", 206, first, part);
+        s3_play_then(p, cases[i].status, cases[i].headers, cases[i].body);
+        s3_play_then(p, 206, first, part);
+        s3_play_then(p, 206, rest, "01234");
+        s3_of(s3_play_lake(p))->timeout_ms = 5000;
+        assert_ok(localize(p, PART + 5, &e), &e);
+        assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 4);
         s3_play_free(p);
     }
+}
+
+static void no_etag_is_no_condition(void **state ATTR_UNUSED) {
+    _cleanup_(freep) char *part = zeros_of(PART);
+    memset(part, 'x', PART);
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    s3_play_answer(p, "GET", "/lake/t/0", 206, "Content-Range: bytes 0-16777215/16777221\r\n",
+                   part);
+    s3_play_then(p, 206, "Content-Range: bytes 16777216-16777220/16777221\r\n", "01234");
+    assert_ok(localize(p, PART + 5, &e), &e);
+    _cleanup_(freep) char *head = s3_play_head(p, "GET", "/lake/t/0");
+    assert_null(strstr(head, "if-match"));
+    s3_play_free(p);
+}
+
+/* What we noted with the object when we sent it. */
+static void what_came_is_what_was_sent(void **state ATTR_UNUSED) {
+    _cleanup_(freep) char *noted = xasprintf(
+        "Content-Range: bytes 0-4/5\r\nETag: \"e\"\r\nx-amz-meta-clickmill-crc32c: %08x\r\n",
+        crc32c(0, "bytes", 5));
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    s3_play_answer(p, "GET", "/lake/t/0", 206, noted, "spoil");
+    s3_play_then(p, 206, noted, "bytes");
+    assert_ok(localize(p, 5, &e), &e);
+    assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 2);
+    s3_play_free(p);
+    p = s3_play_new();
+    s3_of(s3_play_lake(p))->timeout_ms = 0;
+    s3_play_answer(p, "GET", "/lake/t/0", 206, noted, "spoil");
+    assert_int_equal(localize(p, 5, &e), ERR_STORAGE);
+    assert_has(e.msg, "CRC");
+    assert_true(e.retry);
+    s3_play_free(p);
 }
 
 int main(void) {
@@ -257,10 +376,15 @@ int main(void) {
         cmocka_unit_test(parts_are_sent_again_alone),
         cmocka_unit_test(answers_that_lack_what_is_needed_end_it),
         cmocka_unit_test(an_end_that_fails_behind_its_200_is_seen),
+        cmocka_unit_test(an_end_that_says_nothing_is_none),
+        cmocka_unit_test(an_end_that_is_cut_off_is_none),
+        cmocka_unit_test(an_end_may_take_its_time),
         cmocka_unit_test(an_end_whose_answer_was_lost_is_found_out),
         cmocka_unit_test(small_objects_come_in_one_request),
         cmocka_unit_test(ranges_that_lie_are_errors),
-        cmocka_unit_test(objects_replaced_meanwhile_are_errors_that_can_pass),
+        cmocka_unit_test(objects_replaced_meanwhile_are_fetched_anew),
+        cmocka_unit_test(no_etag_is_no_condition),
+        cmocka_unit_test(what_came_is_what_was_sent),
     };
     setenv("NO_PROXY", "127.0.0.1", 1);
     log_setup(LOG_ERROR, false);

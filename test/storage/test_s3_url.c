@@ -76,7 +76,10 @@ static void what_is_none_is_refused(void **state ATTR_UNUSED) {
         {"s3://Shop/a", {0}, "no bucket's name"},
         {"s3://shop_x/a", {0}, "no bucket's name"},
         {"s3://-shop/a", {0}, "no bucket's name"},
-        {"s3://key:secret@shop/a", {0}, "no bucket's name"},
+        {"s3://key:secret@shop/a", {0}, "it has an '@'"},
+        {"s3://key:sec/ret@shop/a", {0}, "it has an '@'"},
+        {"s3://key:secret", {0}, "no bucket's name"},
+        {"s3://shop/a?token=secret", {0}, "no prefix"},
         {"s3://shop/a//b", {0}, "no prefix"},
         {"s3://shop/../a", {0}, "no prefix"},
         {"s3://shop/a b", {0}, "no prefix"},
@@ -85,7 +88,11 @@ static void what_is_none_is_refused(void **state ATTR_UNUSED) {
         {"s3://shop", {.s3_endpoint = "http://"}, "not the URL of a store"},
         {"s3://shop", {.s3_endpoint = "http://h/path"}, "not the URL of a store"},
         {"s3://shop", {.s3_endpoint = "http://me:pw@h"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "ftp://h"}, "not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "ftp://h"}, "s3.endpoint ftp://h is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://key:secret@h"}, "not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://key:sec/ret@h"}, "not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://h/?token=secret"}, "not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "key:secret@h"}, "not the URL of a store"},
         {"s3://shop", {.s3_region = "us east"}, "no region's name"},
         {"s3://shop", {.s3_region = "x/../y"}, "no region's name"},
     };
@@ -93,7 +100,7 @@ static void what_is_none_is_refused(void **state ATTR_UNUSED) {
         struct s3_place p;
         struct err e;
         if (s3_place_of(cases[i].url, &cases[i].o, &p, &e) != ERR_CONFIG ||
-            !strstr(e.msg, cases[i].says))
+            !strstr(e.msg, cases[i].says) || strstr(e.msg, "secret") || strstr(e.hint, "secret"))
             fail_msg("%s %s", cases[i].url, e.msg);
     }
 }

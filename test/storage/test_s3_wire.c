@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "storage/s3_play.h"
+#include "storage/s3_priv.h"
 
 #define OK "", ""
 #define assert_has(text, part)                                                                     \
@@ -127,7 +128,14 @@ static void what_can_pass_is_tried_again(void **state ATTR_UNUSED) {
                    {408, ""},
                    {400, S3_ERROR("RequestTimeout", "")},
                    {409, S3_ERROR("ConditionalRequestConflict", "")},
-                   {409, S3_ERROR("OperationAborted", "")}};
+                   {409, S3_ERROR("OperationAborted", "")},
+                   {409, S3_ERROR("AnotherWord", "")},
+                   {409, ""},
+                   {307, S3_ERROR("TemporaryRedirect", "")},
+                   {400, S3_ERROR("IncompleteBody", "")},
+                   {400, S3_ERROR("BadDigest", "")},
+                   {400, S3_ERROR("XAmzContentChecksumMismatch", "")},
+                   {400, S3_ERROR("XAmzContentSHA256Mismatch", "")}};
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
@@ -154,6 +162,27 @@ static void cut_bodies_are_fetched_again(void **state ATTR_UNUSED) {
     assert_ok(storage_localize(lake(p), "t/1", 10, local, &e), &e);
     storage_unlocalize(lake(p), "t/1");
     assert_int_equal(s3_play_count(p, "GET", "/lake/t/1"), 2);
+    s3_play_free(p);
+}
+
+/* A body that ends with its connection may be a part of it. */
+static void bodies_that_do_not_tell_their_end_are_not_taken(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    s3_play_open_end(p, "GET", "/lake/t/0", "{\"add\":1}\n");
+    s3_play_then(p, 200, "", "{\"add\":1}\n{\"add\":2}\n");
+    char *text = get_text(lake(p), "t/0");
+    assert_string_equal(text, "{\"add\":1}\n{\"add\":2}\n");
+    free(text);
+    s3_play_open_end(p, "GET", "/lake/t/1", "bytes");
+    struct buf b = BUF_INIT(100);
+    assert_int_equal(storage_get(lake(p), "t/1", &b, &e), ERR_STORAGE);
+    assert_has(e.msg, "does not tell where it ends");
+    assert_true(e.retry);
+    struct storage_entries l = {0};
+    s3_play_open_end(p, "GET", "list-type=2", "<ListBucketResult/>");
+    assert_int_equal(storage_list(lake(p), "t", NULL, &l, &e), ERR_STORAGE);
+    assert_true(e.retry);
     s3_play_free(p);
 }
 
@@ -184,6 +213,19 @@ static void write_file(const char *path, const char *text) {
 
 static void renew_keys(void *arg) {
     write_file(arg, KEYS("AKNEW", "new-token"));
+}
+
+static void who_asks_for_time_gets_it(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    struct storage *st = lake(p);
+    s3_of(st)->timeout_ms = 10000;
+    s3_play_answer(p, "PUT", "/lake/t/", 503, "Retry-After: 1\r\n", S3_ERROR("SlowDown", ""));
+    s3_play_then(p, 200, OK);
+    int64_t start = clock_mono_ns();
+    assert_ok(storage_put_new(st, "t/0", "x", 1, &e), &e);
+    assert_true(clock_mono_ns() - start > 990000000LL);
+    s3_play_free(p);
 }
 
 static void keys_that_ended_are_replaced(void **state ATTR_UNUSED) {
@@ -313,6 +355,25 @@ static void a_published_file_is_known_again(void **state ATTR_UNUSED) {
     }
 }
 
+/* Whether it is ours cannot be told: that is no final answer. */
+static void
+a_published_file_that_cannot_be_looked_at_is_an_open_question(void **state ATTR_UNUSED) {
+    struct s3_play *p = s3_play_new();
+    struct err e;
+    char dir[LIMIT_PATH];
+    _cleanup_(freep) char *local = staged(lake(p), dir);
+    s3_play_reset(p, "PUT", "/lake/t/0");
+    s3_play_then(p, 412, "", S3_ERROR("PreconditionFailed", ""));
+    s3_play_answer(p, "HEAD", "/lake/t/0", 403, OK);
+    s3_play_answer(p, "GET", "list-type=2", 403, "", S3_ERROR("AccessDenied", ""));
+    assert_int_equal(storage_publish(lake(p), local, "t/0", &e), ERR_STORAGE);
+    assert_true(e.unsure && e.retry);
+    assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0");
+    assert_int_equal(access(local, F_OK), 0);
+    storage_unstage(lake(p), dir);
+    s3_play_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_signed),
@@ -322,12 +383,15 @@ int main(void) {
         cmocka_unit_test(who_does_not_know_the_condition_is_refused),
         cmocka_unit_test(what_can_pass_is_tried_again),
         cmocka_unit_test(cut_bodies_are_fetched_again),
+        cmocka_unit_test(bodies_that_do_not_tell_their_end_are_not_taken),
         cmocka_unit_test(patience_has_an_end),
+        cmocka_unit_test(who_asks_for_time_gets_it),
         cmocka_unit_test(keys_that_ended_are_replaced),
         cmocka_unit_test(what_is_wrong_is_told_with_what_to_do),
         cmocka_unit_test(a_refused_look_is_explained),
         cmocka_unit_test(an_entry_may_stand_there_after_a_lost_answer),
         cmocka_unit_test(a_published_file_is_known_again),
+        cmocka_unit_test(a_published_file_that_cannot_be_looked_at_is_an_open_question),
     };
     setenv("NO_PROXY", "127.0.0.1", 1);
     log_setup(LOG_ERROR, false); /* tries are logged */

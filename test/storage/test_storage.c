@@ -49,6 +49,20 @@ static void urls_that_name_no_storage_are_refused(void **state ATTR_UNUSED) {
     }
 }
 
+/* Of people who take keys into a URL, and mistype the rest. */
+static void what_is_refused_is_told_without_its_secrets(void **state ATTR_UNUSED) {
+    const char *urls[] = {"s4://key:secret@bucket/x", "key:secret@bucket",
+                          "s4://bucket/x?secret_key=secret", "file://key:secret@host/x",
+                          "s3a://key:sec/secret@bucket"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        struct storage *st;
+        struct err e;
+        assert_int_equal(storage_open(urls[i], NULL, &st, &e), ERR_CONFIG);
+        assert_null(strstr(e.msg, "secret@"));
+        assert_null(strstr(e.msg, "=secret"));
+    }
+}
+
 static void a_lake_is_made_where_there_is_none(void **state ATTR_UNUSED) {
     char *folder = lake_folder_new();
     struct err e;
@@ -250,6 +264,7 @@ int main(void) {
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_that_name_no_storage_are_refused),
+        cmocka_unit_test(what_is_refused_is_told_without_its_secrets),
         cmocka_unit_test(a_lake_is_made_where_there_is_none),
         cmocka_unit_test(faults_do_what_they_say),
         cmocka_unit_test(kills_are_kills),
