@@ -47,7 +47,7 @@ bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, fre
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
 
-bench-lake: build ## a file to HDFS and to S3 and back, beside curl (minutes)
+bench-lake: build ## a file to HDFS and S3 and back, beside curl (a minute)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/lake.py
