@@ -69,15 +69,6 @@ int hdfs_status(struct hdfs *h, const char *full, struct hdfs_status *ret, struc
     return r;
 }
 
-int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, struct err *e) {
-    struct webhdfs_call q = {.method = "DELETE",
-                             .path = full,
-                             .query = recursive ? "op=DELETE&recursive=true"
-                                                : "op=DELETE&recursive=false"};
-    int r = once ? webhdfs_ask(h->w, &q, NULL, e) : ask(h, &q, NULL, e);
-    return r == ERR_NOT_FOUND ? 0 : r;
-}
-
 /* ---- list ---- */
 
 /* Takes one page in. *seen: names so far, hidden ones too. ret_last: the name to go on after; in a.doc. */
@@ -116,7 +107,7 @@ static int list_page(struct hdfs *h, const char *full, const char *after, int64_
     struct webhdfs_call q = {.path = full, .query = buf_str(&query)};
     struct webhdfs_answer a = {0};
     const char *last = NULL;
-    int r = ask(h, &q, &a, e);
+    int r = query.overflow ? bad_answer(full, e) : ask(h, &q, &a, e); /* no name is so long */
     const json *page = json_get(r == 0 ? json_root(a.doc) : NULL, "DirectoryListing");
     if (r == 0)
         r = take_page(page, full, seen, l, &last, e);
@@ -160,7 +151,7 @@ int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
 
 /* ---- the driver's calls ---- */
 
-/* The words all drivers use: what could not be done to which object, then why. */
+/* What could not be done to which object, then why. */
 static int explain(const struct hdfs *h, const char *what, const char *path, struct err *e) {
     if (e->code == ERR_STOPPED)
         return e->code;
@@ -247,8 +238,10 @@ static int hdfs_list(struct storage *st, const char *dir, const char *start_afte
 static int hdfs_remove(struct storage *st, const char *path, struct err *e) {
     struct hdfs *h = hdfs_of(st);
     _cleanup_(freep) char *full = hdfs_full(h, path);
-    int r = hdfs_delete(h, full, false, false, e);
-    return r ? explain(h, "cannot remove", path, e) : 0;
+    struct webhdfs_call q = {
+        .method = "DELETE", .path = full, .query = "op=DELETE&recursive=false"};
+    int r = ask(h, &q, NULL, e);
+    return r && r != ERR_NOT_FOUND ? explain(h, "cannot remove", path, e) : 0;
 }
 
 /* ---- local files ---- */

@@ -37,8 +37,6 @@ char *hdfs_full(const struct hdfs *h, const char *path); /* the caller frees */
 int hdfs_status(struct hdfs *h, const char *full, struct hdfs_status *ret, struct err *e);
 int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
                      struct storage_entries *ret, struct err *e);
-/* Removing what is not there is success. Not tried again where `once` is set. */
-int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, struct err *e);
 
 /* What a new object is made of: bytes in memory, or an open file from its beginning. */
 struct hdfs_source {
@@ -49,8 +47,8 @@ struct hdfs_source {
 
 enum hdfs_over { HDFS_NEW, HDFS_REPLACE };
 /*
- * Makes the object, whole or not at all. HDFS_NEW: never replaces, ERR_EXISTS. An error with
- * e->unsure: it may have been made, or may yet be, by a request whose answer was lost.
+ * Makes the object, whole or not at all. HDFS_NEW: never replaces, ERR_EXISTS. After ERR_STORAGE it may
+ * have been made all the same, or may yet be, by a RENAME whose answer was lost.
  */
 int hdfs_make(struct hdfs *h, const char *full, const struct hdfs_source *src, enum hdfs_over over,
               struct hdfs_status *ret, struct err *e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hdfs://HOST[:PORT][,HOST[:PORT]…]/PATH: the NameNodes' web addresses (several for high
- * availability) and the lake's folder. webhdfs:// is the same, swebhdfs:// the same over TLS. Ports: 9870, with TLS 9871.
+ * availability) and the lake's folder. webhdfs:// is the same, swebhdfs:// the same over TLS.
+ * Ports: 9870, with TLS 9871.
  * The path is taken as it is, as Hadoop does: no %XX is decoded. docs/decisions/0011-webhdfs.md
  */
 #ifndef CM_STORAGE_HDFS_URL_H
