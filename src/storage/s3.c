@@ -28,9 +28,7 @@ void s3_etag(const struct http_answer *a, char ret[CACHE_ETAG]) {
 
 int64_t s3_length(const struct http_answer *a) {
     const char *text = http_header(a, "content-length");
-    if (!text || !*text || strlen(text) > 18 || strspn(text, "0123456789") != strlen(text))
-        return -1;
-    return strtoll(text, NULL, 10);
+    return text ? digits_parse(text) : -1;
 }
 
 /* Puts what was to be done in front of an error; answers keep their code and say which object. */
@@ -47,7 +45,8 @@ static int explain(struct storage *st, const char *what, const char *path, struc
 static int s3_get(struct storage *st, const char *path, struct buf *ret, struct err *e) {
     struct s3 *s = s3_of(st);
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    struct s3_call q = {.method = "GET", .key = key, .max_body = MAX(ret->max, S3_SMALL)};
+    struct s3_call q = {
+        .method = "GET", .key = key, .max_body = MAX(ret->max, (size_t)LIMIT_HTTP_ERROR)};
     struct http_answer a;
     int r = s3_call(s, &q, &a, e);
     if (r)
@@ -63,14 +62,14 @@ static int s3_get(struct storage *st, const char *path, struct buf *ret, struct 
     return 0;
 }
 
-/* Sends the bytes as one object; `condition`: NULL, or "if-none-match: *". */
-static int put_bytes(struct s3 *s, const char *key, const void *data, size_t len,
-                     const char *condition, struct err *e) {
+/* Sends the bytes as one object; `only_new`: ERR_EXISTS where there is one. */
+static int put_bytes(struct s3 *s, const char *key, const void *data, size_t len, bool only_new,
+                     struct err *e) {
     struct s3_call q = {.method = "PUT",
                         .key = key,
                         .body = len ? data : NULL,
                         .body_len = len,
-                        .headers = {condition}};
+                        .headers = {{only_new ? S3_IF_ABSENT : NULL, "*"}}};
     struct http_answer a;
     int r = s3_call(s, &q, &a, e);
     if (r == 0)
@@ -90,13 +89,12 @@ static int refuse(struct s3 *s, struct err *e) {
 
 /* Twice the same new object: the second time it must be refused. */
 static int prove(struct s3 *s, struct err *e) {
-    static const char condition[] = "if-none-match: *";
     char uuid[UUID_TEXT];
     uuid_make(uuid);
     _cleanup_(freep) char *key = xasprintf("%s.probe-%s", s->at.prefix, uuid);
-    int r = put_bytes(s, key, "1", 1, condition, e);
+    int r = put_bytes(s, key, "1", 1, true, e);
     if (r == 0 || r == ERR_EXISTS) { /* there already: a try whose answer was lost */
-        r = put_bytes(s, key, "2", 1, condition, e);
+        r = put_bytes(s, key, "2", 1, true, e);
         r = r == 0 ? refuse(s, e) : r == ERR_EXISTS ? 0 : r;
     }
     s3_call_once(s, &(struct s3_call){.method = "DELETE", .key = key});
@@ -117,7 +115,7 @@ static int s3_put_new(struct storage *st, const char *path, const void *data, si
     _cleanup_(freep) char *key = s3_key_of(s, path);
     int r = s3_prove(s, e);
     if (r == 0)
-        r = put_bytes(s, key, data, len, "if-none-match: *", e);
+        r = put_bytes(s, key, data, len, true, e);
     return r ? explain(st, "put", path, e) : 0;
 }
 
@@ -125,7 +123,7 @@ static int s3_put(struct storage *st, const char *path, const void *data, size_t
                   struct err *e) {
     struct s3 *s = s3_of(st);
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    int r = put_bytes(s, key, data, len, NULL, e);
+    int r = put_bytes(s, key, data, len, false, e);
     return r ? explain(st, "put", path, e) : 0;
 }
 

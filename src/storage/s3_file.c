@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "base/xml.h"
 #include "storage/local_fs.h"
 #include "storage/many.h"
 #include "storage/s3_priv.h"
@@ -23,7 +22,8 @@ enum {
     PART_LANES = 4, /* of one file at a time */
 };
 
-#define CRC_HEADER "x-amz-meta-clickmill-crc32c"
+#define CRC_HEADER "x-amz-meta-clickmill-crc32c" /* of the whole file, in hex */
+#define CHECKSUM_HEADER "x-amz-checksum-crc32c"  /* of what is sent with it, in base64 */
 
 /* ---- parts, side by side ---- */
 
@@ -40,7 +40,7 @@ struct transfer {
     int fd;
     int64_t size, part;
     int64_t n;         /* parts */
-    char *condition;   /* of a download: "if-match: …" */
+    const char *etag;  /* of a download, once it is known: all parts are of this object */
     char *upload_id;   /* of an upload, encoded */
     struct sent *sent; /* of an upload, each part */
 };
@@ -59,10 +59,9 @@ static int64_t whole_size(const struct http_answer *a, int64_t offset) {
     if (!range ||
         sscanf(range, "bytes %19[0-9]-%19[0-9]/%19[0-9]%c", first, last, size, &more) != 3)
         return -1;
-    if (strlen(first) > 18 || strlen(last) > 18 || strlen(size) > 18 ||
-        strtoll(first, NULL, 10) != offset || strtoll(last, NULL, 10) != offset + a->downloaded - 1)
+    if (digits_parse(first) != offset || digits_parse(last) != offset + a->downloaded - 1)
         return -1;
-    return strtoll(size, NULL, 10);
+    return digits_parse(size);
 }
 
 /* The CRC-32C we noted with the object when we sent it. */
@@ -77,11 +76,11 @@ static bool noted_crc(const struct http_answer *a, uint32_t *ret) {
 static int download(struct transfer *t, size_t i, struct http_answer *ret, struct err *e) {
     struct http_file f = part_of(t, i);
     _cleanup_(freep) char *range =
-        xasprintf("range: bytes=%lld-%lld", (long long)f.offset, (long long)(f.offset + f.len - 1));
+        xasprintf("bytes=%lld-%lld", (long long)f.offset, (long long)(f.offset + f.len - 1));
     struct s3_call q = {.method = "GET",
                         .key = t->key,
                         .download = &f,
-                        .headers = {range, t->condition},
+                        .headers = {{"range", range}, {t->etag ? "if-match" : NULL, t->etag}},
                         .ranged = i == 0};
     return s3_call(t->s, &q, ret, e);
 }
@@ -133,10 +132,8 @@ static int download_all(struct transfer *t, struct cache_object *ret, struct err
     t->n = (size + PART - 1) / PART;
     if (t->n <= 1)
         return 0;
-    t->condition = ret->etag[0] ? xasprintf("if-match: %s", ret->etag) : NULL;
-    r = side_by_side(PART_LANES, 1, (size_t)t->n, download_part, t, e);
-    free(TAKE_PTR(t->condition));
-    return r;
+    t->etag = ret->etag[0] ? ret->etag : NULL;
+    return side_by_side(PART_LANES, 1, (size_t)t->n, download_part, t, e);
 }
 
 /* Where the object's CRC was noted, it is that of what came. */
@@ -179,9 +176,11 @@ static int upload_part(void *arg, size_t i, struct err *e) {
     struct http_file f = part_of(t, i);
     struct sent *sent = &t->sent[i];
     _cleanup_(freep) char *query = xasprintf("partNumber=%zu&uploadId=%s", i + 1, t->upload_id);
-    _cleanup_(freep) char *checksum = xasprintf("x-amz-checksum-crc32c: %s", sent->checksum);
-    struct s3_call q = {
-        .method = "PUT", .key = t->key, .query = query, .upload = &f, .headers = {checksum}};
+    struct s3_call q = {.method = "PUT",
+                        .key = t->key,
+                        .query = query,
+                        .upload = &f,
+                        .headers = {{CHECKSUM_HEADER, sent->checksum}}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
@@ -196,14 +195,17 @@ static int upload_part(void *arg, size_t i, struct err *e) {
     return r;
 }
 
-static int take_upload_id(void *arg, const char *path, const char *text,
-                          struct err *e ATTR_UNUSED) {
+static int take_upload_id(void *arg, const char *path, const char *text, struct err *e) {
     char **id = arg;
-    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 && !*id) {
-        struct buf b = BUF_INIT(8 * KIB);
-        buf_add_encoded(&b, text, "");
-        *id = buf_detach(&b);
+    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") != 0 || *id)
+        return 0;
+    struct buf b = BUF_INIT(8 * KIB);
+    buf_add_encoded(&b, text, "");
+    if (b.overflow) {
+        buf_release(&b);
+        return err_set(e, ERR_STORAGE, "S3 gave the upload a name of %zu bytes", strlen(text));
     }
+    *id = buf_detach(&b);
     return 0;
 }
 
@@ -212,12 +214,12 @@ static int begin_upload(struct transfer *t, const char *crc, struct err *e) {
                         .key = t->key,
                         .query = "uploads=",
                         .root = "InitiateMultipartUploadResult",
-                        .headers = {crc, "x-amz-checksum-algorithm: CRC32C"}};
+                        .headers = {{CRC_HEADER, crc}, {"x-amz-checksum-algorithm", "CRC32C"}}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
         return r;
-    r = xml_walk(buf_str(&a.body), a.body.len, take_upload_id, &t->upload_id, ERR_STORAGE, e);
+    r = s3_walk(&a, take_upload_id, &t->upload_id, e);
     if (r == 0 && (!t->upload_id || !*t->upload_id))
         r = err_set(e, ERR_STORAGE, "S3 began an upload and gave it no name");
     http_answer_release(&a);
@@ -242,7 +244,7 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
                         .body_len = body.len,
                         .root = "CompleteMultipartUploadResult",
                         .slow = true, /* the store puts the parts together */
-                        .headers = {"content-type: application/xml", "if-none-match: *"}};
+                        .headers = {{"content-type", "application/xml"}, {S3_IF_ABSENT, "*"}}};
     struct http_answer a;
     crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
@@ -272,11 +274,12 @@ static int send_parts(struct transfer *t, const char *crc, struct cache_object *
 static int send_whole(struct transfer *t, const char *crc, struct cache_object *ret,
                       struct err *e) {
     struct http_file f = {.fd = t->fd, .len = t->size};
-    _cleanup_(freep) char *checksum = xasprintf("x-amz-checksum-crc32c: %s", t->sent[0].checksum);
     struct s3_call q = {.method = "PUT",
                         .key = t->key,
                         .upload = &f,
-                        .headers = {crc, "if-none-match: *", checksum}};
+                        .headers = {{CRC_HEADER, crc},
+                                    {S3_IF_ABSENT, "*"},
+                                    {CHECKSUM_HEADER, t->sent[0].checksum}}};
     struct http_answer a;
     crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
@@ -316,8 +319,8 @@ static int sum(struct transfer *t, uint32_t *ret, struct err *e) {
 }
 
 /*
- * Something stands there, or an answer was lost: if it is this very file, all is well. Where that cannot be
- * known, the error says so.
+ * Something stands there, or an answer was lost: if it is this very file, all is well. Where that
+ * cannot be known, the error says so.
  */
 static int settle(struct transfer *t, int r, struct cache_object *object, struct err *e) {
     struct s3_call q = {.method = "HEAD", .key = t->key};
@@ -347,8 +350,9 @@ static int send_file(struct transfer *t, struct cache_object *ret, struct err *e
     if (r)
         return r;
     object.size = t->size;
-    _cleanup_(freep) char *header = xasprintf(CRC_HEADER ": %08x", object.crc);
-    r = t->n == 1 ? send_whole(t, header, &object, e) : send_parts(t, header, &object, e);
+    char crc[9];
+    snprintf(crc, sizeof crc, "%08x", object.crc);
+    r = t->n == 1 ? send_whole(t, crc, &object, e) : send_parts(t, crc, &object, e);
     if (r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure))
         r = settle(t, r, &object, e);
     if (r == ERR_NOT_FOUND) /* the upload was aborted by somebody else */

@@ -16,10 +16,12 @@
 
 #include <pthread.h>
 
+#include "base/xml.h"
 #include "net/http.h"
 #include "storage/cache.h"
 #include "storage/drivers.h"
 #include "storage/s3_keys.h"
+#include "storage/sigv4.h"
 
 /* Where the lake is, and how it is asked for. */
 struct s3_place {
@@ -40,7 +42,7 @@ struct s3 {
     struct http_client *http;
     struct s3_keys *keys;
     struct cache *cache;
-    int stall_ms;         /* not a byte for so long: the other side is gone */
+    int stall_ms;         /* under 1 KiB/s over so long: the other side is gone */
     pthread_mutex_t lock; /* guards the rest */
     bool proven;          /* this store keeps put-if-absent */
     bool swept;
@@ -52,7 +54,8 @@ static inline struct s3 *s3_of(struct storage *st) {
 
 /* ---- one request ---- */
 
-enum { S3_HEADERS = 3, S3_SMALL = 64 * 1024 };
+enum { S3_HEADERS = 3 };
+#define S3_IF_ABSENT "if-none-match" /* with the value "*" */
 
 struct s3_call {
     const char *method;
@@ -62,10 +65,10 @@ struct s3_call {
     const void *body;
     size_t body_len;
     const struct http_file *upload;
-    const struct http_file *download;      /* where the body of a good answer goes */
-    const char *const headers[S3_HEADERS]; /* "name: value", names in lower case; signed */
-    size_t max_body;                       /* of an answer in memory; 0: S3_SMALL */
-    bool ranged;                           /* 416, nothing there to read, is a good answer */
+    const struct http_file *download;        /* where the body of a good answer goes */
+    struct sigv4_header headers[S3_HEADERS]; /* signed; without a name: none */
+    size_t max_body;                         /* of an answer in memory; 0: LIMIT_HTTP_ERROR */
+    bool ranged;                             /* 416, nothing there to read, is a good answer */
     /* The root of the XML a good answer is; any other 2xx is a failure. NULL: the body is not XML. */
     const char *root;
     bool slow; /* it may take minutes, in which hardly a byte comes */
@@ -84,17 +87,16 @@ void s3_call_once(struct s3 *s, const struct s3_call *q);
 
 /* ---- answers ---- */
 
-enum s3_fate {
-    S3_GOOD,
-    S3_AGAIN,    /* can pass */
-    S3_NEW_KEYS, /* can pass with other keys */
-    S3_BAD,
-};
-/* Is the body a whole XML document with that root? Blanks may stand before it. */
+/* As xml_walk. What a store sends while it is busy, blanks, may stand before the document. */
+int s3_walk(const struct http_answer *a, xml_element *fn, void *arg, struct err *e);
+/* Is the body a whole XML document with that root? */
 bool s3_has_root(const struct http_answer *a, const char *root);
-/* What a status that is not 2xx, or a 2xx that is not what was asked for, means; fills e. */
-enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
-                      struct err *e);
+/*
+ * The error that a status which is not 2xx, or a 2xx which is not what was asked for, means.
+ * *ret_new_keys: it can pass with other keys.
+ */
+int s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
+             bool *ret_new_keys, struct err *e);
 
 /* ---- pieces ---- */
 

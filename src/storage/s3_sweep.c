@@ -25,7 +25,7 @@ static void set(char **to, char *text) {
 }
 
 static char *encoded(const char *text) {
-    struct buf b = BUF_INIT(16 * LIMIT_PATH);
+    struct buf b = BUF_INIT(3 * strlen(text));
     buf_add_encoded(&b, text, "");
     return buf_detach(&b);
 }
@@ -64,7 +64,7 @@ static int take_element(void *arg, const char *path, const char *text, struct er
 
 /* The first page is enough: the next process sees to the next one. */
 static void sweep(struct s3 *s, const char *prefix, const char *query) {
-    struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_HTTP_ANSWER};
+    struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_S3_LIST};
     struct http_answer a;
     struct err ignored; /* it may be that we are not allowed to; then the bucket's own rule must */
     if (s3_try(s, &q, &a, &ignored) == 0) {

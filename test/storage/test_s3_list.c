@@ -131,6 +131,21 @@ static void nonsense_is_an_error(void **state ATTR_UNUSED) {
     }
 }
 
+/* Half a token would be a question about something else. */
+static void a_token_that_fits_no_url_ends_a_list(void **state ATTR_UNUSED) {
+    _cleanup_(freep) char *token = xcalloc(1, 30001);
+    memset(token, '+', 30000); /* three bytes each in a URL */
+    _cleanup_(freep) char *page = xasprintf(LIST(MORE("%s")), token);
+    struct s3_play *p = s3_play_new();
+    struct storage_entries l = {0};
+    struct err e;
+    s3_play_answer(p, "GET", "list-type=2", 200, "", page);
+    assert_int_equal(storage_list(s3_play_lake(p), "t", NULL, &l, &e), ERR_STORAGE);
+    assert_has(e.msg, "NextContinuationToken");
+    assert_int_equal(s3_play_count(p, "GET", "list-type=2"), 1);
+    s3_play_free(p);
+}
+
 static void endless_lists_have_an_end(void **state ATTR_UNUSED) {
     static const char *const pages[] = {LIST(MORE("next")), LIST(OBJECT("lake/t/.x", "1"))};
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
@@ -174,6 +189,7 @@ int main(void) {
         cmocka_unit_test(pages_follow_each_other),
         cmocka_unit_test(size_and_age_are_read),
         cmocka_unit_test(nonsense_is_an_error),
+        cmocka_unit_test(a_token_that_fits_no_url_ends_a_list),
         cmocka_unit_test(endless_lists_have_an_end),
         cmocka_unit_test(a_stop_ends_a_list),
     };

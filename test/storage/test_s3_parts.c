@@ -79,8 +79,7 @@ static void a_part_that_fails_ends_the_upload(void **state ATTR_UNUSED) {
     struct err e;
     s3_play_answer(b.p, "PUT", "?partNumber=2&", 403, "", S3_ERROR("AccessDenied", ""));
     assert_int_equal(publish(&b, &e), ERR_STORAGE);
-    assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0: S3 answers PUT");
-    assert_has(e.msg, "403 AccessDenied");
+    assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0: S3 answers PUT with 403 AccessDenied");
     assert_int_equal(aborts(&b), 1);
     assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 0);
     assert_int_equal(access(b.local, F_OK), 0); /* it can be tried again */
@@ -124,6 +123,31 @@ static void answers_that_lack_what_is_needed_end_it(void **state ATTR_UNUSED) {
         assert_int_equal(aborts(&b), 1);
         end(&b);
     }
+}
+
+/* The name of an upload is the store's to choose, but it must fit into a URL. */
+static void an_upload_whose_name_is_too_long_is_not_begun(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    struct err e;
+    _cleanup_(freep) char *name = xcalloc(1, 3001);
+    memset(name, '+', 3000); /* three bytes each in a URL */
+    _cleanup_(freep) char *begun = xasprintf("<InitiateMultipartUploadResult><UploadId>%s"
+                                             "</UploadId></InitiateMultipartUploadResult>",
+                                             name);
+    s3_play_answer(b.p, "POST", "?uploads=", 200, "", begun);
+    assert_int_equal(publish(&b, &e), ERR_STORAGE);
+    assert_has(e.msg, "a name of 3000 bytes");
+    assert_int_equal(s3_play_count(b.p, "PUT", "?partNumber="), 0);
+    assert_int_equal(s3_play_count(b.p, "DELETE", "?uploadId="), 0); /* not half a name */
+    end(&b);
+}
+
+static void blanks_before_an_answer_are_no_part_of_it(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    struct err e;
+    s3_play_answer(b.p, "POST", "?uploads=", 200, "", " \n<?xml version=\"1.0\"?>" BEGUN);
+    assert_ok(publish(&b, &e), &e);
+    end(&b);
 }
 
 /* The answer begins with 200 long before the store knows. */
@@ -370,6 +394,8 @@ int main(void) {
         cmocka_unit_test(a_part_that_fails_ends_the_upload),
         cmocka_unit_test(parts_are_sent_again_alone),
         cmocka_unit_test(answers_that_lack_what_is_needed_end_it),
+        cmocka_unit_test(an_upload_whose_name_is_too_long_is_not_begun),
+        cmocka_unit_test(blanks_before_an_answer_are_no_part_of_it),
         cmocka_unit_test(an_end_that_fails_behind_its_200_is_seen),
         cmocka_unit_test(an_end_that_says_nothing_is_none),
         cmocka_unit_test(an_end_that_is_cut_off_is_none),

@@ -279,8 +279,7 @@ static void what_is_wrong_is_told_with_what_to_do(void **state ATTR_UNUSED) {
         struct err e;
         s3_play_answer(p, "PUT", "/lake/t/0", cases[i].status, cases[i].headers, cases[i].body);
         assert_int_equal(storage_put_new(lake(p), "t/0", "x", 1, &e), ERR_STORAGE);
-        assert_has(e.msg,
-                   "cannot put s3://shop-lake/lake/t/0: S3 answers PUT s3://shop-lake/lake/t/0");
+        assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0: S3 answers PUT with ");
         assert_has(e.msg, cases[i].says);
         assert_has(e.hint, cases[i].hint);
         assert_null(strchr(e.msg, '\x1b'));
@@ -303,7 +302,7 @@ static void a_refused_look_is_explained(void **state ATTR_UNUSED) {
     assert_has(e.hint, "set s3.region = eu-north-1");
     s3_play_answer(p, "GET", "list-type=2", 200, "", "<ListBucketResult/>");
     assert_int_equal(storage_stat(lake(p), "t/0", &en, &e), ERR_STORAGE);
-    assert_has(e.msg, "HEAD s3://shop-lake/lake/t/0 with 400");
+    assert_has(e.msg, "S3 answers HEAD with 400");
     s3_play_answer(p, "HEAD", "/lake/t/0", 404, OK);
     assert_int_equal(storage_stat(lake(p), "t/0", &en, &e), ERR_NOT_FOUND);
     s3_play_free(p);
