@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Durable steps on a POSIX file system, for the local driver and the cache. All paths are absolute. A file is
- * durable once both its bytes and the entry in its folder are synced; each function says which of
- * the two it does. Modes follow the umask.
+ * Durable steps on a POSIX file system, for the local driver and the cache. All paths are absolute. A
+ * file is durable once both its bytes and the entry in its folder are synced; each function says which
+ * of the two it does. Modes follow the umask.
  */
 #ifndef CM_STORAGE_LOCAL_FS_H
 #define CM_STORAGE_LOCAL_FS_H
@@ -32,8 +32,8 @@ int fs_mkdirs(const char *path, struct err *e);
  */
 int fs_name_new(const char *from, const char *to, struct err *e);
 /*
- * The CRC-32C of bytes of an open file, of all of which there must be `len`. *whole (may be NULL), the CRC of
- * what comes before them, is taken on over them. 0 or an errno.
+ * The CRC-32C of `len` bytes of an open file, all of which must be there: ENODATA. *whole (may be
+ * NULL), the CRC of what comes before them, is taken on over them. 0 or an errno.
  */
 int fs_sum(int fd, int64_t offset, int64_t len, uint32_t *ret, uint32_t *whole);
 /* Removes a folder and all in it; what cannot be removed stays. Does not follow links. */
