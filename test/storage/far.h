@@ -26,6 +26,7 @@ struct far {
 
 int64_t size_of(const char *path);
 char *bytes_of(const char *path, int shift);
+bool bytes_are(const char *local, const char *path, int shift);
 void assert_bytes(const char *local, const char *path, int shift);
 
 struct bench {

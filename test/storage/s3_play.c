@@ -81,7 +81,7 @@ struct storage *s3_play_lake(struct s3_play *p) {
     p->lake = s3_lake_new(p->endpoint, "shop-lake");
     free(p->lake->url);
     p->lake->url = xstrdup("s3://shop-lake/lake");
-    return p->st = s3_lake_open(p->lake, 400);
+    return p->st = s3_lake_open(p->lake, 10000);
 }
 
 void s3_play_free(struct s3_play *p) {

@@ -15,7 +15,10 @@ struct s3_play;
 struct s3_play *s3_play_new(void);
 void s3_play_free(struct s3_play *p);
 const char *s3_play_endpoint(const struct s3_play *p);
-/* The lake s3://shop-lake/lake in it; freed by the play's end. */
+/*
+ * The lake s3://shop-lake/lake in it; freed by the play's end. It has more patience than any machine
+ * needs: where a test waits for its end, patience_ms says when that is.
+ */
 struct storage *s3_play_lake(struct s3_play *p);
 
 void s3_play_answer(struct s3_play *p, const char *method, const char *target, int status,

@@ -179,7 +179,7 @@ static void a_fault_that_lasts_is_named(void **state ATTR_UNUSED) {
         hdfs_wire_arm(b.wire, cases[i].fault, 1, 1000000);
         int64_t start = clock_mono_ns();
         assert_int_equal(storage_put_new(b.st, "log/0.json", "12345", 5, &e), ERR_STORAGE);
-        assert_true(clock_mono_ns() - start < 5000000000LL);
+        assert_true(clock_mono_ns() - start < 30000000000LL);
         assert_true(e.retry);
         if (!strstr(e.msg, cases[i].says) || !strstr(e.hint, cases[i].hint))
             fail_msg("'%s' HINT '%s' lacks '%s'", e.msg, e.hint, cases[i].says);
@@ -312,32 +312,32 @@ static void the_datanode_is_killed_while_files_are_written(void **state ATTR_UNU
 
 /* ---- safe mode ---- */
 
+/* Once the call has been refused and has come again. */
 static void *leave_safe_mode(void *arg) {
-    usleep(500000);
-    hdfs_server_do(arg, "safemode", "leave");
+    while (hdfs_wire_requests(arg) < 2)
+        usleep(1000);
+    hdfs_server_do(&server, "safemode", "leave");
     return NULL;
 }
 
 static void safe_mode_is_waited_for(void **state ATTR_UNUSED) {
-    struct hdfs_lake *lake = hdfs_lake_new(&server);
-    struct storage *hasty = hdfs_lake_open(lake, SHORT_MS, NULL);
-    struct storage *patient = hdfs_lake_open(lake, LONG_MS, NULL);
+    struct bench b = begin(LONG_MS);
+    struct storage *hasty = hdfs_lake_open(b.lake, SHORT_MS, NULL);
     struct err e;
     put_text(hasty, "t/part", "rows");
     hdfs_server_do(&server, "safemode", "enter");
     assert_int_equal(storage_put_new(hasty, "t/more", "x", 1, &e), ERR_STORAGE);
     assert_true(e.retry);
-    assert_non_null(strstr(e.msg, "SafeModeException"));
-    assert_non_null(strstr(e.hint, "dfsadmin -safemode"));
+    assert_has(e.msg, "SafeModeException");
+    assert_has(e.hint, "dfsadmin -safemode");
     assert_object(hasty, "t/part", "rows"); /* what is there can be read */
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, leave_safe_mode, &server), 0);
-    assert_ok(storage_put_new(patient, "t/more", "x", 1, &e), &e);
+    assert_int_equal(pthread_create(&thread, NULL, leave_safe_mode, b.wire), 0);
+    assert_ok(storage_put_new(b.st, "t/more", "x", 1, &e), &e);
     pthread_join(thread, NULL);
-    assert_object(patient, "t/more", "x");
+    assert_object(b.st, "t/more", "x");
     storage_free(hasty);
-    storage_free(patient);
-    hdfs_lake_free(lake);
+    end(&b);
 }
 
 int main(void) {

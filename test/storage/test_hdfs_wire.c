@@ -413,6 +413,7 @@ static void an_upload_cut_off_leaves_nothing(void **state ATTR_UNUSED) {
     answer(p, "/datanode", 201, "", "");
     p->rules[p->n_rules - 1].script = (struct http_script){.cut = 100000};
     struct storage *st = open_lake(p);
+    st->patience_ms = 5000; /* long enough for two tries */
     size_t len = 4 * MIB;
     _cleanup_(freep) char *data = xcalloc(1, len);
     struct err e;

@@ -109,6 +109,7 @@ static void answers_that_lack_what_is_needed_end_it(void **state ATTR_UNUSED) {
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(begun); i++) {
         struct bench b = begin();
+        s3_play_lake(b.p)->patience_ms = 400;
         s3_play_answer(b.p, "POST", "?uploads=", 200, "", begun[i]);
         assert_int_equal(publish(&b, &e), ERR_STORAGE);
         assert_int_equal(s3_play_count(b.p, "PUT", "?partNumber="), 0);
@@ -190,6 +191,7 @@ static void an_end_that_says_nothing_is_none(void **state ATTR_UNUSED) {
     }
     struct bench b = begin();
     struct err e;
+    s3_play_lake(b.p)->patience_ms = 400;
     s3_play_answer(b.p, "POST", "?uploadId=", 200, "", "");
     s3_play_answer(b.p, "HEAD", "/lake/t/0", 404, "", "");
     assert_int_equal(publish(&b, &e), ERR_STORAGE);

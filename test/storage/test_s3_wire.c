@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the S3 driver sends, and what it makes of each answer a store gives on a bad day. */
+#include <assert.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -169,6 +170,7 @@ static void bodies_that_do_not_tell_their_end_are_not_taken(void **state ATTR_UN
     char *text = get_text(lake(p), "t/0");
     assert_string_equal(text, "{\"add\":1}\n{\"add\":2}\n");
     free(text);
+    lake(p)->patience_ms = 400;
     s3_play_open_end(p, "GET", "/lake/t/1", "bytes");
     struct buf b = BUF_INIT(100);
     assert_int_equal(storage_get(lake(p), "t/1", &b, &e), ERR_STORAGE);
@@ -186,19 +188,21 @@ static void patience_has_an_end(void **state ATTR_UNUSED) {
     struct err e;
     struct buf b = BUF_INIT(100);
     s3_play_answer(p, "GET", "/lake/", 503, "", S3_ERROR("SlowDown", ""));
+    lake(p)->patience_ms = 1000;
     int64_t start = clock_mono_ns();
     assert_int_equal(storage_get(lake(p), "t/0", &b, &e), ERR_STORAGE);
-    assert_true(clock_mono_ns() - start < 3000000000LL);
+    assert_true(clock_mono_ns() - start < 30000000000LL);
     assert_true(s3_play_count(p, "GET", "/lake/t/0") > 2);
-    assert_has(e.msg, "cannot get s3://shop-lake/lake/t/0: S3 answers GET");
-    assert_has(e.msg, "503 SlowDown: played SlowDown");
+    assert_has(e.msg,
+               "cannot get s3://shop-lake/lake/t/0: S3 answers GET with 503 SlowDown: played");
     assert_true(e.retry);
     s3_play_free(p);
 }
 
+/* Also called by the server's thread, where cmocka's asserts cannot be. */
 static void write_file(const char *path, const char *text) {
     FILE *f = fopen(path, "we");
-    assert_non_null(f);
+    assert(f);
     fputs(text, f);
     fclose(f);
 }
@@ -318,6 +322,7 @@ static void an_entry_may_stand_there_after_a_lost_answer(void **state ATTR_UNUSE
     assert_int_equal(storage_put_new(lake(p), "t/0", "x", 1, &e), ERR_EXISTS);
     /* When no answer comes at all, nobody knows. */
     s3_play_reset(p, "PUT", "/lake/t/1");
+    lake(p)->patience_ms = 400;
     assert_int_equal(storage_put_new(lake(p), "t/1", "x", 1, &e), ERR_STORAGE);
     assert_true(e.unsure && e.retry);
     s3_play_free(p);
