@@ -120,14 +120,8 @@ static void names_others_use_are_listed(void **state ATTR_UNUSED) {
 /* So that what is acknowledged is on the disks of the DataNodes. */
 static long long syncs(void) {
     _cleanup_(freep) char *url = xasprintf(
-        "curl -s --noproxy '*' 'http://%s/jmx?qry=Hadoop:service=DataNode,name=DataNodeActivity*'",
-        server.datanode);
-    FILE *f = popen(url, "r");
-    assert_non_null(f);
-    char text[65536];
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    text[n] = '\0';
-    pclose(f);
+        "http://%s/jmx?qry=Hadoop:service=DataNode,name=DataNodeActivity*", server.datanode);
+    _cleanup_(freep) char *text = hdfs_exchange(&(struct http_request){.url = url}, NULL);
     const char *at = strstr(text, "\"FsyncCount\" : ");
     assert_non_null(at);
     return atoll(at + 15);
