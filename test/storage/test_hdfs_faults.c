@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A real HDFS, and everything that can go wrong on the way to it: each request of each call is
- * spoilt once in each way, and the call must do what it promises all the same. Then the NameNode
- * and the DataNode are killed while files are written.
+ * A real HDFS, and what can go wrong on the way to it. A request is spoilt once: each of each call
+ * where the answer is lost, each third where a fault is much like another; the call must do what it
+ * promises all the same. Faults that last (there the others are told apart) are named. Then the
+ * NameNode and the DataNode are killed while files are written.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,7 +47,7 @@ static void assert_object(struct storage *st, const char *path, const char *want
 
 static void write_and_read(struct storage *st, const char *dir) {
     struct err e;
-    char stage[LIMIT_PATH], local[LIMIT_PATH];
+    char local[LIMIT_PATH];
     _cleanup_(freep) char *entry = xasprintf("%s/log/0.json", dir);
     _cleanup_(freep) char *hint = xasprintf("%s/log/last", dir);
     _cleanup_(freep) char *part = xasprintf("%s/part", dir);
@@ -57,11 +58,7 @@ static void write_and_read(struct storage *st, const char *dir) {
     assert_ok(storage_put(st, hint, "one", 3, &e), &e);
     assert_ok(storage_put(st, hint, "another", 7, &e), &e);
     assert_object(st, hint, "another");
-    assert_ok(storage_stage(st, stage, &e), &e);
-    _cleanup_(freep) char *made = xasprintf("%s/part", stage);
-    make_file(made, "PAR1 rows PAR1", 14);
-    assert_ok(storage_publish(st, made, part, &e), &e);
-    storage_unstage(st, stage);
+    publish_text(st, part, "PAR1 rows PAR1");
     assert_ok(storage_localize(st, part, -1, local, &e), &e);
     storage_unlocalize(st, part);
     _cleanup_(freep) char *names = names_in(st, log, NULL);
@@ -74,7 +71,7 @@ static void write_and_read(struct storage *st, const char *dir) {
 /* Another opening of the lake in each round, so that its stage is made and removed under faults too. */
 static void a_spoilt_request_changes_nothing(void **state ATTR_UNUSED) {
     struct bench b = begin(LONG_MS);
-    /* The others are told apart in one table, which the next test reads. */
+    /* Faults that come only once they last are in a_fault_that_lasts_is_named. */
     static const struct {
         enum wire_fault fault;
         int step; /* 3: each third request is enough where another fault is much the same */
@@ -249,15 +246,7 @@ static int write_file(struct storage *st, int i, struct err *e) {
     _cleanup_(freep) char *path = xasprintf("t/part-%03d", i);
     if (i % 2)
         return storage_put_new(st, path, data, strlen(data), e);
-    char dir[LIMIT_PATH];
-    int r = storage_stage(st, dir, e);
-    if (r)
-        return r;
-    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-    make_file(local, data, strlen(data));
-    r = storage_publish(st, local, path, e);
-    storage_unstage(st, dir);
-    return r;
+    return publish_bytes(st, path, data, strlen(data), e);
 }
 
 static void *write_files(void *arg) {

@@ -13,16 +13,6 @@ enum { COMMITS = 3, PATIENCE_MS = 5000 };
 static struct s3_server server;
 static struct tcp_fault *wire;
 
-static void publish(struct storage *st, const char *path, const char *text) {
-    char dir[LIMIT_PATH];
-    struct err e;
-    assert_ok(storage_stage(st, dir, &e), &e);
-    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-    make_file(local, text, strlen(text));
-    assert_ok(storage_publish(st, local, path, &e), &e);
-    storage_unstage(st, dir);
-}
-
 /* Files and the commits that name them, as ingest does it: each moves the position by one. */
 static void work(struct storage *st) {
     struct table *tb = open_table(st);
@@ -30,7 +20,7 @@ static void work(struct storage *st) {
     for (int i = 0; i < COMMITS; i++) {
         _cleanup_(freep) char *file = xasprintf("part-%d", i);
         _cleanup_(freep) char *path = xasprintf("gold/clickstream_metrics/%s", file);
-        publish(st, path, file);
+        publish_text(st, path, file);
         struct change *ch = change_new();
         change_add(ch, file, NULL);
         change_txn(ch, "app", i ? i : -1, i + 1);
