@@ -161,17 +161,16 @@ def test_kill_at_random_moments(mill, lake, request, seed):
 def test_hdfs_is_killed_while_events_come(mill, own_hdfs):
     """Not we die but the NameNode and the DataNode: what runs waits for them, and goes on."""
     mill.set_lake(own_hdfs.new_lake())
-    produce = mill.start("produce", "--events", "3000", "--rate", "400", "--duplicates", "0.1", "--bad", "0.05", "--ledger", "ledger")
+    produce = mill.start("produce", "--events", "0", "--rate", "100", "--duplicates", "0.1", "--bad", "0.05", "--ledger", "ledger")
     going_on = [mill.start("ingest"), mill.start("run", "--every", "500ms")]
     for part in ("nn", "dn", "nn"):
         before = mill.counts()["events"]
         wait_for(lambda: mill.counts()["events"] > before, "events come through again")
         own_hdfs.run("restart", part)
-    assert produce.wait() == 0, produce.err()
+    assert produce.stop() == 0, produce.err()
     wait_for(lambda: mill.json("status")["lag"] == 0, "ingest has caught up")
     for process in going_on:
         assert process.alive(), process.err()
         assert process.stop() == 0, process.err()
     mill.ok("produce", "--events", "10", "--ledger", "ledger")
-    kept = check_everything(mill, Sqlite(mill.home))
-    assert kept.events > 3000
+    check_everything(mill, Sqlite(mill.home))
