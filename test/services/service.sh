@@ -126,6 +126,13 @@ fetch_jars() {
 
 name_jars() { jars=$cache/$version-$(sha256sum "$pins" 2>/dev/null | cut -c1-12); }
 
+# By itself Maven waits half an hour for a server that says nothing.
+copy_jars() {
+    mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" -Dmaven.wagon.rto=60000 \
+        org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        -DincludeScope=runtime ${JARS_ONLY:+"-DincludeArtifactIds=$JARS_ONLY"} "-DoutputDirectory=$new/lib" >"$new/log" 2>&1
+}
+
 download_jars() {
     command -v mvn >/dev/null || die "needs maven (scripts/install-packages.sh test)"
     echo "$(basename "$self"): fetching $name $version once into $cache (about $size)" >&2
@@ -135,10 +142,7 @@ download_jars() {
         echo "$dependencies" | tr ' ' '\n' | sed 's|\(.*\):\(.*\):\(.*\)|<dependency><groupId>\1</groupId><artifactId>\2</artifactId><version>\3</version></dependency>|'
         echo '</dependencies></project>'
     } >"$new/pom.xml"
-    mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" \
-        org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-        -DincludeScope=runtime ${JARS_ONLY:+"-DincludeArtifactIds=$JARS_ONLY"} "-DoutputDirectory=$new/lib" >"$new/log" 2>&1 ||
-        { cat "$new/log" >&2; die "cannot download $name $version, and $jars is not there to do without"; }
+    copy_jars || copy_jars || { cat "$new/log" >&2; die "cannot download $name $version, and $jars is not there to do without"; }
     if [ -n "${JARS_RECORD:-}" ]; then
         (cd "$new/lib" && sha256sum *) >"$pins"
         echo "$(basename "$self"): wrote $pins" >&2
