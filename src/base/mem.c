@@ -73,6 +73,15 @@ bool buf_reserve(struct buf *b, size_t more) {
     return true;
 }
 
+void buf_take(struct buf *b, struct buf *from) {
+    assert(from->len <= b->max && !from->overflow);
+    size_t max = b->max;
+    buf_release(b);
+    *b = *from;
+    b->max = max;
+    *from = BUF_INIT(from->max);
+}
+
 void buf_add(struct buf *b, const void *p, size_t n) {
     if (!buf_reserve(b, n))
         return;

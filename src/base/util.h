@@ -40,9 +40,8 @@ void stop_reset(void); /* tests */
  * kill -9 of ourselves at a named point, if debug.crash_at names it ("name" or "name:3", the third
  * time it is passed). For drills and tests: what was acknowledged before must be there after.
  */
-void crash_at(const char *spec); /* NULL: none */
-/* ERR_CONFIG if the program has no such point; "" is none. */
-int crash_check(const char *spec, struct err *e);
+/* "": at none. ERR_CONFIG if the program has no such point. */
+int crash_at(const char *spec, struct err *e);
 void crash_point(const char *name);
 
 #endif

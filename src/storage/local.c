@@ -138,8 +138,7 @@ static int local_get(struct storage *st, const char *path, struct buf *ret, stru
             return err_set(e, ERR_STORAGE, "cannot read %s: larger than %zu bytes", full, ret->max);
         return fs_error(e, failed, "cannot read", full);
     }
-    buf_release(ret);
-    *ret = b;
+    buf_take(ret, &b);
     return 0;
 }
 

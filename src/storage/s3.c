@@ -56,8 +56,7 @@ static int s3_get(struct storage *st, const char *path, struct buf *ret, struct 
         return err_set(e, ERR_STORAGE, "cannot read %s/%s: larger than %zu bytes", st->url, path,
                        ret->max);
     }
-    buf_reset(ret);
-    buf_add(ret, buf_str(&a.body), a.body.len);
+    buf_take(ret, &a.body);
     http_answer_release(&a);
     return 0;
 }

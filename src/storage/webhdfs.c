@@ -234,10 +234,8 @@ int webhdfs_read(struct webhdfs *w, const char *location, struct buf *ret, struc
         return r;
     if (a.body.len > ret->max)
         r = err_set(e, ERR_STORAGE, "larger than %zu bytes", ret->max);
-    else {
-        buf_reset(ret);
-        buf_add(ret, buf_str(&a.body), a.body.len);
-    }
+    else
+        buf_take(ret, &a.body);
     http_answer_release(&a);
     return r;
 }

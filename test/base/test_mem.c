@@ -156,11 +156,30 @@ static void nothing_is_still_something(void **state ATTR_UNUSED) {
     free(s);
 }
 
+static void bytes_move_from_one_buffer_to_another(void **state ATTR_UNUSED) {
+    struct buf a = BUF_INIT(5), b = BUF_INIT(100);
+    buf_add_str(&a, "old");
+    buf_add_str(&b, "12345");
+    buf_take(&a, &b);
+    assert_string_equal(buf_str(&a), "12345");
+    assert_int_equal(b.len, 0);
+    buf_add_char(&a, '6'); /* its maximum is still its own */
+    assert_true(a.overflow);
+    buf_add_str(&b, "again");
+    assert_string_equal(buf_str(&b), "again");
+    struct buf empty = BUF_INIT(1);
+    buf_take(&b, &empty);
+    assert_string_equal(buf_str(&b), "");
+    buf_release(&a);
+    buf_release(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_stops_at_its_maximum),
         cmocka_unit_test(a_size_beyond_everything_is_an_overflow),
         cmocka_unit_test(a_buffer_always_ends_in_nul),
+        cmocka_unit_test(bytes_move_from_one_buffer_to_another),
         cmocka_unit_test(a_detached_text_is_the_callers),
         cmocka_unit_test(texts_are_encoded_for_urls),
         cmocka_unit_test(arena_pieces_are_aligned_and_apart),
