@@ -26,12 +26,16 @@ struct column {
 
 /* All columns may be NULL. partition_by names the one partition column; it is the last of `columns`. */
 struct table_def {
-    const char *name; /* "silver/events": folder in the lake */
-    const char *view; /* "silver.events": its name in SQL */
-    const struct column *columns;
+    const char *name;             /* "silver/events": folder in the lake */
+    const char *view;             /* "silver.events": its name in SQL */
+    const struct column *columns; /* none: as the table's log declares them */
     size_t n_columns;
     const char *partition_by;
+    /* The columns newer than the first release, NULL-terminated; NULL: none. A table that was made
+       before lacks them: they are NULL there, and the next commit adds them. */
+    const char *const *later;
 };
+bool table_def_is_later(const struct table_def *def, const char *column);
 
 extern const struct table_def bronze_events, silver_events, gold_clickstream_metrics;
 extern const struct table_def *const all_tables[]; /* NULL-terminated, in the order of the flow */
@@ -45,6 +49,8 @@ const struct table_def *table_def_find(const char *name);
  */
 const char *column_type_delta(enum column_type t);
 const char *column_type_sql(enum column_type t);
+/* The type of that name in a Delta schema; false: one that clickmill does not use. */
+bool column_type_find(const char *delta, enum column_type *ret);
 const struct column *table_def_column(const struct table_def *def,
                                       const char *name); /* NULL if absent */
 

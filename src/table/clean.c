@@ -39,7 +39,7 @@ static int64_t first_kept(const struct table *tb, const struct storage_entries *
 
 /* A checkpoint that cannot be read stands for nothing. */
 static int check_readable(const struct table *tb, const struct log_listing *l, struct err *e) {
-    struct table *scratch = snapshot_new(tb->st, tb->def);
+    struct table *scratch = snapshot_new(tb->st, tb->given);
     int r = checkpoint_load(scratch, l, e);
     table_close(scratch);
     return r;

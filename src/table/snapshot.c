@@ -35,14 +35,20 @@ static int apply_rules(struct table *tb, struct log_entry *en, struct err *e) {
     if (!protocol || !meta)
         return err_set(e, ERR_STORAGE, "the first version has no %s action",
                        protocol ? "metaData" : "protocol");
-    int r = support_read(tb->def, protocol, meta, e);
+    struct table_def *declared = NULL;
+    const char *id = json_str(json_get(meta, "id"));
+    int r = support_read(tb->given, protocol, meta, e);
+    if (r == 0 && !id)
+        r = err_set(e, ERR_STORAGE, "the metaData action has no id");
+    if (r == 0 && tb->given->n_columns == 0)
+        r = support_declared(tb->given, meta, &declared, e);
     if (r)
         return r;
-    const char *id = json_str(json_get(meta, "id"));
-    if (!id)
-        return err_set(e, ERR_STORAGE, "the metaData action has no id");
+    support_declared_free(tb->declared);
+    tb->declared = declared;
+    tb->def = declared ? declared : tb->given;
     err_clear(&tb->no_write);
-    if (support_write(tb->def, protocol, meta, &tb->no_write) != 0)
+    if (support_write(protocol, meta, &tb->no_write) != 0)
         err_wrap(&tb->no_write, "%s/%s cannot be written to", tb->st->url, tb->def->name);
     tb->append_only = support_append_only(meta);
     free(tb->id);
@@ -166,7 +172,7 @@ static int read_checkpoint(struct table *tb, struct log_listing *l, struct err *
     if (l->checkpoint < 0)
         return 1;
     int r = checkpoint_load(tb, l, e);
-    if (r == 0 || e->retry)
+    if (r == 0 || r == ERR_STOPPED || e->retry)
         return r;
     struct err why = *e;
     struct log_listing all;
@@ -193,13 +199,13 @@ static int read_listed(struct table *tb, struct log_listing *l, struct err *e) {
     return read_on(tb, l->last, e);
 }
 
-static struct table blank(struct storage *st, const struct table_def *def) {
-    return (struct table){.st = st, .def = def, .version = -1, .sorted = true};
+static struct table blank(struct storage *st, const struct table_def *given) {
+    return (struct table){.st = st, .given = given, .def = given, .version = -1, .sorted = true};
 }
 
-struct table *snapshot_new(struct storage *st, const struct table_def *def) {
+struct table *snapshot_new(struct storage *st, const struct table_def *given) {
     struct table *tb = xcalloc(1, sizeof *tb);
-    *tb = blank(st, def);
+    *tb = blank(st, given);
     return tb;
 }
 
@@ -214,8 +220,9 @@ static void forget(struct table *tb) {
     json_free(tb->protocol);
     json_free(tb->meta);
     free(tb->id);
+    support_declared_free(tb->declared);
     bool keeps_stats = tb->keeps_stats;
-    *tb = blank(tb->st, tb->def);
+    *tb = blank(tb->st, tb->given);
     tb->keeps_stats = keeps_stats;
 }
 
@@ -263,7 +270,7 @@ void table_close(struct table *tb) {
 /* The entry we stand at was cleaned away: from the newest checkpoint, if it is the same table. */
 static int start_again(struct table *tb, struct err *e) {
     struct table *fresh;
-    int r = table_open(tb->st, tb->def, &fresh, e);
+    int r = table_open(tb->st, tb->given, &fresh, e);
     if (r)
         return r;
     if (fresh->version > tb->version && strcmp(fresh->id, tb->id) == 0) {

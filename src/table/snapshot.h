@@ -15,9 +15,11 @@
     "them anew"
 
 struct table {
-    struct storage *st; /* not ours */
-    const struct table_def *def;
-    int64_t version; /* -1: no such table yet */
+    struct storage *st;            /* not ours */
+    const struct table_def *given; /* by the caller; it may have no columns */
+    const struct table_def *def;   /* the same, or `declared` */
+    struct table_def *declared;    /* `given` with the columns of the log; NULL: not needed */
+    int64_t version;               /* -1: no such table yet */
     char *id;
     struct table_files live; /* by path once `sorted` */
     bool sorted;
@@ -32,7 +34,7 @@ struct table {
 };
 
 /* A table that holds nothing yet, as before version 0; table_close ends it. */
-struct table *snapshot_new(struct storage *st, const struct table_def *def);
+struct table *snapshot_new(struct storage *st, const struct table_def *given);
 /* Reads one entry; ERR_NOT_FOUND if there is none of that version. Messages name the file. */
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e);
 /* Moves the table on by the entry, which must be the next one; takes what it needs out of it. */

@@ -33,9 +33,9 @@ static void note_back(struct replay *rp, const struct log_entry *en) {
     }
 }
 
-/* An error of the storage itself is one; what the log holds is what we are here to tell. */
+/* An error of the storage itself is one, and so is a stop; what the log holds is what we are here to tell. */
 static int tell(struct replay *rp, struct err *e) {
-    if (e->retry)
+    if (e->retry || e->code == ERR_STOPPED)
         return e->code;
     rp->wrong = xstrdup(e->msg);
     err_clear(e);
@@ -151,7 +151,7 @@ int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, str
     struct verify v = {.tb = tb, .deep = deep, .fn = fn, .arg = arg};
     if (tb->version < 0)
         return verify_check(&v, "log", NULL, xstrdup("no such table yet"), e);
-    struct table *again = snapshot_new(tb->st, tb->def);
+    struct table *again = snapshot_new(tb->st, tb->given);
     again->keeps_stats = deep;
     struct replay rp = {.tb = again};
     int r = replay(&rp, tb->version, e);

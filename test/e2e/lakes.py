@@ -2,6 +2,7 @@
 """Where a mill's tables lie, and how a reader that is not ours gets at them.
 
     lake.log("bronze.events")     the table's log: for each version, its actions as [(name, action)]
+    lake.delta("bronze.events")   the table as deltalake opens it
     lake.rows("bronze.events")    all rows as deltalake sees them
     lake.files("bronze.events")   {path: bytes} of the Parquet files that lie there, in the log or not
 
@@ -34,8 +35,11 @@ class Lake:
         assert [int(path.removesuffix(".json")) for path in sorted(entries)] == list(range(len(entries))), f"{name}: versions without a gap from 0"
         return [[next(iter(json.loads(line).items())) for line in entries[path].decode().splitlines()] for path in sorted(entries)]
 
+    def delta(self, name):
+        return deltalake.DeltaTable(f"{self.delta_url}/{self.folder(name)}", storage_options=self.options)
+
     def rows(self, name):
-        return deltalake.DeltaTable(f"{self.delta_url}/{self.folder(name)}", storage_options=self.options).to_pyarrow_table().to_pylist()
+        return self.delta(name).to_pyarrow_table().to_pylist()
 
     def files(self, name):
         return {path: data for path, data in self.read_all(self.folder(name)).items() if path.endswith(".parquet") and "=" in path}

@@ -98,7 +98,7 @@ fetch_once() {
     [ ! -e "$1" ] || return 0
     mkdir -p "$(dirname "$1")"
     exec 9>"$(dirname "$1")/.lock"
-    flock 9
+    flock -w 2300 9 || die "another has been fetching $1 for more than half an hour"
     if [ ! -e "$1" ]; then
         new=$(mktemp -d "$(dirname "$1")/.new.XXXXXX")
         trap 'chmod -R u+w "$new"; rm -rf "$new"' EXIT
@@ -126,9 +126,9 @@ fetch_jars() {
 
 name_jars() { jars=$cache/$version-$(sha256sum "$pins" 2>/dev/null | cut -c1-12); }
 
-# By itself Maven waits half an hour for a server that says nothing.
+# By itself Maven waits half an hour for a server that says nothing, and for ever for one that says little.
 copy_jars() {
-    mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" -Dmaven.wagon.rto=60000 \
+    timeout -k 10 1000 mvn -B -q -f "$new/pom.xml" "-Dmaven.repo.local=$new/m2" -Dmaven.wagon.rto=60000 \
         org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
         -DincludeScope=runtime ${JARS_ONLY:+"-DincludeArtifactIds=$JARS_ONLY"} "-DoutputDirectory=$new/lib" >"$new/log" 2>&1
 }
