@@ -11,18 +11,14 @@ A new kind of lake: a class with these names, a line in KINDS, and what conftest
 import json
 import os
 import pathlib
-import shlex
-import shutil
-import subprocess
-import tempfile
 import urllib.parse
 import urllib.request
 import uuid
 
 import deltalake
 
-SERVICES = pathlib.Path(__file__).resolve().parents[1] / "services"
-HDFS_SH, S3_SH = SERVICES / "hdfs.sh", SERVICES / "s3.sh"
+from service import Service
+
 KINDS = ("file", "hdfs", "s3")
 
 
@@ -77,27 +73,19 @@ class HdfsLake(Lake):
         return {path: self.server.read(f"{self.path}/{folder}/{path}") for path in self.server.walk(f"{self.path}/{folder}")}
 
 
-class Hdfs:
+class Hdfs(Service):
     """One NameNode and one DataNode (test/services/hdfs.sh), and what a WebHDFS client of Python does with them."""
 
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="clickmill-hdfs-")
+    owner = "HDFS_OWNER"
 
-    def run(self, action, *more):
-        done = subprocess.run([HDFS_SH, action, self.dir, *more], env={**os.environ, "HDFS_OWNER": str(os.getpid())},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"hdfs.sh {action}: {done.stderr}"
-        return done.stdout
+    def __init__(self):
+        super().__init__("hdfs")
 
     def start(self):
         self.run("start")
-        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        settings = self.settings()
         self.address, self.rpc = settings["TEST_HDFS"], settings["TEST_HDFS_RPC"]
         return self
-
-    def end(self):
-        self.run("kill")
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def new_lake(self):
         return HdfsLake(self, "/lakes/l-" + uuid.uuid4().hex[:12])
@@ -145,29 +133,21 @@ class S3Lake(Lake):
         return files_below(self.server.data / self.server.bucket / self.prefix / folder)
 
 
-class S3:
+class S3(Service):
     """One S3 server (test/services/s3.sh), which keeps each object as a file."""
 
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="clickmill-s3-")
-        self.data = pathlib.Path(self.dir) / "data"
+    owner = "S3_OWNER"
 
-    def run(self, action):
-        done = subprocess.run([S3_SH, action, self.dir], env={**os.environ, "S3_OWNER": str(os.getpid())},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, f"s3.sh {action}: {done.stderr}"
-        return done.stdout
+    def __init__(self):
+        super().__init__("s3")
+        self.data = pathlib.Path(self.folder) / "data"
 
     def start(self):
         self.run("start")
-        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        settings = self.settings()
         self.url, self.bucket = settings["TEST_S3"], settings["TEST_S3_BUCKET"]
         self.key, self.secret = settings["TEST_S3_KEY"], settings["TEST_S3_SECRET"]
         return self
-
-    def end(self):
-        self.run("kill")
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def new_lake(self):
         return S3Lake(self, "lakes/l-" + uuid.uuid4().hex[:12])

@@ -47,6 +47,8 @@ void mem_cluster_forget_after_bounds(struct mem_cluster *mc, size_t n, int32_t p
                                      int64_t begin);
 /* What stream_retention says; unlimited at first. */
 void mem_cluster_retention(struct mem_cluster *mc, const struct retention *how);
+/* How many records stream_poll has handed out to all that read; one read again counts again. */
+size_t mem_cluster_read(struct mem_cluster *mc);
 /* How many records stream_peek was asked for. */
 size_t mem_cluster_peeks(struct mem_cluster *mc);
 /* What stream_committed said last of a group; -1: nothing. */
@@ -65,6 +67,10 @@ void mem_cluster_group(struct mem_cluster *mc, enum mem_group how);
 void mem_cluster_rebalance(struct mem_cluster *mc, unsigned turn);
 /* Streams that have subscribed; below: by number, those that are not there are passed over. */
 size_t mem_cluster_members(struct mem_cluster *mc);
+/* Each member has been told which partitions are his. */
+bool mem_cluster_settled(struct mem_cluster *mc);
+/* How often a member has been told that partitions of his are lost. */
+size_t mem_cluster_losses(struct mem_cluster *mc);
 /* Its session has expired: others get its partitions now, it learns at its next poll that they are lost. */
 void mem_member_expire(struct mem_cluster *mc, size_t member);
 /* The same for one partition alone. */

@@ -270,7 +270,7 @@ static void a_beginning_is_looked_at_once(void **state ATTR_UNUSED) {
     rd.o.batch_age_ms = 3600000;
     rd.o.batch_rows = 1000000;
     reader_start(&rd);
-    pause_ms(150); /* it has begun at 0 and read all */
+    wait_until(mem_cluster_read(w.mc) == 10); /* it has begun at 0 and read all */
     mem_topic_forget(w.mc, TOPIC, 0, 5);
     assert_int_equal(world_position(&w, "t", 0), -1);
     mem_member_expire(w.mc, 0); /* so the open batch is dropped, and read again */
@@ -340,8 +340,7 @@ static void records_of_a_topic_made_anew_are_not_committed(void **state ATTR_UNU
     rd.o.batch_rows = 20; /* one batch is committed, one is open */
     rd.o.batch_age_ms = 1000000;
     reader_start(&rd);
-    wait_until(atomic_load(&rd.commits) == 1);
-    pause_ms(100);
+    wait_until(atomic_load(&rd.commits) == 1 && mem_cluster_read(w.mc) == 30);
     mem_topic_delete(w.mc, TOPIC);
     mem_topic_create(w.mc, TOPIC, 1);
     world_fill(&w, 0, 60);
