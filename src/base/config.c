@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-static const int64_t day_ms = 86400000;
+static const int64_t day_ms = 86400000, ten_years_ms = 3650 * 86400000LL;
 
 const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream",
@@ -34,11 +34,81 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_TIMEOUT] =
         {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
          .help = "How long ingest waits for a stream or a lake that does not answer."},
-    [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
-                      .help = "Where the tables lie: file:PATH."},
+    [CFG_LAKE_URL] =
+        {"lake.url", VALUE_URL, "file:data/lake",
+         .help = "Where the tables lie: file:PATH, hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX."},
+    [CFG_LAKE_TIMEOUT] =
+        {"lake.timeout", VALUE_DURATION, "30s", 1, day_ms,
+         .help = "How long one call to a lake that is not on local disk is tried again."},
+    [CFG_LAKE_CA_FILE] =
+        {"lake.ca_file", VALUE_TEXT, "",
+         .help = "PEM file of who signs the certificates of the lake's servers; empty: whom this "
+                 "machine trusts."},
+    [CFG_HDFS_USER] = {"hdfs.user", VALUE_TEXT, "",
+                       .help = "User who owns the lake in HDFS; empty: the one who runs this. Only "
+                               "where HDFS has no Kerberos."},
+    [CFG_HDFS_AUTH] = {"hdfs.auth", VALUE_TEXT, "simple", .choices = "simple|kerberos",
+                       .help = "How to log in to the NameNode: as hdfs.user, or with the Kerberos "
+                               "ticket or keytab of this process."},
+    [CFG_HDFS_TOKEN] = {"hdfs.token", VALUE_TEXT, "",
+                        .help = "A delegation token of HDFS, used instead; best given as "
+                                "CLICKMILL_HDFS_TOKEN."},
+    [CFG_HDFS_CERT_FILE] =
+        {"hdfs.cert_file", VALUE_TEXT, "",
+         .help = "PEM file with the certificate and key to show to HDFS over TLS; empty: none."},
+    [CFG_S3_ENDPOINT] =
+        {"s3.endpoint", VALUE_URL, "",
+         .help = "URL of the S3 store, as in http://localhost:9000; empty: "
+                 "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or AWS itself."},
+    [CFG_S3_REGION] = {"s3.region", VALUE_TEXT, "",
+                       .help = "Region of the bucket; empty: AWS_REGION, AWS_DEFAULT_REGION, the "
+                               "profile's, or us-east-1."},
+    [CFG_S3_PATH_STYLE] = {"s3.path_style", VALUE_TEXT, "auto", .choices = "auto|yes|no",
+                           .help =
+                               "Whether the bucket's name stands in the path of URLs (yes) or in "
+                               "front of the host's (no); auto: yes for every store but AWS."},
+    [CFG_S3_PROFILE] = {"s3.profile", VALUE_TEXT, "",
+                        .help =
+                            "Profile of ~/.aws/credentials with the keys; empty: AWS_ACCESS_KEY_ID "
+                            "and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role of this machine."},
+    [CFG_CACHE_DIR] = {"cache.dir", VALUE_TEXT, "data/cache",
+                       .help = "Folder on local disk for the files of a lake that is elsewhere: "
+                               "those that are read, and those that are made, until they are "
+                               "sent."},
+    [CFG_CACHE_MAX_BYTES] =
+        {"cache.max_bytes", VALUE_SIZE, "10GiB", MIB, 1LL << 50,
+         .help = "Size of the files kept in cache.dir; those used longest ago are removed first."},
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
+    [CFG_TABLE_LOG_RETENTION] =
+        {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
+         .help = "Age after which log entries that a checkpoint makes needless are removed; the "
+                 "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_LOG_ENTRIES] =
+        {"table.log_entries", VALUE_INT, "50000", 0, 1000000000,
+         .help =
+             "Log entries kept at most, however young: every opening lists them; 0: any number. "
+             "Not where the table sets delta.logRetentionDuration."},
+    [CFG_TABLE_VACUUM_RETENTION] =
+        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, 7 * 86400000LL,
+         .help =
+             "How long vacuum keeps files that are in the table no more: longer than any reader "
+             "or writer takes. The table's property delta.deletedFileRetentionDuration counts "
+             "instead where it is set, also for longer than a week."},
+    [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
+                                .help =
+                                    "Pause between two vacuums of a table by run and up; 0: none."},
+    [CFG_TABLE_OPTIMIZE_FILES] =
+        {"table.optimize_files", VALUE_INT, "20", 0, 1000000,
+         .help = "Small files of one partition that run and up join into one; 0: never, 1 is 2."},
+    [CFG_TABLE_OPTIMIZE_TARGET] =
+        {"table.optimize_target", VALUE_SIZE, "128MiB", 64LL * KIB, 16LL << 30,
+         .help = "Size of the files that small files are joined into; one of half of that is not "
+                 "small."},
+    [CFG_TABLE_UPKEEP_EVERY] =
+        {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
+         .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
                         .help = "What runs the models: duckdb, inside the program."},
     [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,

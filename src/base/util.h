@@ -9,6 +9,7 @@
 #include "base/err.h"
 
 enum { UUID_TEXT = 37 };
+uint32_t random_below(uint32_t n);   /* 0: 0 */
 void uuid_make(char out[UUID_TEXT]); /* random, version 4, lower case */
 
 /* CRC-32C (Castagnoli, RFC 3720 B.4), hardware where there is some. crc: 0, or the value so far. */

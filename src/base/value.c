@@ -110,6 +110,7 @@ static bool is_harmless(const char *name, size_t n) {
                                         "host",
                                         "hostaddr",
                                         "port",
+                                        "op",
                                         "passfile",
                                         "region",
                                         "service",
@@ -130,7 +131,8 @@ bool is_secret_name(const char *name) {
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcasestr(name, words[i]))
             return true;
-    return false;
+    size_t n = strlen(name);
+    return n >= 5 && strcasecmp(name + n - 5, "token") == 0; /* sasl.….token.endpoint.url is none */
 }
 
 /* name=value&…, masked but for what is harmless; also what has no name. */

@@ -33,7 +33,9 @@ static void show(const struct config *cfg, bool as_json) {
     out_columns(&t, names, NULL, ARRAY_LEN(names));
     for (int i = 0; i < CFG_N; i++) {
         const char *text = config_text(cfg, (enum config_id)i);
-        char *masked = config_keys[i].type == VALUE_URL ? url_mask(text) : xstrdup(text);
+        bool secret = *text && is_secret_name(config_keys[i].name);
+        char *masked =
+            config_keys[i].type == VALUE_URL ? url_mask(text) : xstrdup(secret ? "****" : text);
         const char *row[] = {config_keys[i].name, masked, config_origin(cfg, (enum config_id)i)};
         out_row(&t, row);
         free(masked);

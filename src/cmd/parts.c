@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/parts.h"
 
-#include "flow/retry.h"
+#include "base/clock.h"
+#include "base/retry.h"
 #include "serve/server.h"
 
 /* The caller frees the properties. */
@@ -48,12 +49,23 @@ int parts_check_properties(const struct config *cfg, struct err *e) {
     return 0;
 }
 
+/* A lake far away is opened without asking anybody; a local one is not: it would be made. */
+static int check_lake(const struct config *cfg, struct err *e) {
+    const char *url = config_text(cfg, CFG_LAKE_URL);
+    struct storage *st = NULL;
+    int r = storage_check(url, e);
+    if (r == 0 && strncmp(url, "file:", 5) != 0)
+        r = storage_open_configured(cfg, &st, e);
+    storage_free(st);
+    return r;
+}
+
 int parts_check(const struct config *cfg, struct err *e) {
     _cleanup_(freep) struct stream_property *properties;
     struct stream_options o = stream_options(cfg, false, &properties);
     int r = stream_check(config_text(cfg, CFG_STREAM_URL), &o, e);
     if (r == 0)
-        r = storage_check(config_text(cfg, CFG_LAKE_URL), e);
+        r = check_lake(cfg, e);
     if (r == 0)
         r = engine_check(config_text(cfg, CFG_ENGINE_URL), e);
     if (r == 0)
@@ -75,7 +87,7 @@ static int open_sink(const struct config *cfg, bool read_only, struct sink **ret
     int r;
     do
         r = sink_open(config_text(cfg, CFG_SINK_URL), &o, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -85,7 +97,7 @@ int parts_open(const struct config *cfg, int flags, struct parts *ret, struct er
     if (flags & PART_STREAM)
         r = open_stream(cfg, flags & PART_ACCEPT_LOSS, &p.s, e);
     if (r == 0 && (flags & PART_LAKE))
-        r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
+        r = storage_open_configured(cfg, &p.st, e);
     if (r == 0 && (flags & PART_ENGINE))
         r = open_engine(cfg, &p.en, e);
     if (r == 0 && (flags & (PART_SINK | PART_SINK_READ)))
@@ -126,4 +138,24 @@ struct run_options parts_run_options(const struct config *cfg) {
                                 .retry_delay_ms = config_int(cfg, CFG_RUN_RETRY_DELAY),
                                 .sink_url = config_text(cfg, CFG_SINK_URL),
                                 .sink_timeout_ms = config_int(cfg, CFG_SINK_TIMEOUT)};
+}
+
+struct upkeep_options parts_upkeep_options(const struct config *cfg) {
+    int64_t files = config_int(cfg, CFG_TABLE_OPTIMIZE_FILES);
+    return (struct upkeep_options){
+        .optimize_files = files == 1 ? 2 : files,
+        .optimize_target_bytes = config_int(cfg, CFG_TABLE_OPTIMIZE_TARGET),
+        .checkpoint_interval = config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
+        .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
+        .log_entries = config_int(cfg, CFG_TABLE_LOG_ENTRIES),
+        .file_retention_ms = config_int(cfg, CFG_TABLE_VACUUM_RETENTION),
+        .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY)};
+}
+
+bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns) {
+    int64_t every_ms = config_int(cfg, CFG_TABLE_UPKEEP_EVERY), now = clock_mono_ns();
+    if (every_ms == 0 || (*last_ns && now - *last_ns < every_ms * 1000000))
+        return false;
+    *last_ns = now;
+    return true;
 }

@@ -99,6 +99,9 @@ void sql_text(struct buf *b, const char *text);
 int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
                  struct err *e);
 
+/* The same without its files: whoever reads from it gets an error. */
+int session_view_closed(struct session *s, const struct engine_input *in, struct err *e);
+
 /* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
 int64_t view_rows(const struct table_files *files);
 

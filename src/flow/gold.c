@@ -6,6 +6,8 @@
 #include "flow/dates.h"
 #include "flow/step.h"
 
+enum { MAX_TRIES = 10 };
+
 struct gold {
     struct storage *st;
     struct engine *en;
@@ -51,11 +53,10 @@ static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
     int64_t from = table_txn(g->gold, g->app_id), to = table_version(g->silver);
     if (from >= to)
         return 0;
-    /* gold knows another silver, or none: everything it holds is of dates to look at, too */
-    if (from < 0)
-        for (size_t i = 0; i < table_live(g->gold)->n; i++)
-            dates_add(&g->dates, table_live(g->gold)->v[i].partition);
-    int r = dates_changed(g->silver, from, to, &g->dates, e);
+    bool all;
+    int r = dates_changed(g->silver, from, &g->dates, &all, e);
+    if (r == 0 && all) /* also those that silver may have lost, or another silver had */
+        dates_of(g->gold, &g->dates);
     struct engine_result made = {0};
     if (r == 0)
         r = compute(g, &made, e);
@@ -73,6 +74,31 @@ static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
     return r;
 }
 
+/*
+ * Once more where the commit was refused, and yet nobody has done our work: a file we replace was
+ * rewritten meanwhile (optimize).
+ */
+static int recompute_until_settled(struct gold *g, struct gold_result *sum, struct err *e) {
+    for (int tries = 1;; tries++) {
+        int64_t at = table_txn(g->gold, g->app_id);
+        int r = recompute(g, sum, e);
+        dates_release(&g->dates);
+        if (r != ERR_CONFLICT)
+            return r;
+        struct err why = *e;
+        r = table_refresh(g->gold, e);
+        if (r < 0)
+            return r;
+        bool done = table_txn(g->gold, g->app_id) != at;
+        if (!done && tries < MAX_TRIES)
+            continue;
+        *e = why;
+        if (!done)
+            err_retry(e);
+        return done ? ERR_CONFLICT : err_recode(e, ERR_STORAGE);
+    }
+}
+
 int flow_gold(struct storage *st, struct engine *en, int64_t checkpoint_interval,
               struct gold_result *ret, struct err *e) {
     struct gold g = {.st = st, .en = en};
@@ -85,12 +111,11 @@ int flow_gold(struct storage *st, struct engine *en, int64_t checkpoint_interval
     if (r == 0 && table_version(g.silver) >= 0 && !(r = step_stopped("gold", e))) {
         sum.silver_version = table_version(g.silver);
         g.app_id = xasprintf("gold/%s", table_id(g.silver));
-        r = recompute(&g, &sum, e);
+        r = recompute_until_settled(&g, &sum, e);
         if (r == 0 && sum.commits > 0)
             step_checkpoint(g.gold, checkpoint_interval);
     }
     r = step_settle("gold", r, e);
-    dates_release(&g.dates);
     free(g.app_id);
     table_close(g.silver);
     table_close(g.gold);

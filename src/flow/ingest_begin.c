@@ -6,9 +6,9 @@
  * topic that is whole needs no note: all its partitions begin at 0.
  */
 #include "base/log.h"
+#include "base/retry.h"
 #include "flow/ingest_write.h"
 #include "flow/note.h"
-#include "flow/retry.h"
 
 static int commit_begins(struct writer *w, const struct unit *u, struct err *e) {
     struct covered *v = xcalloc(u->n_begins, sizeof *v);
@@ -37,7 +37,7 @@ static int commit_begins(struct writer *w, const struct unit *u, struct err *e) 
     int r;
     do
         r = table_commit(w->tb, &c, &version, e);
-    while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, e));
+    while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, &r, e));
     for (size_t i = 0; i < u->n_begins; i++)
         free((char *)(uintptr_t)txn[i].app_id);
     free(parameters[0].value);

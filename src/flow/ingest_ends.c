@@ -6,9 +6,9 @@
  * leaves behind.
  */
 #include "base/clock.h"
+#include "base/retry.h"
 #include "base/util.h"
 #include "flow/ingest_poll.h"
-#include "flow/retry.h"
 
 enum { ASK_EVERY_MS = 250 };
 
@@ -17,7 +17,7 @@ static int look_up(struct poller *p, struct err *e) {
     int r;
     do
         r = stream_bounds(p->in->s, &p->ends, &p->n_ends, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 

@@ -215,7 +215,10 @@ static int step(struct poller *p, bool *done, struct err *e) {
     if (p->read_again || p->generation != atomic_load(&in->generation))
         return read_again(p, e);
     int r = in->o->once ? ends_reached(p, done, e) : 0;
-    return r == 0 && !*done ? poll_once(p, e) : r;
+    if (r < 0 || *done)
+        return r;
+    /* Where others are waited for, the batch that was open is on its way, with its unit. */
+    return poller_need_unit(p) ? poll_once(p, e) : ERR_STOPPED;
 }
 
 /* Until the ends are reached, a stop is asked for or something fails. */
@@ -264,6 +267,8 @@ void *ingest_poll_thread(void *arg) {
     tell_committed(&p);
     if (r < 0 && r != ERR_STOPPED)
         p.in->poll_err = e;
+    if (r == ERR_STOPPED && p.in->o->once && stop_requested())
+        p.in->stopped_early = true;
     struct unit *u = p.u ? TAKE_PTR(p.u) : poller_unit(&p);
     if (u)
         poller_send(&p, u, UNIT_END);

@@ -7,8 +7,8 @@
 #include "flow/ingest_write.h"
 
 #include "base/log.h"
+#include "base/retry.h"
 #include "flow/note.h"
-#include "flow/retry.h"
 
 struct partition_state *writer_part(struct writer *w, int32_t partition) {
     for (size_t i = 0; i < w->n_parts; i++)
@@ -113,7 +113,7 @@ int writer_look_again(struct writer *w, struct err *e) {
     int r;
     do
         r = table_refresh(w->tb, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 

@@ -60,8 +60,9 @@ char *note_losses(const struct loss *v, size_t n);
 int64_t note_position(const struct table *tb, const char *source, int32_t partition);
 
 /*
- * The topic id in the newest commit that moved a position of this source ("<app>/<cluster>/<topic>");
- * NULL if there is none, or it is not known. The caller frees *ret.
+ * The topic id of this source ("<app>/<cluster>/<topic>"), from the table's state (totals.h) or the
+ * newest commit that moved a position of it; NULL if there is none, or it is not known. The caller
+ * frees *ret.
  */
 int note_last_topic_id(struct table *tb, const char *source, char **ret, struct err *e);
 

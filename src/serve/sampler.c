@@ -105,11 +105,16 @@ static int note_entry(void *arg, const struct table_entry *en, struct err *e ATT
     return 0;
 }
 
-/* Takes in the commits up to `to`; of those before the first look only the last. */
+/*
+ * Takes in the commits up to `to`; of those before the first look, and where the log was cleaned
+ * since the last one, only the last.
+ */
 static int advance(struct newest *n, struct table *tb, int64_t to, struct err *e) {
-    if (to <= n->version)
-        return 0;
-    return table_each_entry(tb, n->version < 0 ? to - 1 : n->version, to, note_entry, n, e);
+    int64_t from = n->version < 0 ? to - 1 : n->version;
+    int r = to <= n->version ? 0 : table_each_entry(tb, from, to, note_entry, n, e);
+    if (r == ERR_NOT_FOUND)
+        r = table_each_entry(tb, to - 1, to, note_entry, n, e);
+    return r == ERR_NOT_FOUND ? 0 : r; /* that one, too: there are newer ones to come */
 }
 
 static int note_time(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
@@ -150,7 +155,7 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
     int64_t version = table_version(tb), below = i > 0 ? taken_in(sa, i) : -1;
     if (version >= 0 && version != sa->shown[i]) {
         r = table_each_entry(tb, version - 1, version, note_time, &sa->committed_ms[i], e);
-        if (r < 0)
+        if (r < 0 && r != ERR_NOT_FOUND) /* overtaken, and cleaned away already */
             return r;
         show_size(sa, i);
         sa->shown[i] = version;
@@ -165,7 +170,7 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
 }
 
 static int open_tables(struct sampler *sa, struct err *e) {
-    int r = sa->st ? 0 : storage_open(config_text(sa->o.cfg, CFG_LAKE_URL), &sa->st, e);
+    int r = sa->st ? 0 : storage_open_configured(sa->o.cfg, &sa->st, e);
     for (int i = 0; r == 0 && i < sa->o.n_tables; i++)
         if (!sa->tb[i])
             r = table_open(sa->st, all_tables[i], &sa->tb[i], e);

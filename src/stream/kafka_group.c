@@ -108,15 +108,27 @@ static void check_topic(struct kafka *k, const part_list *list) {
         }
 }
 
+/*
+ * Answers a rebalance by reading nothing. What the group's protocol is may be told late, after a
+ * session that timed out: librdkafka refuses the wrong way, and an answer that never comes keeps
+ * rd_kafka_destroy for ever.
+ */
+static void read_nothing(rd_kafka_t *rk, const part_list *list, bool revoked) {
+    if (rd_kafka_assign(rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_error_destroy(revoked ? rd_kafka_incremental_unassign(rk, list)
+                                   : rd_kafka_incremental_assign(rk, list));
+}
+
 /* In our caller's thread, in the middle of a batch: see kafka_consume.h. */
 void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list, void *opaque) {
     struct kafka *k = opaque;
     struct kafka_consumer *c = k->consumer;
+    bool ours = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     if (k->closing) {
-        rd_kafka_assign(rk, NULL);
+        read_nothing(rk, list, !ours);
         return;
     }
-    bool ours = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     if (!ours && err != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
         log_warn("the group's rebalance failed", F_STR("why", rd_kafka_err2str(err)));
     atomic_fetch_add(&k->rebalances, 1);
@@ -136,7 +148,7 @@ static void answer_revocation(struct kafka_consumer *c, struct change *ch) {
     if (cooperative(c))
         rd_kafka_error_destroy(rd_kafka_incremental_unassign(c->rk, ch->list));
     else
-        rd_kafka_assign(c->rk, NULL);
+        read_nothing(c->rk, ch->list, true);
     change_free(ch);
 }
 
@@ -494,8 +506,11 @@ static void close_consumer(struct kafka_consumer *c) {
      * A rebalance that was told and never answered would keep it, and rd_kafka_destroy, for ever; and so
      * would an answer that comes when it is closed already, so this comes first.
      */
-    if (c->changes || c->offered)
-        rd_kafka_assign(c->rk, NULL);
+    if (c->offered)
+        read_nothing(c->rk, c->offered->list, false);
+    for (const struct change *ch = c->changes; ch; ch = ch->next)
+        if (ch->list)
+            read_nothing(c->rk, ch->list, ch->kind == POLL_REVOKE);
     rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
     int64_t until = clock_mono_ns() + CLOSE_MS * 1000000LL;

@@ -27,8 +27,9 @@ static inline void table_closep(struct table **tb) {
 int table_refresh(struct table *tb, struct err *e);
 
 const struct table_def *table_definition(const struct table *tb);
-int64_t table_version(const struct table *tb); /* -1: no such table yet */
-const char *table_id(const struct table *tb);  /* metaData id; NULL: no such table yet */
+int64_t table_version(const struct table *tb);    /* -1: no such table yet */
+const char *table_id(const struct table *tb);     /* metaData id; NULL: no such table yet */
+int64_t table_created_ms(const struct table *tb); /* metaData createdTime; 0: unknown */
 /* The txn version of an appId; -1 if it has none. */
 int64_t table_txn(const struct table *tb, const char *app_id);
 /* Calls fn for each txn whose appId starts with prefix; stops at and returns the first non-zero. */
@@ -38,6 +39,7 @@ int table_txn_each(const struct table *tb, const char *prefix,
 int table_check_writable(const struct table *tb, struct err *e);
 /* The live files, in byte order of their paths. Valid until the next refresh or commit. */
 const struct table_files *table_live(const struct table *tb);
+bool table_has_file(const struct table *tb, const char *path); /* a live one */
 
 struct table_txn {
     const char *app_id;
@@ -89,6 +91,90 @@ int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_ve
  */
 int table_checkpoint(struct table *tb, struct err *e);
 
+/* The version of the newest checkpoint; -1: none. */
+int table_checkpointed(const struct table *tb, int64_t *ret, struct err *e);
+
+struct table_clean_options {
+    int64_t retention_ms; /* delta.logRetentionDuration counts instead where the table sets it */
+    int64_t
+        max_entries; /* of these at most so many are kept, unless the table sets that property; 0:
+                             any number */
+    int64_t needed_after; /* entries after this version are kept, whatever their age: somebody has
+                             still to read them. INT64_MAX: nobody */
+};
+/*
+ * Removes what no version within the retention needs of the log: the entries, checkpoints and Spark's
+ * .crc files before the newest checkpoint that all entries to be kept can be read from. Never without
+ * a checkpoint, and that one is read before anything is removed. delta.enableExpiredLogCleanup=false
+ * is obeyed. Oldest first, so that whoever lists meanwhile sees a log that begins later.
+ * *ret_removed: files.
+ */
+int table_clean_log(struct table *tb, const struct table_clean_options *o, int64_t *ret_removed,
+                    struct err *e);
+
+struct table_vacuum_options {
+    /* at most a week, as removals are not remembered longer; delta.deletedFileRetentionDuration
+       counts instead where the table sets it, and makes them remembered as long */
+    int64_t retention_ms;
+    int64_t asked_ms; /* -1: none; else instead of both, if it is not shorter, or `force` */
+    bool force;
+    int64_t needed_after; /* files removed by commits after this version are kept, whatever their
+                             age: somebody has still to read these commits. INT64_MAX: nobody */
+    bool dry_run;         /* nothing is deleted */
+    int (*on_file)(void *arg, const char *path, int64_t size, int64_t mtime_ms); /* may be NULL */
+    void *arg;
+};
+struct table_vacuum_result {
+    int64_t files, bytes; /* deleted, or to be deleted */
+    int64_t kept; /* files that are not in the table, but too young, or removed too lately */
+};
+/*
+ * Deletes the Parquet files below the table's folder that are older than the retention, are not in
+ * the table, and were not removed from it within the retention: so a reader of an older version, and
+ * a writer that has not committed yet, have that long to end. Folders and files whose names begin
+ * with _ or . are not looked at. ERR_USAGE: a shorter retention without `force`, or a longer one than
+ * removals are remembered.
+ */
+int table_vacuum(struct table *tb, const struct table_vacuum_options *o,
+                 struct table_vacuum_result *ret, struct err *e);
+
+struct table_optimize_options {
+    int64_t target_bytes; /* of a rewritten file; one of half of that stays as it is */
+    int64_t min_files;    /* a partition with fewer small files stays as it is; >= 2 */
+    /* Also what was rewritten before: as few files as can be. Else a large file waits until as much
+       has come behind it, so that over its life a row is rewritten only a few times. */
+    bool full;
+};
+struct table_optimize_result {
+    int64_t commits, removed, added; /* files */
+    int64_t bytes_before, bytes_after, rows;
+    int64_t conflicts; /* rewritten for nothing: another process was faster */
+};
+/*
+ * Rewrites small files of one partition into one, in the order in which they came, a commit each
+ * (dataChange=false), in bounded memory. Whoever appends is not disturbed, nor are readers. What is
+ * committed stays, whenever it ends. ERR_STORAGE, before anything is done, for a table with columns
+ * that are not ours: they would be lost.
+ */
+int table_optimize(struct table *tb, const struct table_optimize_options *o,
+                   struct table_optimize_result *ret, struct err *e);
+/* 0, or why table_optimize refuses the table as it stands. */
+int table_check_rewritable(const struct table *tb, struct err *e);
+
+/*
+ * Is everything as the log says? Calls fn for each check, the detail a sentence; stops at and returns
+ * the first non-zero. What is wrong is no error but ok = false, with the first differing file.
+ *     log          every entry from the oldest checkpoint or version 0 on can be read, none is missing
+ *     checkpoint   the newest says what the entries before it add up to
+ *     positions    no txn goes back
+ *     files        every live file is there, in its size
+ *     rows         every file's footer has the rows the log says
+ *     content      deep only: every file can be read from end to end, and nulls, smallest and largest
+ *                  values are within what the log says
+ */
+typedef int table_check_fn(void *arg, const char *name, bool ok, const char *detail, struct err *e);
+int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, struct err *e);
+
 /* One commit as it stands in the log. */
 struct table_entry {
     int64_t version;
@@ -98,21 +184,23 @@ struct table_entry {
     size_t n_metrics;
     struct table_text *parameters; /* those whose value is a text */
     size_t n_parameters;
-    struct table_files add,
-        remove;            /* with dataChange=true only, unless all_changes was asked for */
-    struct table_txn *txn; /* expected is not set */
+    struct table_files add, remove; /* with dataChange=true only */
+    struct table_txn *txn;          /* expected is not set */
     size_t n_txn;
-    size_t n_other_files; /* adds and removes with dataChange=false */
+    size_t n_other_adds, n_other_removes; /* with dataChange=false */
 };
 void table_entry_release(struct table_entry *en);
 
 /*
  * Calls fn for each commit with from < version <= to, in order; stops at and returns the first
- * non-zero. An entry that was cleaned up, or is not there yet, is an error (ERR_STORAGE).
+ * non-zero. ERR_NOT_FOUND: an entry was cleaned up, or is not there yet.
  */
 int table_each_entry(struct table *tb, int64_t from, int64_t to,
                      int (*fn)(void *arg, const struct table_entry *en, struct err *e), void *arg,
                      struct err *e);
+
+/* The oldest entry that is still in the log: 0 unless it was cleaned; -1: no entry at all. */
+int table_log_begin(struct table *tb, int64_t *ret, struct err *e);
 
 /* The value of a metric of an entry as a number; 0 if absent. */
 int64_t table_entry_metric(const struct table_entry *en, const char *name);

@@ -147,8 +147,14 @@ static void a_wait_lasts_as_long_as_asked(void **state ATTR_UNUSED) {
 }
 
 static void a_drill_names_a_point_there_is(void **state ATTR_UNUSED) {
-    static const char *const good[] = {"", "run.after_gold", "silver.after_data:2",
-                                       "commit.before_log:2147483647"};
+    static const char *const good[] = {"",
+                                       "run.after_gold",
+                                       "silver.after_data:2",
+                                       "commit.before_log:2147483647",
+                                       "hdfs.before_rename",
+                                       "s3.after_file",
+                                       "vacuum.removed",
+                                       "clean.removed"};
     static const char *const bad[][2] = {
         {"run.after_gol", "no point 'run.after_gol'"},
         {"run.after_golds", "no point 'run.after_golds'"},

@@ -249,7 +249,8 @@ static void names_of_secrets_are_known(void **state ATTR_UNUSED) {
                                          "ssl.key.pem",
                                          "sasl.oauthbearer.config",
                                          "sasl.oauthbearer.client.secret",
-                                         "sasl.oauthbearer.assertion.private.key.passphrase"};
+                                         "sasl.oauthbearer.assertion.private.key.passphrase",
+                                         "hdfs.token"};
     static const char *const open[] = {"sasl.username", "ssl.key.location", "linger.ms",
                                        "sasl.oauthbearer.token.endpoint.url"};
     for (size_t i = 0; i < ARRAY_LEN(secret); i++)

@@ -181,6 +181,14 @@ def test_properties_of_kafka(mill):
         mill.fails(3, "-c", "kafka.acks=1", *verb, says="kafka.acks")
 
 
+def test_an_hdfs_that_is_away_is_exit_5_and_a_wrong_url_3(mill):
+    away = ("-c", "lake.url=hdfs://127.0.0.1:1/lake", "-c", "lake.timeout=200ms")
+    mill.fails(5, *away, "status", says=["127.0.0.1", "onnect"])
+    mill.fails(5, *away, "doctor", says="cannot put hdfs://127.0.0.1:1/lake")
+    for url in ("hdfs://me@nn/lake", "hdfs:///lake", "swebhdfs://nn:x/lake", "hdfs://nn/../lake"):
+        mill.fails(3, "-c", f"lake.url={url}", "status", says="the lake's URL cannot be used", hint="hdfs://HOST:PORT/PATH")
+
+
 def test_a_kafka_that_is_away_is_exit_4(mill):
     mill.common = ["-c", "stream.url=kafka://127.0.0.1:9", "-c", "stream.timeout=1s"]
     for verb in ["produce", "--events", "1"], ["ingest", "--once"], ["status"]:

@@ -73,13 +73,13 @@ def test_a_broker_that_throttles(broker, mill):
     try:
         for verb in (("produce", "--from", "-"), ("ingest", "--once")):
             start = time.monotonic()
-            done = mill(*slow, *verb, input=(record + b"\n") * 3000)
+            done = mill(*slow, *verb, input=(record + b"\n") * 6000)
             took = time.monotonic() - start
             assert done.code == 0, done
             assert took > 1, f"{verb[0]}: {took:.1f} s: was it throttled at all? Else it takes a tenth of a second"
     finally:
         broker.quota("clickmill", producer_byte_rate=None, consumer_byte_rate=None)
-    assert len(check_layers(mill)) == 3000
+    assert len(check_layers(mill)) == 6000
 
 
 # ---- members with a name ----

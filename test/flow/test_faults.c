@@ -68,7 +68,7 @@ static struct world world_new(void) {
     w.temp = xasprintf("%s/tmp", w.folder);
     char *url = xasprintf("file:%s/lake", w.folder);
     struct storage *local;
-    assert_ok(storage_open(url, &local, &w.e), &w.e);
+    assert_ok(storage_open(url, NULL, &local, &w.e), &w.e);
     w.st = storage_fault_new(local, true);
     assert_ok(stream_mem_open(w.mc, &stream_opts, &w.s, &w.e), &w.e);
     fill_stream(&w);

@@ -228,8 +228,10 @@ int main(void) {
                                                  .cluster_new = watched_cluster_new,
                                                  .open = watched_open,
                                                  .cluster_free = free_world};
-    static const struct storage_driver lakes = {"watched", watched_lake_new, watched_lake_open,
-                                                free_world};
+    static const struct storage_driver lakes = {.name = "watched",
+                                                .lake_new = watched_lake_new,
+                                                .open = watched_lake_open,
+                                                .lake_free = free_world};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_sent_is_counted_by_its_fate),
         cmocka_unit_test(what_is_read_is_counted_and_assignments_are_shown),

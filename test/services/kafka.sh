@@ -17,61 +17,14 @@
 set -eu
 export LC_ALL=C
 VERSION=4.4.0 LOG4J=2.25.5 # LOG4J as in log4j-core of that Kafka
-COPY=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 PASSWORD='open sesame; =1'
-
-die() { echo "kafka.sh: $*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")" && pwd)
 self=$here/$(basename "$0")
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/kafka
-jars=$cache/kafka-$VERSION-log4j-$LOG4J
+. "$here/jars.sh"
 
-# One fetches, the others wait and find it done. The pins are the whole list.
 fetch() {
-    [ -d "$jars" ] && return 0
-    mkdir -p "$cache"
-    exec 9>"$cache/.lock"
-    flock 9
-    [ -d "$jars" ] && exec 9>&- && return 0
-    command -v mvn >/dev/null || die "needs maven (scripts/install-packages.sh test)"
-    echo "kafka.sh: fetching Kafka $VERSION once into $cache (about 45 MB)" >&2
-    t=$(mktemp -d "$cache/.new.XXXXXX")
-    trap 'rm -rf "$t"' EXIT
-    cat >"$t/pom.xml" <<POM
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$VERSION</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>$LOG4J</version></dependency>
-  </dependencies>
-</project>
-POM
-    mvn -B -q -f "$t/pom.xml" "-Dmaven.repo.local=$t/m2" $COPY -DincludeScope=runtime "-DoutputDirectory=$t/lib" \
-        >"$t/log" 2>&1 || { cat "$t/log" >&2; die "cannot download Kafka $VERSION, and $jars is not there to do without"; }
-    if [ -n "${KAFKA_RECORD:-}" ]; then
-        (cd "$t/lib" && sha256sum *) >"$here/kafka.sha256"
-        echo "kafka.sh: wrote $here/kafka.sha256" >&2
-    fi
-    [ "$(ls "$t/lib")" = "$(sed 's/^[0-9a-f]*  //' "$here/kafka.sha256")" ] || die "Kafka $VERSION has other jars than kafka.sha256 lists"
-    (cd "$t/lib" && sha256sum -c --quiet "$here/kafka.sha256") >&2 || die "a downloaded jar is not the one kafka.sha256 names"
-    mv "$t/lib" "$jars"
-    rm -rf "$t"
-    trap - EXIT
-    exec 9>&-
-}
-
-listens() { # PORT
-    grep -qi ":$(printf %04X "$1") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6
-}
-
-free_port() {
-    while :; do
-        port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
-        grep -qi ":$(printf %04X "$port") " /proc/net/tcp /proc/net/tcp6 || break
-    done
-    echo "$port"
+    fetch_jars kafka $VERSION '45 MB' org.apache.kafka:kafka_2.13:$VERSION org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J
 }
 
 choose_ports() {
