@@ -14,7 +14,7 @@ case ${1:-} in
 build) ;;
 test) want="$want clang libclang-rt-14-dev llvm clang-format clang-tidy pmccabe
     libcmocka-dev postgresql python3-venv openssl curl"
-    # For Kafka, HDFS and Spark in the tests (test/services/).
+    # For Kafka, HDFS and Spark in the tests (test/services/); S3 needs the go above.
     command -v java >/dev/null || want="$want openjdk-17-jre-headless"
     command -v mvn >/dev/null || want="$want maven" ;;
 *) echo "usage: $0 build|test" >&2; exit 2 ;;

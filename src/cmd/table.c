@@ -21,10 +21,6 @@ static void defaults(void *opts) {
     ((struct table_opts *)opts)->retention_ms = -1;
 }
 
-static void number_text(int64_t v, char out[32]) {
-    snprintf(out, 32, "%lld", (long long)v);
-}
-
 static int list_tables(struct storage *st, bool as_json, struct err *e) {
     static const char *const names[] = {"table", "version", "files", "rows", "bytes", "id"};
     static const bool numbers[] = {false, true, true, true, true, false};
@@ -43,10 +39,10 @@ static int list_tables(struct storage *st, bool as_json, struct err *e) {
             bytes += live->v[i].size;
         }
         char v[4][32];
-        number_text(table_version(tb), v[0]);
-        number_text((int64_t)live->n, v[1]);
-        number_text(rows, v[2]);
-        number_text(bytes, v[3]);
+        out_number(table_version(tb), v[0]);
+        out_number((int64_t)live->n, v[1]);
+        out_number(rows, v[2]);
+        out_number(bytes, v[3]);
         const char *row[] = {(*def)->view, v[0], v[1], v[2], v[3], table_id(tb)};
         out_row(&t, row);
         table_close(tb);
@@ -60,9 +56,9 @@ static int list_tables(struct storage *st, bool as_json, struct err *e) {
 static int show_entry(void *arg, const struct table_entry *en, struct err *e) {
     (void)e;
     char version[32], added[32], removed[32], at[TIME_TEXT] = "";
-    number_text(en->version, version);
-    number_text((int64_t)(en->add.n + en->n_other_adds), added);
-    number_text((int64_t)(en->remove.n + en->n_other_removes), removed);
+    out_number(en->version, version);
+    out_number((int64_t)(en->add.n + en->n_other_adds), added);
+    out_number((int64_t)(en->remove.n + en->n_other_removes), removed);
     if (en->timestamp_ms)
         time_format_ms(en->timestamp_ms * 1000, at);
     struct buf metrics = BUF_INIT(64 * KIB);
@@ -97,8 +93,8 @@ static int show_files(struct table_job *job, struct err *e ATTR_UNUSED) {
     const struct table_files *live = table_live(job->tb);
     for (size_t i = 0; i < live->n; i++) {
         char rows[32], bytes[32];
-        number_text(live->v[i].rows, rows);
-        number_text(live->v[i].size, bytes);
+        out_number(live->v[i].rows, rows);
+        out_number(live->v[i].size, bytes);
         const char *row[] = {live->v[i].path, live->v[i].partition, rows, bytes};
         out_row(&job->out, row);
     }

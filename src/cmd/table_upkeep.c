@@ -4,10 +4,6 @@
 #include "cmd/table_job.h"
 #include "flow/upkeep.h"
 
-static void number_text(int64_t v, char out[32]) {
-    snprintf(out, 32, "%lld", (long long)v);
-}
-
 int table_job_checkpoint(struct table_job *job, struct err *e) {
     static const char *const names[] = {"table", "checkpoint", "removed"};
     static const bool numbers[] = {false, true, true};
@@ -17,8 +13,8 @@ int table_job_checkpoint(struct table_job *job, struct err *e) {
     if (r < 0)
         return r;
     char version[32], removed[32];
-    number_text(table_version(job->tb), version);
-    number_text(sum.log_files, removed);
+    out_number(table_version(job->tb), version);
+    out_number(sum.log_files, removed);
     out_columns(&job->out, names, numbers, ARRAY_LEN(names));
     const char *row[] = {table_definition(job->tb)->view, version, removed};
     if (table_version(job->tb) >= 0)
@@ -43,7 +39,7 @@ int table_job_optimize(struct table_job *job, struct err *e) {
     char texts[ARRAY_LEN(values)][32];
     const char *row[ARRAY_LEN(names)] = {table_definition(job->tb)->view};
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
-        number_text(values[i], texts[i]);
+        out_number(values[i], texts[i]);
         row[i + 1] = texts[i];
     }
     out_columns(&job->out, names, numbers, ARRAY_LEN(names));
@@ -53,7 +49,7 @@ int table_job_optimize(struct table_job *job, struct err *e) {
 
 static int show_file(void *arg, const char *path, int64_t size, int64_t mtime_ms) {
     char bytes[32], at[TIME_TEXT];
-    number_text(size, bytes);
+    out_number(size, bytes);
     time_format_ms(mtime_ms * 1000, at);
     const char *row[] = {path, bytes, at};
     out_row(arg, row);

@@ -69,7 +69,7 @@ static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
         *sum = (struct gold_result){
             .commits = 1, .dates = (int64_t)g->dates.n, .rows = rows, .silver_version = to};
     else
-        step_discard(g->st, &gold_clickstream_metrics, &made.files, r);
+        table_discard(g->gold, &made.files, r);
     engine_result_release(&made);
     return r;
 }

@@ -29,7 +29,7 @@ static void close_files(struct writer *w) {
 
 void batch_drop(struct writer *w) {
     close_files(w);
-    step_discard(w->in->st, &bronze_events, &w->adds, ERR_CONFLICT); /* no entry names them */
+    table_discard(w->tb, &w->adds, ERR_CONFLICT); /* no entry names them */
     table_files_release(&w->adds);
     w->n_covered = w->n_losses = 0;
     w->records = w->bytes = w->events = w->rejected = 0;

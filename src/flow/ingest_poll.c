@@ -162,6 +162,8 @@ static int read_again(struct poller *p, struct err *e) {
 /* --- the loop --- */
 
 static int poll_once(struct poller *p, struct err *e) {
+    if (!poller_need_unit(p)) /* the one before may be on its way with the end of a batch */
+        return ERR_STOPPED;
     struct span *sp = p->u->span;
     size_t from = sp->n, bytes = sp->bytes.len;
     int64_t room = MIN((int64_t)(SPAN_RECORDS - from), p->in->o->batch_rows - p->batch_records);
@@ -215,10 +217,7 @@ static int step(struct poller *p, bool *done, struct err *e) {
     if (p->read_again || p->generation != atomic_load(&in->generation))
         return read_again(p, e);
     int r = in->o->once ? ends_reached(p, done, e) : 0;
-    if (r < 0 || *done)
-        return r;
-    /* Where others are waited for, the batch that was open is on its way, with its unit. */
-    return poller_need_unit(p) ? poll_once(p, e) : ERR_STOPPED;
+    return r == 0 && !*done ? poll_once(p, e) : r;
 }
 
 /* Until the ends are reached, a stop is asked for or something fails. */
@@ -230,8 +229,6 @@ static int poll_loop(struct poller *p, struct err *e) {
             in->stopped_early = in->o->once;
             break;
         }
-        if (!poller_need_unit(p))
-            return ERR_STOPPED;
         tell_committed(p);
         r = judge(p, step(p, &done, e), e);
         if (r == 0 && !done && p->pause_ms == 0) /* else the error itself will tell */

@@ -98,10 +98,10 @@ int lag_look(struct lag_memory *m, struct stream *s, const char *app, struct tab
     if (r == 0) /* the ends first, then the positions: else there could be a lag below zero */
         r = table_refresh(bronze, e);
     struct lag *v = xcalloc(MAX(n, 1), sizeof *v);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        _cleanup_(freep) char *source = xasprintf("%s/%s/%s", app, s->cluster_id, s->topic);
+    _cleanup_(freep) char *source =
+        r == 0 ? xasprintf("%s/%s/%s", app, s->cluster_id, s->topic) : NULL;
+    for (size_t i = 0; r == 0 && i < n; i++)
         v[i] = lag_of(&b[i], note_position(bronze, source, b[i].partition));
-    }
     free(b);
     if (r == 0 && n > 0)
         r = look_at_retention(m, s, e);

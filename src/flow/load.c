@@ -25,11 +25,6 @@ static int send_row(void *arg, const char *const *values, size_t n, struct err *
     return sink_row(l->sk, values, e);
 }
 
-/* The dates whose rows may differ from what the sink shows, and whether that may hold others, too. */
-static int find_dates(struct load *l, bool same_table, bool *ret_all, struct err *e) {
-    return dates_changed(l->gold, same_table ? l->mark.version : -1, &l->dates, ret_all, e);
-}
-
 static int send(struct load *l, bool all, struct sink_load_result *done, struct err *e) {
     _cleanup_(table_files_release) struct table_files files = {0};
     dates_files(l->gold, &l->dates, &files);
@@ -58,8 +53,8 @@ static int load_gold(struct load *l, struct load_result *sum, struct err *e) {
     bool same_table = l->mark.version >= 0 && strcmp(l->mark.table_id, table_id(l->gold)) == 0;
     if (same_table && l->mark.version >= table_version(l->gold))
         return 0;
-    bool all;
-    r = find_dates(l, same_table, &all, e);
+    bool all; /* the sink may hold rows of other dates, too */
+    r = dates_changed(l->gold, same_table ? l->mark.version : -1, &l->dates, &all, e);
     struct sink_load_result done = {0};
     if (r == 0)
         r = send(l, all, &done, e);

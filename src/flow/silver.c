@@ -211,7 +211,7 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
         add_up(sum, &made);
         step_checkpoint(s->silver, s->checkpoint_interval);
     } else
-        step_discard(s->st, &silver_events, &made.files, r);
+        table_discard(s->silver, &made.files, r);
     engine_result_release(&made);
     table_files_release(&s->fresh);
     table_files_release(&s->old);

@@ -21,18 +21,6 @@ int step_settle(const char *step, int r, struct err *e) {
     return r < 0 && r != ERR_STOPPED && !named ? err_wrap(e, "%s", step) : r;
 }
 
-void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
-                  int r) {
-    if (r != ERR_CONFLICT && r != ERR_BUG)
-        return;
-    for (size_t i = 0; i < files->n; i++) {
-        char *path = xasprintf("%s/%s", def->name, files->v[i].path);
-        struct err ignored;
-        storage_remove(st, path, &ignored); /* at worst vacuum finds it */
-        free(path);
-    }
-}
-
 void step_checkpoint(struct table *tb, int64_t interval) {
     struct err e = {0};
     int64_t version = table_version(tb);

@@ -21,13 +21,6 @@ int step_stopped(const char *step, struct err *e);
 int step_settle(const char *step, int r, struct err *e);
 
 /*
- * Removes files that were published and certainly not committed: the commit was refused or never
- * tried. After any other error of the commit itself they stay for vacuum, being possibly in the table.
- */
-void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
-                  int r);
-
-/*
  * After a commit: folds the log into a checkpoint at every interval-th version (0: never). Of
  * several writers exactly the one whose commit that was does it. A failure is a warning: the table
  * is as good without.

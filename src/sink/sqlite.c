@@ -203,11 +203,12 @@ static int check_fit(struct sqlite_sink *sq, const struct sink_table *t, const c
 
 /* A table that is missing is made; one that is there must fit. Inside a transaction. */
 static int make_or_check(struct sqlite_sink *sq, const struct sink_table *t, const char *create,
-                         struct err *e) {
+                         bool *ret_made, struct err *e) {
     char kind[16];
     int rc = kind_of(sq, t->name, kind, e);
     if (rc)
         return rc;
+    *ret_made = !*kind;
     if (*kind)
         return check_fit(sq, t, kind, e);
     return run(sq, "make the table", create, e);
@@ -237,12 +238,18 @@ static void sqlite_rollback(struct sink *sk);
 
 static int make_tables(struct sqlite_sink *sq, const struct sink_table *t, struct err *e) {
     struct buf sql = BUF_INIT(LIMIT_SQL);
+    bool made, unused;
     sql_create(&sql, t->name, t);
-    int rc = make_or_check(sq, t, buf_str(&sql), e);
-    buf_release(&sql);
+    int rc = make_or_check(sq, t, buf_str(&sql), &made, e);
     if (rc == 0)
         rc = make_or_check(sq, &sink_loads, "CREATE TABLE " SINK_LOADS_NAME " " SINK_LOADS_COLUMNS,
-                           e);
+                           &unused, e);
+    if (rc == 0 && made) {
+        buf_reset(&sql);
+        sql_forget(&sql, SINK_LOADS_NAME, t);
+        rc = run(sq, "forget what was loaded before", buf_str(&sql), e);
+    }
+    buf_release(&sql);
     return rc;
 }
 

@@ -108,16 +108,23 @@ static void check_topic(struct kafka *k, const part_list *list) {
         }
 }
 
+static bool cooperative(const struct kafka_consumer *c) {
+    return c->subscribed && strcmp(rd_kafka_rebalance_protocol(c->rk), "COOPERATIVE") == 0;
+}
+
 /*
- * Answers a rebalance by reading nothing. What the group's protocol is may be told late, after a
- * session that timed out: librdkafka refuses the wrong way, and an answer that never comes keeps
- * rd_kafka_destroy for ever.
+ * Answers a rebalance by reading nothing. The protocol may be told late, after a session that timed
+ * out, and is of no account while the consumer is closed: librdkafka refuses the wrong way, and an
+ * answer that never comes keeps rd_kafka_destroy for ever. So the other way is tried, too.
  */
-static void read_nothing(rd_kafka_t *rk, const part_list *list, bool revoked) {
-    if (rd_kafka_assign(rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
+static void read_nothing(struct kafka_consumer *c, const part_list *list, bool revoked) {
+    if (!cooperative(c) && rd_kafka_assign(c->rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    rd_kafka_error_destroy(revoked ? rd_kafka_incremental_unassign(rk, list)
-                                   : rd_kafka_incremental_assign(rk, list));
+    rd_kafka_error_t *error = revoked ? rd_kafka_incremental_unassign(c->rk, list)
+                                      : rd_kafka_incremental_assign(c->rk, list);
+    if (error)
+        rd_kafka_assign(c->rk, NULL);
+    rd_kafka_error_destroy(error);
 }
 
 /* In our caller's thread, in the middle of a batch: see kafka_consume.h. */
@@ -126,7 +133,7 @@ void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list,
     struct kafka_consumer *c = k->consumer;
     bool ours = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     if (k->closing) {
-        read_nothing(rk, list, !ours);
+        read_nothing(c, list, !ours);
         return;
     }
     if (!ours && err != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
@@ -139,16 +146,9 @@ void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list,
     ch->lost = rd_kafka_assignment_lost(rk);
 }
 
-static bool cooperative(const struct kafka_consumer *c) {
-    return c->subscribed && strcmp(rd_kafka_rebalance_protocol(c->rk), "COOPERATIVE") == 0;
-}
-
 /* The caller is done with what was revoked: librdkafka may go on with the rebalance. */
 static void answer_revocation(struct kafka_consumer *c, struct change *ch) {
-    if (cooperative(c))
-        rd_kafka_error_destroy(rd_kafka_incremental_unassign(c->rk, ch->list));
-    else
-        read_nothing(c->rk, ch->list, true);
+    read_nothing(c, ch->list, true);
     change_free(ch);
 }
 
@@ -507,10 +507,10 @@ static void close_consumer(struct kafka_consumer *c) {
      * would an answer that comes when it is closed already, so this comes first.
      */
     if (c->offered)
-        read_nothing(c->rk, c->offered->list, false);
+        read_nothing(c, c->offered->list, false);
     for (const struct change *ch = c->changes; ch; ch = ch->next)
         if (ch->list)
-            read_nothing(c->rk, ch->list, ch->kind == POLL_REVOKE);
+            read_nothing(c, ch->list, ch->kind == POLL_REVOKE);
     rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
     int64_t until = clock_mono_ns() + CLOSE_MS * 1000000LL;

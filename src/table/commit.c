@@ -334,3 +334,13 @@ int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_ve
         *ret_version = tb->version;
     return r;
 }
+
+void table_discard(const struct table *tb, const struct table_files *files, int r) {
+    if (r != ERR_CONFLICT && r != ERR_BUG)
+        return;
+    for (size_t i = 0; i < files->n; i++) {
+        _cleanup_(freep) char *path = xasprintf("%s/%s", tb->def->name, files->v[i].path);
+        struct err ignored;
+        storage_remove(tb->st, path, &ignored); /* at worst vacuum finds it */
+    }
+}

@@ -162,15 +162,6 @@ static int commit(struct table *tb, const struct table_files *old, const struct 
                         NULL, e);
 }
 
-/* What was certainly not committed. After any other error of a commit the files are vacuum's. */
-static void discard(struct table *tb, const struct table_files *files, int r) {
-    for (size_t i = 0; (r == ERR_CONFLICT || r == ERR_BUG) && i < files->n; i++) {
-        _cleanup_(freep) char *path = xasprintf("%s/%s", tb->def->name, files->v[i].path);
-        struct err ignored;
-        storage_remove(tb->st, path, &ignored);
-    }
-}
-
 static int optimize_bin(struct table *tb, struct parquet_session *s, const struct table_files *old,
                         struct table_optimize_result *sum, struct err *e) {
     struct engine_result made = {0};
@@ -187,7 +178,7 @@ static int optimize_bin(struct table *tb, struct parquet_session *s, const struc
         log_debug("optimized", F_STR("table", tb->def->name), F_INT("version", table_version(tb)),
                   F_INT("files", (int64_t)old->n));
     } else {
-        discard(tb, &made.files, r);
+        table_discard(tb, &made.files, r);
     }
     engine_result_release(&made);
     return r;

@@ -193,6 +193,16 @@ static int read_listed(struct table *tb, struct log_listing *l, struct err *e) {
     return read_on(tb, l->last, e);
 }
 
+static struct table blank(struct storage *st, const struct table_def *def) {
+    return (struct table){.st = st, .def = def, .version = -1, .sorted = true};
+}
+
+struct table *snapshot_new(struct storage *st, const struct table_def *def) {
+    struct table *tb = xcalloc(1, sizeof *tb);
+    *tb = blank(st, def);
+    return tb;
+}
+
 /* What is known of the table; not which it is. */
 static void forget(struct table *tb) {
     table_files_release(&tb->live);
@@ -204,11 +214,9 @@ static void forget(struct table *tb) {
     json_free(tb->protocol);
     json_free(tb->meta);
     free(tb->id);
-    *tb = (struct table){.st = tb->st,
-                         .def = tb->def,
-                         .version = -1,
-                         .sorted = true,
-                         .keeps_stats = tb->keeps_stats};
+    bool keeps_stats = tb->keeps_stats;
+    *tb = blank(tb->st, tb->def);
+    tb->keeps_stats = keeps_stats;
 }
 
 /* Was the log cleaned while we read what is gone by now? */
@@ -236,8 +244,7 @@ static int read_all(struct table *tb, struct err *e) {
 }
 
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e) {
-    struct table *tb = xcalloc(1, sizeof *tb);
-    *tb = (struct table){.st = st, .def = def, .version = -1, .sorted = true};
+    struct table *tb = snapshot_new(st, def);
     int r = read_all(tb, e);
     if (r) {
         table_close(tb);

@@ -31,6 +31,8 @@ struct table {
     struct err no_write; /* why the table must not be written to; code 0: it may */
 };
 
+/* A table that holds nothing yet, as before version 0; table_close ends it. */
+struct table *snapshot_new(struct storage *st, const struct table_def *def);
 /* Reads one entry; ERR_NOT_FOUND if there is none of that version. Messages name the file. */
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e);
 /* Moves the table on by the entry, which must be the next one; takes what it needs out of it. */

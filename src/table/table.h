@@ -79,10 +79,15 @@ struct table_commit {
  * On success the table stands at the new version. An ambiguous write is settled by looking for
  * our own txnId in the entry; if even that fails, the error says that the outcome is not known and
  * the entry may still turn up. So never delete published files because a commit failed: what no
- * entry names is vacuum's.
+ * entry names is vacuum's, but for those of table_discard.
  */
 int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_version,
                  struct err *e);
+/*
+ * Removes files that were published for a commit that came to `r`, where they are certainly in no
+ * entry: it was refused, or never tried (ERR_CONFLICT, ERR_BUG). After any other error they stay.
+ */
+void table_discard(const struct table *tb, const struct table_files *files, int r);
 
 /*
  * Folds the log up to the version the table stands at into a checkpoint, so that readers need no

@@ -151,9 +151,8 @@ int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, str
     struct verify v = {.tb = tb, .deep = deep, .fn = fn, .arg = arg};
     if (tb->version < 0)
         return verify_check(&v, "log", NULL, xstrdup("no such table yet"), e);
-    struct table *again = xcalloc(1, sizeof *again);
-    *again = (struct table){
-        .st = tb->st, .def = tb->def, .version = -1, .sorted = true, .keeps_stats = deep};
+    struct table *again = snapshot_new(tb->st, tb->def);
+    again->keeps_stats = deep;
     struct replay rp = {.tb = again};
     int r = replay(&rp, tb->version, e);
     bool whole = !rp.wrong;

@@ -190,10 +190,9 @@ static int read_file(struct parquet_session *s, const struct table_file *f, char
         if (strcmp(def->columns[i].name, def->partition_by) != 0)
             add_column(&sql, json_root(d), &def->columns[i]);
     buf_add_str(&sql, " FROM file");
-    struct table_files one = {.v = (struct table_file *)(uintptr_t)f, .n = 1};
     struct table_file bare = *f; /* the engine must not believe the statistics here */
     bare.stats = NULL;
-    one.v = &bare;
+    struct table_files one = {.v = &bare, .n = 1};
     const struct engine_input input = {"file", def, &one};
     const struct engine_rows rows = {.row = note_content, .arg = ret_wrong};
     int r = engine_query(s->en, s->tb->st, &input, 1, buf_str(&sql), false, &rows, e);

@@ -459,6 +459,36 @@ static void a_revocation_waits_for_its_answer_or_for_the_member_to_leave(void **
     assert_true(mine[0] && mine[1]);
 }
 
+/* It was given partitions, or heard that they are gone, and never says what it makes of it. */
+static void a_member_may_leave_without_an_answer(void **state ATTR_UNUSED) {
+    static const char *const protocols[] = {"partition.assignment.strategy=cooperative-sticky",
+                                            "partition.assignment.strategy=range",
+                                            "group.protocol=consumer"};
+    _stream_ out = open_with(2, NULL);
+    send_many(out, 0, 3);
+    for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
+        for (int lose = 0; lose < 2; lose++) {
+            const char *const hasty[] = {protocols[i], lose ? "max.poll.interval.ms=1000" : NULL,
+                                         lose && i < 2 ? "session.timeout.ms=1000" : NULL,
+                                         lose && i < 2 ? "heartbeat.interval.ms=300" : NULL, NULL};
+            struct stream *in = open_with(2, hasty);
+            struct poll_result polled;
+            struct err e;
+            if (lose) {
+                join(in);
+                stop_wait(1500);
+                poll_for(in, POLL_REVOKE, &polled);
+                assert_true(polled.lost);
+            } else {
+                assert_ok(stream_subscribe(in, &e), &e);
+                poll_for(in, POLL_ASSIGN, &polled);
+            }
+            int64_t start = clock_mono_ns();
+            stream_free(in);
+            assert_true(clock_mono_ns() - start < 10 * 1000000000LL);
+        }
+}
+
 static void lag_tools_see_what_was_committed(void **state ATTR_UNUSED) {
     _stream_ out = open_with(1, NULL);
     _stream_ in = open_with(1, NULL);
@@ -584,6 +614,7 @@ int main(void) {
         TEST(a_member_that_slept_too_long_has_lost_its_partitions),
         TEST(a_member_may_leave_before_all_is_read),
         TEST(a_revocation_waits_for_its_answer_or_for_the_member_to_leave),
+        TEST(a_member_may_leave_without_an_answer),
         TEST(lag_tools_see_what_was_committed),
         TEST(large_records_pass_and_larger_ones_are_refused),
         TEST(records_keep_the_time_of_their_topic),

@@ -113,7 +113,8 @@ static void without_a_checkpoint_nothing_goes(void **state ATTR_UNUSED) {
     assert_int_equal(table_clean_log(tb, &o, &removed, &e), ERR_STORAGE); /* one that is damaged */
     assert_non_null(strstr(e.msg, "00000000000000000004.checkpoint.parquet"));
     assert_int_equal(removed, 0);
-    assert_non_null(get_entry(st, 0));
+    _cleanup_(freep) char *first = get_entry(st, 0);
+    assert_non_null(first);
     table_close(tb);
     storage_free(st);
 }
