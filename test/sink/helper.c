@@ -100,11 +100,6 @@ struct sink *sink_open_ok(const char *url) {
     return sk;
 }
 
-void assert_says(const struct err *e, const char *needle) {
-    if (!strstr(e->msg, needle) && !strstr(e->hint, needle))
-        fail_msg("\"%s\" is not in: %s\nHINT: %s", needle, e->msg, e->hint);
-}
-
 /* ---- PostgreSQL ---- */
 
 /* The script's first line of output. It runs in the source folder, or CM_SOURCE_ROOT. */

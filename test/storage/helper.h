@@ -3,20 +3,8 @@
 #ifndef CM_TEST_STORAGE_HELPER_H
 #define CM_TEST_STORAGE_HELPER_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-
+#include "base/helper.h"
 #include "storage/storage.h"
-#include <cmocka.h>
-
-/* Fails the test with the error's words. */
-#ifndef assert_ok
-#define assert_ok(r, e)                                                                            \
-    do {                                                                                           \
-        if ((r) < 0)                                                                               \
-            fail_msg("%s", (e)->msg);                                                              \
-    } while (0)
-#endif
 
 /* A new folder below TMPDIR, and its end with all it holds. */
 char *lake_folder_new(void);

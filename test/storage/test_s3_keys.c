@@ -8,12 +8,6 @@
 #include "storage/s3_keys.h"
 #include "storage/s3_play.h"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("'%s' is not in: %s", part, text);                                            \
-    } while (0)
-
 static int get(const char *profile, struct s3_key *ret, struct err *e) {
     struct s3_keys *ks = s3_keys_new(profile);
     int r = s3_keys_get(ks, ret, e);

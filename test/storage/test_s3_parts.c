@@ -11,11 +11,6 @@
 
 enum { PART = 16 * MIB, LARGE = 2 * PART + 5 };
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("'%s' is not in: %s", part, text);                                            \
-    } while (0)
 #define BEGUN                                                                                      \
     "<InitiateMultipartUploadResult><UploadId>up/1=</UploadId></InitiateMultipartUploadResult>"
 #define DONE "<CompleteMultipartUploadResult><ETag>\"all\"</ETag></CompleteMultipartUploadResult>"

@@ -9,11 +9,6 @@
 #include "storage/s3_priv.h"
 
 #define OK "", ""
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("'%s' is not in: %s", part, text);                                            \
-    } while (0)
 
 static struct storage *lake(struct s3_play *p) {
     return s3_play_lake(p);

@@ -45,13 +45,23 @@ void kafka_server_new(struct kafka_server *s) {
     s->password = value_of(env, "TEST_KAFKA_PASSWORD=");
 }
 
+void kafka_server_shared(struct kafka_server *s) {
+    const char *given = getenv("TEST_KAFKA");
+    if (given && *given)
+        *s = (struct kafka_server){.plain = xstrdup(given)};
+    else
+        kafka_server_new(s);
+}
+
 void kafka_server_do(const struct kafka_server *s, const char *verb) {
     free(script(verb, s->folder));
 }
 
 void kafka_server_free(struct kafka_server *s) {
-    kafka_server_do(s, "stop");
-    remove_folder(s->folder);
+    if (s->folder) {
+        kafka_server_do(s, "stop");
+        remove_folder(s->folder);
+    }
     free(s->plain);
     free(s->sasl);
     free(s->tls);
