@@ -1,29 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a broker does to us that lasts: away for long, slow on purpose, strict with its members, replaced by another.
+"""What a broker does to us that lasts: away for long, slow on purpose, strict with its members, less than it was,
+replaced by another.
 
-One broker for all of them. CM_AWAY_SECONDS=600 for ten minutes without it (docs/kafka.md has the figures).
+CM_AWAY_SECONDS=600 for ten minutes without it (docs/kafka.md has the figures).
 """
 import os
+import pathlib
 import shutil
 import time
 
 import pytest
 
 import books
-from broker import Broker
 from mill import wait_for
-from test_kafka import BOUNDED_MIB, QUICK, SHOPPERS, SHORT, check_layers, cpu_seconds, event, ids, in_bronze, rss_mib, values
+from test_kafka import BOUNDED_MIB, QUICK, SHOPPERS, SHORT, check_layers, cpu_seconds, event, ids, in_bronze, positions, rss_mib, values
 from test_metrics import get, scrape, value
 
 AWAY_S = int(os.environ.get("CM_AWAY_SECONDS", 6))
 RATE = 200 if AWAY_S < 60 else 1000  # what cannot be sent in ten minutes is more than the queue holds
 
 
-@pytest.fixture(scope="module")
-def broker():
-    broker = Broker().start()
-    yield broker
-    broker.end()
+@pytest.fixture
+def broker(kafka):
+    """The one that all share, back again whatever happens to it here."""
+    yield kafka
+    if not kafka.alive():
+        kafka.start()
 
 
 # ---- away ----
@@ -82,10 +84,36 @@ def test_a_broker_that_throttles(broker, mill):
     assert len(check_layers(mill)) == 6000
 
 
+# ---- less than it was ----
+
+def test_a_topic_that_lost_its_last_records(broker, mill):
+    """As after an unclean election, or a disk that was put back: bronze has what the topic has no more."""
+    topic = broker.connect(mill).topic
+    broker.create(topic)
+    broker.send(topic, *values(*range(10)))
+    log = pathlib.Path(broker.folder, "data", f"{topic}-0")
+    shutil.copytree(log, mill.home / "before")
+    broker.send(topic, *values(*range(10, 30)))
+    mill.ok("ingest", "--once")
+    broker.kill()
+    shutil.rmtree(log)
+    shutil.move(mill.home / "before", log)
+    broker.start()
+    producer = broker.producer()  # the other one remembers the longer log
+    broker.send(topic, *values(*range(100, 105)), producer=producer)
+    for verb in ("ingest", "--once"), ("ingest",):
+        mill.fails(4, *SHORT, *verb, says=[topic, "position 30", "0 to 15"], hint="cut", seconds=60)
+    assert [o for _, o, _ in positions(mill)] == list(range(30)), "nothing of the new log under the old positions"
+    assert mill.json("-c", "stream.app=anew", "ingest", "--once")["records"] == 15
+
+
 # ---- members with a name ----
 
+SESSION_S = 30  # the longest that the broker allows
+
+
 def static(name):
-    return (*QUICK, "-c", "kafka.session.timeout.ms=20000", "-c", f"kafka.group.instance.id={name}", "-c", "serve.listen=127.0.0.1:0",
+    return (*QUICK, "-c", f"kafka.session.timeout.ms={SESSION_S * 1000}", "-c", f"kafka.group.instance.id={name}", "-c", "serve.listen=127.0.0.1:0",
             "-c", "serve.sample_every=100ms", "ingest")
 
 
@@ -106,7 +134,7 @@ def test_a_static_member_comes_back_without_a_rebalance(broker, mill):
         start = time.monotonic()
         goes = mill.start(*static("b"))
         wait_for(lambda: assigned(goes) == its, "the same partitions")
-        assert time.monotonic() - start < 10, "before the session of the dead one is over"
+        assert time.monotonic() - start < SESSION_S, "before the session of the dead one is over"
         for partition in range(4):
             broker.send(mill.topic, *values(4 * i + partition), partition=partition)
         wait_for(lambda: in_bronze(mill) == 4 * (i + 1), "all partitions are read")
