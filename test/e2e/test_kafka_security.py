@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A broker that lets in only whom it knows: by certificate, by OAuth token, and by ACL.
+"""A broker that lets in only whom it knows: by certificate, by OAuth token, and by ACL; passwords are in test_kafka.py.
 
-All refusals are the same to us: exit 4 at once, with the reason and a hint; waiting does not help.
+What docs/kafka.md gives as examples is what is used here, but for its paths and hosts. All refusals are the same to us:
+exit 4 at once, with the reason and a hint; waiting does not help.
 """
 import base64
 import http.server
 import json
+import re
 import subprocess
 import threading
 import time
@@ -14,14 +16,14 @@ import pytest
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from broker import Broker, QUICK
-from mill import free_port
+from mill import ROOT, free_port
 from test_kafka import SECRET, SHOPPERS, SHORT, check_layers, values, with_password
 
 JAAS = "org.apache.kafka.common.security.oauthbearer"
 KEY_PASSWORD = "hunter2-of-the-key"
 EXTRA = QUICK + """
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:CN=mill;User:mill-by-token
+super.users=User:ANONYMOUS;User:CN=mill;User:clickmill-by-token
 listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
 listener.name.oauth.oauthbearer.sasl.jaas.config={jaas}.OAuthBearerLoginModule required;
 listener.name.oauth.oauthbearer.sasl.server.callback.handler.class={jaas}.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler
@@ -70,7 +72,7 @@ def pki(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def broker(pki):
-    broker = Broker(EXTRA.format(pki=pki.folder, jaas=JAAS), ["MTLS:SSL", "EXPIRED:SSL", "OAUTH:SASL_PLAINTEXT"]).start()
+    broker = Broker(EXTRA.format(pki=pki.folder, jaas=JAAS), ["MTLS:SSL", "EXPIRED:SSL", "OAUTH:SASL_SSL"]).start()
     yield broker
     broker.end()
 
@@ -78,6 +80,19 @@ def broker(pki):
 @pytest.fixture
 def secure_mill(broker, mill):
     return broker.connect(mill)
+
+
+def example(holding, **other):
+    """The properties of the one example of docs/kafka.md that holds this text, with others or other values: a_b for a.b."""
+    found = [b for b in re.findall(r"```ini\n\[kafka\]\n(.*?)```", (ROOT / "docs/kafka.md").read_text(), re.S) if holding in b]
+    assert len(found) == 1, f"{holding}: {found}"
+    return {**dict(line.split(" = ") for line in found[0].splitlines()), **{name.replace("_", "."): value for name, value in other.items()}}
+
+
+def secret(mill, name, value):
+    """By the environment, as docs/kafka.md says."""
+    assert name in (ROOT / "docs/kafka.md").read_text()
+    mill.env[name] = value
 
 
 def configure(mill, address, **properties):
@@ -99,11 +114,28 @@ def works(mill):
     assert len(check_layers(mill)) >= 100
 
 
+def acls(broker, topic, *allowed):
+    """Of the user clickmill: (resource type, name, operation)."""
+    admin = broker.admin()
+    for future in admin.delete_acls([AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, "User:clickmill", None,
+                                                      AclOperation.ANY, AclPermissionType.ANY)]).values():
+        future.result(30)
+    if allowed:
+        broker.done(admin.create_acls([AclBinding(kind, name, ResourcePatternType.LITERAL, "User:clickmill", "*", operation, AclPermissionType.ALLOW)
+                                       for kind, name, operation in allowed]))
+    time.sleep(0.3)  # until the broker has heard of it from its controller
+
+
+def let_in(broker, topic):
+    """The user of the password may do all that is to be done."""
+    acls(broker, topic, (ResourceType.TOPIC, topic, AclOperation.ALL), (ResourceType.GROUP, "clickmill", AclOperation.ALL))
+
+
 # ---- certificates ----
 
 def mutual(mill, pki, address, ca="ca.crt", certificate="mill.crt", key="mill.key", **more):
-    configure(mill, address, security_protocol="SSL", ssl_ca_location=pki(ca),
-              **({"ssl_certificate_location": pki(certificate), "ssl_key_location": pki(key)} if certificate else {}), **more)
+    properties = example("ssl.key.location", ssl_ca_location=pki(ca), ssl_certificate_location=pki(certificate), ssl_key_location=pki(key), **more)
+    configure(mill, address, **properties)
 
 
 def test_both_sides_show_a_certificate(secure_mill, pki, broker):
@@ -113,9 +145,9 @@ def test_both_sides_show_a_certificate(secure_mill, pki, broker):
 
 def test_a_key_with_a_password(secure_mill, pki, broker):
     mutual(secure_mill, pki, broker.at["MTLS"], key="mill-locked.key")
-    secure_mill.env["CLICKMILL_KAFKA_SSL_KEY_PASSWORD"] = KEY_PASSWORD
+    secret(secure_mill, "CLICKMILL_KAFKA_SSL_KEY_PASSWORD", KEY_PASSWORD)
     works(secure_mill)
-    secure_mill.env["CLICKMILL_KAFKA_SSL_KEY_PASSWORD"] = SECRET
+    secret(secure_mill, "CLICKMILL_KAFKA_SSL_KEY_PASSWORD", SECRET)
     for verb in ["config", "check"], ["ingest", "--once"]:
         assert SECRET not in secure_mill.fails(3, *verb, says="ssl.key")
 
@@ -146,21 +178,26 @@ def test_a_broker_whose_certificate_has_expired(secure_mill, pki, broker):
     refused(secure_mill, "certificate has expired", hint="kafka.ssl.ca.location")
 
 
-@pytest.mark.parametrize("certificate", [None, "stranger", "expired-mill"])
+@pytest.mark.parametrize("certificate", ["stranger", "expired-mill"])
 def test_a_certificate_the_broker_does_not_take(secure_mill, pki, broker, certificate):
-    mutual(secure_mill, pki, broker.at["MTLS"], certificate=certificate and f"{certificate}.crt", key=f"{certificate}.key")
+    mutual(secure_mill, pki, broker.at["MTLS"], certificate=f"{certificate}.crt", key=f"{certificate}.key")
+    refused(secure_mill, "certificate", hint="kafka.ssl.certificate.location")
+
+
+def test_no_certificate_where_one_is_asked_for(secure_mill, pki, broker):
+    configure(secure_mill, broker.at["MTLS"], security_protocol="SSL", ssl_ca_location=pki("ca.crt"))
     refused(secure_mill, "certificate", hint="kafka.ssl.certificate.location")
 
 
 def test_a_port_that_speaks_tls_and_a_client_that_does_not(secure_mill, broker):
     configure(secure_mill, broker.at["MTLS"])
     for verb in ("ingest", "--once"), ("status",):
-        secure_mill.fails(4, *SHORT, *verb, says=broker.at["MTLS"], hint="kafka.security.protocol", seconds=30)
+        secure_mill.fails(4, "-c", "stream.timeout=1s", *verb, says=broker.at["MTLS"], hint="kafka.security.protocol", seconds=30)
 
 
 # ---- tokens ----
 
-def token(subject="mill-by-token", seconds=3600):
+def token(subject="clickmill-by-token", seconds=3600):
     """An unsecured JWT (RFC 7519 section 6), which only this broker believes."""
     def part(value):
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
@@ -174,7 +211,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        good = self.headers["Authorization"] == "Basic " + base64.b64encode(b"mill:open sesame").decode()
+        good = self.headers["Authorization"] == "Basic " + base64.b64encode(b"clickmill:open sesame").decode()
         self.asked.append(body)
         answer = {"access_token": token(), "token_type": "Bearer", "expires_in": 3600} if good else {"error": "invalid_client"}
         data = json.dumps(answer).encode()
@@ -196,15 +233,14 @@ def provider():
     server.shutdown()
 
 
-def oidc(mill, broker, url, secret="open sesame"):
-    configure(mill, broker.at["OAUTH"], security_protocol="SASL_PLAINTEXT", sasl_mechanisms="OAUTHBEARER", sasl_oauthbearer_method="oidc",
-              sasl_oauthbearer_client_id="mill", sasl_oauthbearer_token_endpoint_url=url, sasl_oauthbearer_scope="kafka")
-    mill.env["CLICKMILL_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET"] = secret
+def oidc(mill, broker, url, client_secret="open sesame"):
+    configure(mill, broker.at["OAUTH"], **example("oidc", ssl_ca_location=broker.ca, sasl_oauthbearer_token_endpoint_url=url))
+    secret(mill, "CLICKMILL_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET", client_secret)
 
 
 def test_a_token_of_our_own(secure_mill, broker):
-    configure(secure_mill, broker.at["OAUTH"], security_protocol="SASL_PLAINTEXT", sasl_mechanisms="OAUTHBEARER",
-              **{"enable_sasl_oauthbearer_unsecure_jwt": "true", "sasl_oauthbearer_config": "principal=mill-by-token scope=kafka"})
+    configure(secure_mill, broker.at["OAUTH"], security_protocol="SASL_SSL", ssl_ca_location=broker.ca, sasl_mechanisms="OAUTHBEARER",
+              enable_sasl_oauthbearer_unsecure_jwt="true", sasl_oauthbearer_config="principal=clickmill-by-token scope=kafka")
     works(secure_mill)
 
 
@@ -218,11 +254,8 @@ def test_a_token_from_an_openid_provider(secure_mill, broker, provider):
 
 
 def test_a_provider_that_refuses_us(secure_mill, broker, provider):
-    oidc(secure_mill, broker, provider, secret=SECRET)
+    oidc(secure_mill, broker, provider, client_secret=SECRET)
     refused(secure_mill, "OAUTHBEARER", hint="kafka.sasl.oauthbearer.*")
-    for verb in ("ingest", "--once"), ("doctor",), ("config", "show"):
-        done = secure_mill("-c", "log.level=debug", *SHORT, *verb)
-        assert SECRET not in done.out + done.err, verb
 
 
 def test_a_provider_that_is_not_there(secure_mill, broker):
@@ -230,19 +263,35 @@ def test_a_provider_that_is_not_there(secure_mill, broker):
     refused(secure_mill, "OAUTHBEARER", hint="kafka.sasl.oauthbearer.*")
 
 
+# ---- secrets ----
+
+@pytest.mark.parametrize("kind", ["password", "key", "client"])
+def test_no_output_holds_a_secret(secure_mill, pki, broker, provider, kind):
+    """Good or bad, whatever is logged: also librdkafka's own debugging."""
+    mill = secure_mill
+    let_in(broker, mill.topic)
+    for value in SECRET, {"password": broker.password, "key": KEY_PASSWORD, "client": "open sesame"}[kind]:
+        if kind == "password":
+            configure(mill, broker.tls, **example("SCRAM-SHA-512", ssl_ca_location=broker.ca))
+            secret(mill, "CLICKMILL_KAFKA_SASL_PASSWORD", value)
+        elif kind == "key":
+            mutual(mill, pki, broker.at["MTLS"], key="mill-locked.key")
+            secret(mill, "CLICKMILL_KAFKA_SSL_KEY_PASSWORD", value)
+        else:
+            oidc(mill, broker, provider, client_secret=value)
+        said = ""
+        for form, verb in enumerate((["config", "show"], ["config", "check"], ["doctor"], ["produce", "--events", "3"], ["ingest", "--once"],
+                                     ["status", "--json"], ["reconcile"])):
+            done = mill("-c", "log.level=debug", "-c", f"log.format={['text', 'json'][form % 2]}", "-c", "kafka.debug=all", *SHORT, *verb)
+            assert value not in done.out + done.err, f"{verb}: {done}"
+            said += done.out + done.err
+        assert "****" in said and "kafka=" in said, "this was no silence"
+    if kind == "client":
+        assert token()[:40] not in said, "nor the token that was got for it"
+    assert len(check_layers(mill)) == 3
+
+
 # ---- ACLs ----
-
-def acls(broker, topic, *allowed):
-    """Of the user clickmill: (resource type, name, operation)."""
-    admin = broker.admin()
-    for future in admin.delete_acls([AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, "User:clickmill", None,
-                                                      AclOperation.ANY, AclPermissionType.ANY)]).values():
-        future.result(30)
-    if allowed:
-        broker.done(admin.create_acls([AclBinding(kind, name, ResourcePatternType.LITERAL, "User:clickmill", "*", operation, AclPermissionType.ALLOW)
-                                       for kind, name, operation in allowed]))
-    time.sleep(0.3)  # until the broker has heard of it from its controller
-
 
 def test_what_acls_must_allow(secure_mill, broker):
     """Exactly what docs/kafka.md lists."""
