@@ -149,19 +149,20 @@ static int answer_positions(struct writer *w, const struct unit *u, struct err *
 }
 
 static void answer_revoke(struct writer *w, const struct unit *u) {
-    if (u->lost) { /* what is open goes, also of the partitions that stay: they are read again */
-        bool open = w->n_covered > 0 || u->open;
-        if (open && u->n_partitions) /* else poll has said why */
-            log_warn("batch dropped: the group has given its partitions to others",
-                     F_STR("topic", w->in->s->topic), F_INT("partitions", u->n_partitions));
-        w->sum->drops += open;
+    bool dropped = u->lost && (w->n_covered > 0 || u->open);
+    if (dropped && u->n_partitions) /* else poll has said why */
+        log_warn("batch dropped: the group has given its partitions to others",
+                 F_STR("topic", w->in->s->topic), F_INT("partitions", u->n_partitions));
+    if (u->lost) /* what is open goes, also of the partitions that stay: they are read again */
         batch_drop(w);
-    }
     for (size_t i = 0; i < u->n_partitions; i++) {
         struct partition_state *p = writer_part(w, u->partitions[i]);
         if (p)
             *p = w->parts[--w->n_parts];
     }
+    w->sum->drops += dropped;
+    if (dropped)
+        batch_tell(w);
     reply(w->in, xcalloc(1, sizeof(struct position)));
 }
 

@@ -16,6 +16,7 @@ import books
 from mill import ndjson, wait_for
 from sinks import Sqlite
 from test_kill import check_ledger
+from test_metrics import value
 
 SHOPPERS = ("produce", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
 QUICK = ("-c", "ingest.batch_age=100ms", "-c", "kafka.topic.metadata.refresh.interval.ms=500",
@@ -471,6 +472,11 @@ def test_settings_are_checked(kafka_mill):
     kafka_mill.fails(3, "-c", "kafka.session.timeout.ms=soon", "ingest", "--once", says="session.timeout.ms")
 
 
+def test_more_replicas_than_brokers(kafka_mill):
+    kafka_mill.fails(4, "-c", "stream.replication=2", "produce", "--events", "1", says=kafka_mill.topic, hint="stream.replication")
+    assert kafka_mill.broker.partitions(kafka_mill.topic) == 0
+
+
 # ---- several at once ----
 
 def of_each(ingests):
@@ -497,7 +503,7 @@ def test_one_that_was_frozen_is_refused(kafka, mill):
     kafka.connect(mill)
     mill.produce(event(0))
     mill.ok("ingest", "--once")
-    frozen = mill.start(*QUICK, "-c", "ingest.batch_age=2s", "-c", "log.level=debug", "ingest")
+    frozen = mill.start(*QUICK, "-c", "ingest.batch_age=2s", "-c", "log.level=debug", "-c", "serve.listen=127.0.0.1:0", "ingest")
     mill.produce(*(event(i) for i in range(1, 4)))
     wait_for(lambda: of_each([frozen])[0] == 3, "it reads")
     mill.produce(*(event(i) for i in range(4, 50)))
@@ -511,6 +517,7 @@ def test_one_that_was_frozen_is_refused(kafka, mill):
     wait_for(lambda: in_bronze(mill) == 60, "all is read")
     time.sleep(2.5)  # the frozen one's batch would be due
     assert frozen.alive() and other.alive(), frozen.err() + other.err()
+    wait_for(lambda: value(frozen, "clickmill_ingest_drops_total"), "and tells it")
     assert [frozen.stop(), other.stop()] == [0, 0], frozen.err() + other.err()
     assert sum(of_each([frozen, other])) == 59 and "batch dropped" in frozen.err()
     check_layers(mill)

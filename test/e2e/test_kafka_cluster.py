@@ -9,7 +9,6 @@ from mill import wait_for
 from test_kafka import QUICK, SHOPPERS, SHORT, check_layers, event, ids, in_bronze
 
 EXTRA = SOON + "offsets.topic.replication.factor=2\nreplica.lag.time.max.ms=2000\nauto.leader.rebalance.enable=false\n"
-REPLICAS = [[1, 2], [2, 1], [1, 2], [2, 1]]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,8 @@ def brokers():
 @pytest.fixture
 def mill_of_two(brokers, mill):
     first, second = brokers
-    first.connect(mill)
+    first.connect(mill, 4)
+    mill.env["CLICKMILL_STREAM_REPLICATION"] = "2"
     mill.env["CLICKMILL_STREAM_URL"] = f"kafka://{first.address},{second.address}"
     return mill
 
@@ -42,7 +42,6 @@ def partitions(broker, topic):
 def test_leaders_move_under_load(brokers, mill_of_two):
     """A broker is killed and comes back, and leads again: nothing acknowledged is lost, nothing is doubled."""
     (first, second), mill, topic = brokers, mill_of_two, mill_of_two.topic
-    first.create(topic, 4, replicas=REPLICAS)
 
     def leaders():
         return {p.leader for p in partitions(first, topic)}
@@ -54,13 +53,14 @@ def test_leaders_move_under_load(brokers, mill_of_two):
     ingests = [mill.start(*QUICK, "ingest") for _ in range(2)]
     produce = mill.start(*SHOPPERS, "--rate", "500", "--events", "0", "--seed", "1")
     goes_on()
+    wait_for(lambda: [len(p.isrs) for p in partitions(first, topic)] == [2] * 4, "produce has made the topic")
     assert leaders() == {1, 2}
     second.kill()
     wait_for(lambda: leaders() == {1}, "the other leads all")
     goes_on()
     second.start()
     wait_for(lambda: [len(p.isrs) for p in partitions(first, topic)] == [2] * 4, "it has caught up")
-    first.done({0: first.admin().elect_leaders(ElectionType.PREFERRED, [TopicPartition(topic, p) for p in (1, 3)])})
+    first.admin().elect_leaders(ElectionType.PREFERRED, [TopicPartition(topic, p) for p in range(4)]).result(30)
     wait_for(lambda: leaders() == {1, 2}, "it leads again")
     goes_on()
     assert produce.alive() and all(i.alive() for i in ingests), produce.err() + "".join(i.err() for i in ingests)
