@@ -5,8 +5,8 @@ from confluent_kafka import ElectionType, KafkaException, TopicPartition
 
 import books
 from broker import Broker, QUICK as SOON
-from mill import wait_for
-from test_kafka import QUICK, SHOPPERS, SHORT, check_layers, event, ids, in_bronze
+from mill import Mill, wait_for
+from test_kafka import QUICK, SHOPPERS, SHORT, check_layers, event, ids, in_bronze, values
 
 EXTRA = SOON + "offsets.topic.replication.factor=2\nreplica.lag.time.max.ms=2000\nauto.leader.rebalance.enable=false\n"
 
@@ -70,11 +70,15 @@ def test_leaders_move_under_load(brokers, mill_of_two):
     assert len(books.read_ledger(mill.home / "ledger")) == len(check_layers(mill)), "what is there was acknowledged"
 
 
-def test_too_few_replicas_in_sync(brokers, mill_of_two):
-    """What cannot be kept safe is not accepted, and said so; it is when there are enough of them again."""
+def test_what_waits_for_a_broker(brokers, mill_of_two, tmp_path_factory):
+    """What cannot be kept safe is not accepted, and said so; a partition without a leader is waited for."""
     (first, second), mill, topic = brokers, mill_of_two, mill_of_two.topic
     first.create(topic, replicas=[[1, 2]], min_insync_replicas=2)
     mill.produce(event(1))
+    lonely = first.connect(Mill(tmp_path_factory.mktemp("lonely")))
+    first.create(lonely.topic, replicas=[[2]])
+    first.send(lonely.topic, *values(1, 2))
+
     second.kill()
     wait_for(lambda: [p.isrs for p in partitions(first, topic)] == [[1]], "one replica is in sync")
     mill.fails(4, *SHORT, "produce", "--events", "1", "--ledger", "refused", says=topic, hint="min.insync.replicas")
@@ -82,7 +86,12 @@ def test_too_few_replicas_in_sync(brokers, mill_of_two):
     mill.ok("ingest", "--once")
     assert ids(mill) == ["e1"], "what was accepted before can be read"
     patient = mill.start("-c", "stream.timeout=60s", "produce", "--events", "20", "--seed", "1", "--ledger", "ledger")
+    reader = lonely.start(*QUICK, *SHORT, "ingest")
+    wait_for(lambda: "No leaders found" in reader.err(), "its partition has no leader")
+
     second.start()
+    wait_for(lambda: in_bronze(lonely) == 2, "it was waited for")
+    assert reader.stop() == 0, reader.err()
     assert patient.wait() == 0, patient.err()
     mill.ok("ingest", "--once")
     assert len(books.read_ledger(mill.home / "ledger")) == 20
