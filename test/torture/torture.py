@@ -225,7 +225,7 @@ class Round:
             return False
         ingest.running.process.send_signal(signal.SIGSTOP)
         ingest.hit()
-        ingest.frozen_until = time.monotonic() + SESSION_S * self.draw.uniform(1.2, 3)
+        ingest.frozen_until = time.monotonic() + SESSION_S * self.draw.uniform(1.5, 3)
         return self.count("freeze ingest", ingest.name)
 
     def leave(self):
@@ -284,9 +284,9 @@ class Round:
         return self.count("kill broker", "")
 
     def torture(self, faults, until):
-        """Until so many faults have hit."""
+        """Until so many faults have hit, and a zombie that woke was refused."""
         kind, since = None, time.monotonic()
-        while (done := sum(self.faults.values())) < faults and time.monotonic() < until:
+        while ((done := sum(self.faults.values())) < faults or not self.refused()) and time.monotonic() < until:
             self.keep_company()
             time.sleep(self.draw.uniform(0.02, 0.15))
             if done // BROKER_EVERY > self.faults["kill broker"]:
@@ -298,6 +298,10 @@ class Round:
             elif time.monotonic() - self.last > STUCK_S:
                 raise Broken(f"nobody has got on with his work for {STUCK_S} s:\n" +
                              "\n".join(i.name + "\n" + i.running.err()[-2000:] for i in self.ingests))
+
+    def refused(self):
+        """Batches that were read and not committed."""
+        return sum(i.dropped for i in self.ingests + self.gone if isinstance(i, Ingest))
 
     # ---- the judgement ----
 
@@ -360,7 +364,7 @@ class Round:
         ingests = self.ingests + [g for g in self.gone if isinstance(g, Ingest)]
         return {"acknowledged": acknowledged, "durable without an acknowledgement": len(topic) - acknowledged,
                 "events in silver": len(silver), "bronze commits": len(self.mill.log("bronze.events")),
-                "zombies woken": self.woken, "batches refused": sum(i.dropped for i in ingests), "ingest processes": len(ingests), "producer processes": len(everybody)}
+                "zombies woken": self.woken, "batches refused": self.refused(), "ingest processes": len(ingests), "producer processes": len(everybody)}
 
 
 def expect(true, what, found=""):
