@@ -168,12 +168,22 @@ static void answer_revoke(struct writer *w, const struct unit *u) {
 
 /* --- the loop --- */
 
+/* Read before a batch was dropped, or its partitions were lost: it will come again. */
+static void pass_over(struct writer *w, const struct unit *u) {
+    if (!u->ends_batch)
+        return;
+    log_info("batch dropped: it will be read again, by whoever has its partitions then",
+             F_STR("topic", w->in->s->topic));
+    w->sum->drops++;
+    batch_tell(w);
+}
+
 static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
     switch (u->kind) {
     case UNIT_SPAN: {
         if (u->generation != atomic_load(&w->in->generation)) {
-            w->sum->drops += u->ends_batch;
-            return 0; /* read before a batch was dropped: it will come again */
+            pass_over(w, u);
+            return 0;
         }
         int r = batch_take(w, u, e);
         if (r == 0 && u->ends_batch)

@@ -6,6 +6,7 @@ What must be in the tables is computed a second time (books.py) from what Conflu
 import datetime
 import json
 import os
+import pathlib
 import re
 import signal
 import time
@@ -335,6 +336,16 @@ def test_compression_of_every_kind(kafka_mill):
                                producer=kafka_mill.broker.producer(compression_type=kind))
     kafka_mill.ok("ingest", "--once")
     assert len(check_layers(kafka_mill)) == 250
+
+
+def test_what_is_produced_is_compressed(kafka_mill):
+    sizes = {}
+    for kind in ("by default", "none"):
+        kafka_mill.broker.connect(kafka_mill)
+        kafka_mill.ok(*([] if kind == "by default" else ["-c", "kafka.compression.type=none"]), "produce", "--events", "5000", "--seed", "1")
+        log = pathlib.Path(kafka_mill.broker.folder, "data", f"{kafka_mill.topic}-0", f"{0:020}.log")
+        sizes[kind] = log.stat().st_size
+    assert sizes["by default"] < sizes["none"] / 2, sizes
 
 
 def test_times_that_make_no_sense(kafka_mill):
