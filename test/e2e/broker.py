@@ -66,7 +66,11 @@ class Broker(Service):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def alive(self):
-        return os.path.exists(f"/proc/{self.pid}")
+        try:
+            with open(f"/proc/{self.pid}/cmdline") as line:
+                return line.read() != ""  # else it is dead, and nobody has asked how it died
+        except FileNotFoundError:
+            return False
 
     # ---- a mill that reads from here ----
 

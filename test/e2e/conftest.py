@@ -110,15 +110,23 @@ def lake(request, mill):
 
 
 @pytest.fixture(scope="session")
-def kafka():
+def kafka_server():
     broker = Broker().start()
     yield broker
     broker.end()
 
 
 @pytest.fixture
-def own_kafka():
-    """A broker of this test alone, which it may stop and kill."""
+def kafka(kafka_server):
+    """The broker all share. A test may stop and kill it: for the next one it is there again, with its data."""
+    yield kafka_server
+    if not kafka_server.alive():
+        kafka_server.start()
+
+
+@pytest.fixture
+def other_kafka():
+    """Another cluster, of this test alone."""
     broker = Broker().start()
     yield broker
     broker.end()

@@ -42,6 +42,8 @@ void mem_topic_append(struct mem_cluster *mc, const char *topic, int32_t partiti
 void mem_topic_add_holes(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t n);
 /* Retention: offsets below `begin` are gone. */
 void mem_topic_forget(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t begin);
+/* The stream lost its last records: offsets from `end` on are gone, and will be given to others. */
+void mem_topic_cut(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t end);
 /* The nth stream_bounds from now on is answered, and then offsets below `begin` are gone. */
 void mem_cluster_forget_after_bounds(struct mem_cluster *mc, size_t n, int32_t partition,
                                      int64_t begin);

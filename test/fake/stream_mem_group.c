@@ -186,6 +186,20 @@ void mem_topic_forget(struct mem_cluster *mc, const char *topic, int32_t partiti
     pthread_mutex_unlock(&mc->lock);
 }
 
+void mem_topic_cut(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t end) {
+    pthread_mutex_lock(&mc->lock);
+    struct mem_topic *t = mem_find_topic(mc, topic);
+    assert(t && partition < t->n);
+    struct mem_partition *p = &t->partitions[partition];
+    assert(end >= p->begin && end <= (int64_t)p->n);
+    while ((int64_t)p->n > end) {
+        p->n--;
+        free(p->v[p->n].key);
+        free(p->v[p->n].value);
+    }
+    pthread_mutex_unlock(&mc->lock);
+}
+
 /* --- marks: the group's committed offsets --- */
 
 static struct mem_mark *mark_of(struct mem_cluster *mc, const char *topic, const char *app) {

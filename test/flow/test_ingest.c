@@ -166,6 +166,23 @@ static void all_of_a_partition_can_be_lost(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+/* Others' records have these offsets now: nothing must be read, and it must not pass for read. */
+static void a_stream_that_was_cut_is_an_error(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    world_fill(&w, 0, 10);
+    world_fill(&w, 1, 10);
+    run_once(&w, "t", false, NULL);
+    mem_topic_cut(w.mc, TOPIC, 1, 7);
+    struct err e;
+    assert_int_equal(run_once(&w, "t", true, &e), ERR_STREAM);
+    assert_says(&e, "position 10 of partition 1");
+    assert_says(&e, "offsets 0 to 7");
+    assert_non_null(strstr(e.hint, "cut"));
+    run_once(&w, "u", false, NULL);
+    assert_int_equal(world_position(&w, "u", 1), 7);
+    world_free(&w);
+}
+
 /* Where it began is noted first, for all partitions. */
 static void what_was_gone_before_the_first_read_is_not_lost(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
@@ -558,6 +575,7 @@ int main(void) {
         cmocka_unit_test(records_of_many_days_are_one_commit),
         cmocka_unit_test(what_is_gone_is_an_error_that_names_it),
         cmocka_unit_test(all_of_a_partition_can_be_lost),
+        cmocka_unit_test(a_stream_that_was_cut_is_an_error),
         cmocka_unit_test(what_was_gone_before_the_first_read_is_not_lost),
         cmocka_unit_test(an_empty_partition_has_a_beginning),
         cmocka_unit_test(what_is_gone_of_a_partition_added_later_is_lost),
