@@ -12,7 +12,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-static const int64_t day_ms = 86400000;
+static const int64_t day_ms = 86400000, ten_years_ms = 3650 * 86400000LL;
 
 const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_URL] = {"stream.url", VALUE_URL, "local:data/stream",
@@ -39,6 +39,13 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
+    [CFG_TABLE_LOG_RETENTION] =
+        {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
+         .help = "Age after which log entries that a checkpoint makes needless are removed; the "
+                 "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_UPKEEP_EVERY] =
+        {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
+         .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},
     [CFG_ENGINE_URL] = {"engine.url", VALUE_URL, "duckdb",
                         .help = "What runs the models: duckdb, inside the program."},
     [CFG_ENGINE_THREADS] = {"engine.threads", VALUE_INT, "2", 1, 256,

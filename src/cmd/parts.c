@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/parts.h"
 
+#include "base/clock.h"
 #include "flow/retry.h"
 
 static int open_stream(const struct config *cfg, bool accept_loss, struct stream **ret,
@@ -93,4 +94,18 @@ struct run_options parts_run_options(const struct config *cfg) {
                                 .retry_delay_ms = config_int(cfg, CFG_RUN_RETRY_DELAY),
                                 .sink_url = config_text(cfg, CFG_SINK_URL),
                                 .sink_timeout_ms = config_int(cfg, CFG_SINK_TIMEOUT)};
+}
+
+struct upkeep_options parts_upkeep_options(const struct config *cfg) {
+    return (struct upkeep_options){.checkpoint_interval =
+                                       config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
+                                   .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION)};
+}
+
+bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns) {
+    int64_t every_ms = config_int(cfg, CFG_TABLE_UPKEEP_EVERY), now = clock_mono_ns();
+    if (every_ms == 0 || (*last_ns && now - *last_ns < every_ms * 1000000))
+        return false;
+    *last_ns = now;
+    return true;
 }

@@ -38,5 +38,8 @@ int parts_open_stream(const struct config *cfg, struct stream **ret, struct err 
 
 struct ingest_options parts_ingest_options(const struct config *cfg);
 struct run_options parts_run_options(const struct config *cfg);
+struct upkeep_options parts_upkeep_options(const struct config *cfg);
+/* table.upkeep_every has passed since *last_ns (0: never yet), which is then set anew. */
+bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns);
 
 #endif

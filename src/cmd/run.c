@@ -90,9 +90,12 @@ static int run_once(struct cmd *c, struct parts *p, const struct run_options *o,
 }
 
 /* A run that fails is reported and tried again at the next time. */
-static int run_on_schedule(struct cmd *c, struct parts *p, const struct run_options *o,
+static int run_on_schedule(struct cmd *c, struct parts *p, struct run_options *o,
                            struct monitor *mo, int64_t every_ms, struct err *e) {
+    int64_t upkept_ns = 0;
+    const struct upkeep_options *upkeep = o->upkeep;
     while (!stop_requested()) {
+        o->upkeep = parts_upkeep_due(c->cfg, &upkept_ns) ? upkeep : NULL;
         int64_t next_ns = clock_mono_ns() + every_ms * 1000000;
         int r = run_once(c, p, o, mo, e);
         if (r < 0 && r != ERR_STOPPED)
@@ -135,6 +138,8 @@ static int run(struct cmd *c, struct err *e) {
     }
     monitor_lake(mo, &p.st);
     struct run_options o = parts_run_options(c->cfg);
+    struct upkeep_options upkeep = parts_upkeep_options(c->cfg);
+    o.upkeep = config_int(c->cfg, CFG_TABLE_UPKEEP_EVERY) ? &upkeep : NULL;
     o.on_step = monitor_step;
     o.arg = mo;
     r = opts->every ? run_on_schedule(c, &p, &o, mo, opts->every, e) : run_once(c, &p, &o, NULL, e);

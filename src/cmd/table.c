@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table list; table history|files|checkpoint NAME. */
-#include "table/table.h"
-
+/* table list; table WORD NAME: what there is. What changes something is in table_upkeep.c. */
 #include "base/clock.h"
-#include "cmd/cmd.h"
-#include "cmd/out.h"
-#include "cmd/parts.h"
-
-struct table_opts {
-    bool as_json;
-};
+#include "cmd/table_job.h"
 
 static const struct opt options[] = {
     {"json", NULL, OPT_FLAG, offsetof(struct table_opts, as_json), "Print the result as JSON.", 0,
@@ -70,57 +62,67 @@ static int show_entry(void *arg, const struct table_entry *en, struct err *e) {
     return 0;
 }
 
-static int show_history(struct table *tb, struct out_table *t, struct err *e) {
+static int show_history(struct table_job *job, struct err *e) {
     static const char *const names[] = {"version", "time",    "operation",
                                         "added",   "removed", "metrics"};
     static const bool numbers[] = {true, false, false, true, true, false};
-    out_columns(t, names, numbers, ARRAY_LEN(names));
-    return table_version(tb) < 0 ? 0
-                                 : table_each_entry(tb, -1, table_version(tb), show_entry, t, e);
+    int64_t begin;
+    out_columns(&job->out, names, numbers, ARRAY_LEN(names));
+    int r = table_log_begin(job->tb, &begin, e);
+    if (r == 0 && begin >= 0)
+        r = table_each_entry(job->tb, begin - 1, table_version(job->tb), show_entry, &job->out, e);
+    if (r == 0 && begin > 0)
+        snprintf(job->remark, sizeof job->remark,
+                 "the entries before version %lld were removed (table.log_retention)",
+                 (long long)begin);
+    return r;
 }
 
-static int show_files(struct table *tb, struct out_table *t) {
+static int show_files(struct table_job *job, struct err *e ATTR_UNUSED) {
     static const char *const names[] = {"path", "partition", "rows", "bytes"};
     static const bool numbers[] = {false, false, true, true};
-    out_columns(t, names, numbers, ARRAY_LEN(names));
-    const struct table_files *live = table_live(tb);
+    out_columns(&job->out, names, numbers, ARRAY_LEN(names));
+    const struct table_files *live = table_live(job->tb);
     for (size_t i = 0; i < live->n; i++) {
         char rows[32], bytes[32];
         number_text(live->v[i].rows, rows);
         number_text(live->v[i].size, bytes);
         const char *row[] = {live->v[i].path, live->v[i].partition, rows, bytes};
-        out_row(t, row);
+        out_row(&job->out, row);
     }
     return 0;
 }
 
-static int make_checkpoint(struct table *tb, struct out_table *t, struct err *e) {
-    static const char *const names[] = {"table", "checkpoint"};
-    static const bool numbers[] = {false, true};
-    int r = table_checkpoint(tb, e);
-    if (r < 0)
-        return r;
-    char version[32];
-    number_text(table_version(tb), version);
-    out_columns(t, names, numbers, ARRAY_LEN(names));
-    const char *row[] = {table_definition(tb)->view, version};
-    if (table_version(tb) >= 0)
-        out_row(t, row);
-    return 0;
+static const struct {
+    const char *name;
+    int (*run)(struct table_job *job, struct err *e);
+    bool upkeep; /* needs to know the whole lake */
+} words[] = {
+    {"history", show_history, false},
+    {"files", show_files, false},
+    {"checkpoint", table_job_checkpoint, true},
+};
+
+static int unknown_word(const char *word, struct err *e) {
+    struct buf b = BUF_INIT(KIB);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        buf_addf(&b, "%s%s", i + 1 == ARRAY_LEN(words) ? " or " : ", ", words[i].name);
+    int r = err_set(e, ERR_USAGE, "table: expected list%s, not '%s'", buf_str(&b), word);
+    buf_release(&b);
+    return r;
 }
 
-static bool is_word(const struct cmd *c, const char *word) {
-    return strcmp(c->args[0], word) == 0;
-}
-
-/* Which table the other words speak of; NULL for list. */
-static int find_table(const struct cmd *c, const struct table_def **ret, struct err *e) {
-    *ret = NULL;
-    if (is_word(c, "list"))
+/* Which word, and which table; *ret_word is past the end for list. */
+static int find_word(const struct cmd *c, size_t *ret_word, const struct table_def **ret,
+                     struct err *e) {
+    size_t i = 0;
+    while (i < ARRAY_LEN(words) && strcmp(words[i].name, c->args[0]) != 0)
+        i++;
+    *ret_word = i;
+    if (i == ARRAY_LEN(words) && strcmp(c->args[0], "list") != 0)
+        return unknown_word(c->args[0], e);
+    if (i == ARRAY_LEN(words))
         return c->n_args == 1 ? 0 : err_set(e, ERR_USAGE, "table list: expected no further words");
-    if (!is_word(c, "history") && !is_word(c, "files") && !is_word(c, "checkpoint"))
-        return err_set(e, ERR_USAGE, "table: expected list, history, files or checkpoint, not '%s'",
-                       c->args[0]);
     if (c->n_args < 2)
         return err_set(e, ERR_USAGE, "table %s: which table? silver.events, for one", c->args[0]);
     *ret = table_def_find(c->args[1]);
@@ -130,34 +132,49 @@ static int find_table(const struct cmd *c, const struct table_def **ret, struct 
     return err_hint(e, "clickmill table list");
 }
 
-static int show_table(const struct cmd *c, struct storage *st, const struct table_def *def,
-                      bool as_json, struct err *e) {
-    struct table *tb;
-    int r = table_open(st, def, &tb, e);
-    if (r < 0)
-        return r;
-    struct out_table t = {0};
-    r = is_word(c, "history")      ? show_history(tb, &t, e)
-        : is_word(c, "checkpoint") ? make_checkpoint(tb, &t, e)
-                                   : show_files(tb, &t);
+static void print_job(const struct table_job *job) {
+    out_print(&job->out, job->opts->as_json);
+    if (job->remark[0] && !job->opts->as_json)
+        printf("%s\n", job->remark);
+}
+
+static int look(struct table_job *job, const struct table_def *def, size_t word, struct err *e) {
+    int r = table_open(job->p.st, def, &job->tb, e);
     if (r == 0)
-        out_print(&t, as_json);
-    out_release(&t);
-    table_close(tb);
+        r = words[word].run(job, e);
+    if (r == 0)
+        print_job(job);
+    table_close(job->tb);
+    return r;
+}
+
+static int keep_up(struct table_job *job, const struct table_def *def, size_t word, struct err *e) {
+    int r = lake_open(&job->l, job->p.st, NULL, e);
+    job->tb = def == &bronze_events   ? job->l.bronze
+              : def == &silver_events ? job->l.silver
+                                      : job->l.gold;
+    if (r == 0)
+        r = words[word].run(job, e);
+    if (r == 0 || r == ERR_CHECK)
+        print_job(job);
+    lake_close(&job->l);
     return r;
 }
 
 static int run(struct cmd *c, struct err *e) {
-    bool as_json = ((const struct table_opts *)c->opts)->as_json;
-    const struct table_def *def;
-    struct parts p;
-    int r = find_table(c, &def, e);
+    struct table_job job = {.c = c, .opts = c->opts};
+    const struct table_def *def = NULL;
+    size_t word;
+    int r = find_word(c, &word, &def, e);
     if (r == 0)
-        r = parts_open(c->cfg, PART_LAKE, &p, e);
+        r = parts_open(c->cfg, PART_LAKE, &job.p, e);
     if (r < 0)
         return r;
-    r = def ? show_table(c, p.st, def, as_json, e) : list_tables(p.st, as_json, e);
-    parts_close(&p);
+    r = !def                 ? list_tables(job.p.st, job.opts->as_json, e)
+        : words[word].upkeep ? keep_up(&job, def, word, e)
+                             : look(&job, def, word, e);
+    out_release(&job.out);
+    parts_close(&job.p);
     return r;
 }
 
@@ -165,6 +182,8 @@ const struct command cmd_table = {
     .name = "table",
     .operands = "list|history|files|checkpoint [NAME]",
     .summary = "Look after one table: its commits, its files, a checkpoint of its log.",
+    .about = "checkpoint folds the log into a checkpoint and removes the entries that are older "
+             "than table.log_retention and needed no more.",
     .options = options,
     .opts_size = sizeof(struct table_opts),
     .min_args = 1,

@@ -103,9 +103,11 @@ static void *demo_thread(void *arg) {
 
 /* One round of silver, gold and load. What can pass is reported and tried again in the next round. */
 static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct up_view *v,
-                      struct err *e) {
+                      int64_t *upkept_ns, struct err *e) {
     struct run_options o = parts_run_options(c->cfg);
+    struct upkeep_options upkeep = parts_upkeep_options(c->cfg);
     struct run_result res;
+    o.upkeep = parts_upkeep_due(c->cfg, upkept_ns) ? &upkeep : NULL;
     o.on_step = monitor_step;
     o.arg = mo;
     monitor_run_begins(mo);
@@ -121,7 +123,7 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
 
 static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, struct err *e) {
     struct up_view v = {.terminal = isatty(STDOUT_FILENO), .gold_version = -1};
-    int64_t start = clock_mono_ns();
+    int64_t start = clock_mono_ns(), upkept_ns = start;
     int r = 0;
     for (bool last = false; r == 0 && !last;) {
         last = stop_wait((int)config_int(c->cfg, CFG_UP_EVERY));
@@ -129,7 +131,7 @@ static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, s
             break;
         v.ingested = atomic_load(&ingest->count);
         v.seconds = (double)(clock_mono_ns() - start) / 1e9;
-        r = round_once(c, p, ingest->monitor, &v, e);
+        r = round_once(c, p, ingest->monitor, &v, &upkept_ns, e);
     }
     return r == ERR_STOPPED ? 0 : r;
 }

@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the commits of bronze say, added up per source ("<app>/<cluster id>/<topic>") and partition:
- * for reconcile, which holds it against the rows, and for status.
+ * What the commits of bronze and silver say, added up: for status, and for reconcile, which holds
+ * it against the rows. It stands in the tables' state (totals.h); the log is read only where a
+ * position carries no totals, and by who wants the totals proved.
  */
 #ifndef CM_FLOW_ACCOUNTS_H
 #define CM_FLOW_ACCOUNTS_H
 
 #include "flow/note.h"
 
+/* One partition of one source ("<app>/<cluster id>/<topic>"). */
 struct account {
     size_t source; /* index in accounts.sources */
     int32_t partition;
+    bool carried;      /* its totals stand in the table's state */
     int64_t first, to; /* offsets covered: first <= o < to; to is the position in the table */
-    int64_t records, lost;
-    bool seen; /* for whoever goes through them */
+    int64_t skipped, lost, rejected, more; /* as in totals.h */
+    bool seen;                             /* for whoever goes through them */
 };
+int64_t account_records(const struct account *acc);
 
 struct source {
     char *name;               /* "<app>/<cluster id>/<topic>" */
     const char *topic;        /* the end of name */
-    struct table_files files; /* that its commits added: path alone is set */
+    struct table_files files; /* that the commits in the log added: path alone is set */
 };
 
 struct accounts {
@@ -27,12 +31,25 @@ struct accounts {
     size_t n, cap;
     struct source *sources;
     size_t n_sources;
-    int64_t events, rejected, records, lost; /* the counters of all commits; accepted losses */
-    char *broken; /* where the notes contradict themselves or each other first; NULL: nowhere */
+    int64_t events, rejected, records, lost; /* all of them together */
+    char *broken; /* where what the commits say does not fit together first; NULL: nowhere */
 };
 
-/* Reads the whole log. A note that does not fit is no error, but ret->broken. */
-int accounts_read(struct table *bronze, bool files, struct accounts *ret, struct err *e);
+/* Cheap where all positions carry totals. */
+int accounts_read(struct table *bronze, struct accounts *ret, struct err *e);
+/*
+ * Reads the entries that are there, too: that they follow each other, and that the totals are what
+ * they add up to where none is missing. What does not fit is no error, but ret->broken.
+ */
+int accounts_audit(struct table *bronze, struct accounts *ret, struct err *e);
 void accounts_release(struct accounts *a);
+
+/* The same of silver; rows = events - rejected - duplicates - conflicts. */
+struct silver_account {
+    int64_t events, rejected, duplicates, conflicts, rows;
+    char *broken;
+};
+int silver_account_read(struct table *silver, struct silver_account *ret, struct err *e);
+int silver_account_audit(struct table *silver, struct silver_account *ret, struct err *e);
 
 #endif

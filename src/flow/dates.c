@@ -53,8 +53,20 @@ static int note_entry(void *arg, const struct table_entry *en, struct err *e) {
     return 0;
 }
 
-int dates_changed(struct table *tb, int64_t from, int64_t to, struct dates *d, struct err *e) {
-    return table_each_entry(tb, from, to, note_entry, d, e);
+void dates_of(const struct table *tb, struct dates *d) {
+    const struct table_files *live = table_live(tb);
+    for (size_t i = 0; i < live->n; i++)
+        if (live->v[i].partition)
+            dates_add(d, live->v[i].partition);
+}
+
+int dates_changed(struct table *tb, int64_t from, struct dates *d, bool *ret_all, struct err *e) {
+    int r =
+        from < 0 ? ERR_NOT_FOUND : table_each_entry(tb, from, table_version(tb), note_entry, d, e);
+    *ret_all = r == ERR_NOT_FOUND;
+    if (*ret_all)
+        dates_of(tb, d);
+    return *ret_all ? 0 : r;
 }
 
 void dates_files(const struct table *tb, const struct dates *d, struct table_files *ret) {

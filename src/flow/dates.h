@@ -17,8 +17,14 @@ void dates_add(struct dates *d, const char *date);
 bool dates_has(const struct dates *d, const char *date);
 void dates_release(struct dates *d);
 
-/* Adds the partitions of files that the commits from < version <= to added or removed. */
-int dates_changed(struct table *tb, int64_t from, int64_t to, struct dates *d, struct err *e);
+/*
+ * Adds the partitions of files that the commits after version `from` added or removed. *ret_all:
+ * there is no telling (from < 0, or the log does not reach back so far), and those of all live files
+ * were added; there may have been others.
+ */
+int dates_changed(struct table *tb, int64_t from, struct dates *d, bool *ret_all, struct err *e);
+/* Adds the partitions of the live files. */
+void dates_of(const struct table *tb, struct dates *d);
 /* The live files of these dates. ret: copies, the caller releases. */
 void dates_files(const struct table *tb, const struct dates *d, struct table_files *ret);
 

@@ -51,11 +51,10 @@ static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
     int64_t from = table_txn(g->gold, g->app_id), to = table_version(g->silver);
     if (from >= to)
         return 0;
-    /* gold knows another silver, or none: everything it holds is of dates to look at, too */
-    if (from < 0)
-        for (size_t i = 0; i < table_live(g->gold)->n; i++)
-            dates_add(&g->dates, table_live(g->gold)->v[i].partition);
-    int r = dates_changed(g->silver, from, to, &g->dates, e);
+    bool all;
+    int r = dates_changed(g->silver, from, &g->dates, &all, e);
+    if (r == 0 && all) /* also those that silver may have lost, or another silver had */
+        dates_of(g->gold, &g->dates);
     struct engine_result made = {0};
     if (r == 0)
         r = compute(g, &made, e);

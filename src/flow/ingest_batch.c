@@ -12,6 +12,7 @@
 #include "flow/note.h"
 #include "flow/retry.h"
 #include "flow/step.h"
+#include "flow/totals.h"
 
 enum {
     WIDE = 1024,    /* partitions, or losses, of one batch */
@@ -149,8 +150,7 @@ static int publish_files(struct writer *w, struct err *e) {
 
 /* What goes into the log entry besides files and counters. */
 struct entry_parts {
-    struct table_txn *txn;
-    size_t n;
+    struct txn_list txn;
     struct table_text parameters[3];
     size_t n_parameters;
 };
@@ -159,18 +159,46 @@ static void parts_add_text(struct entry_parts *p, const char *name, char *value)
     p->parameters[p->n_parameters++] = (struct table_text){(char *)(uintptr_t)name, value};
 }
 
+static int64_t lost_of(const struct writer *w, int32_t partition) {
+    int64_t lost = 0;
+    for (size_t i = 0; i < w->n_losses; i++)
+        if (w->losses[i].partition == partition)
+            lost += w->losses[i].to - w->losses[i].from;
+    return lost;
+}
+
+/* What the position adds up to with this batch. One begun without totals (totals.h) goes on so. */
+static void parts_add_totals(const struct writer *w, struct entry_parts *p,
+                             const struct partition_state *s, const char *position, bool first) {
+    struct txn_list *l = &p->txn;
+    if (s->committed < 0)
+        total_start(l, position, "first", s->from);
+    else if (total_of(w->tb, position, "first") < 0)
+        return;
+    int64_t lost = lost_of(w, s->partition);
+    total_grow(l, w->tb, position, "skipped", s->next - s->from - s->records - lost);
+    total_grow(l, w->tb, position, "lost", lost);
+    total_grow(l, w->tb, position, "rejected", first ? w->rejected : 0);
+    total_grow(l, w->tb, position, "more", first ? w->events - w->records : 0);
+    _cleanup_(freep) char *topic = xasprintf("topic=%s", w->topic_id ? w->topic_id : "");
+    if (w->topic_id && total_of(w->tb, position, topic) < 0)
+        total_start(l, position, topic, 0);
+}
+
 static void parts_make(const struct writer *w, struct entry_parts *p) {
-    *p = (struct entry_parts){.txn = xcalloc(w->n_covered, sizeof *p->txn)};
+    *p = (struct entry_parts){0};
     struct covered *v = xcalloc(w->n_covered, sizeof *v);
+    size_t n = 0;
     for (size_t i = 0; i < w->n_parts; i++) {
         const struct partition_state *s = &w->parts[i];
         if (!s->in_batch)
             continue;
-        v[p->n] = (struct covered){s->partition, s->from, s->next, s->records};
-        p->txn[p->n++] =
-            (struct table_txn){xasprintf("%s/%d", w->source, s->partition), s->committed, s->next};
+        v[n++] = (struct covered){s->partition, s->from, s->next, s->records};
+        char *position = xasprintf("%s/%d", w->source, s->partition);
+        txn_list_add(&p->txn, position, s->committed, s->next);
+        parts_add_totals(w, p, s, position, n == 1);
     }
-    parts_add_text(p, "positions", note_positions(v, p->n));
+    parts_add_text(p, "positions", note_positions(v, n));
     if (w->n_losses)
         parts_add_text(p, "lost", note_losses(w->losses, w->n_losses));
     if (w->topic_id)
@@ -179,11 +207,9 @@ static void parts_make(const struct writer *w, struct entry_parts *p) {
 }
 
 static void parts_release(struct entry_parts *p) {
-    for (size_t i = 0; i < p->n; i++)
-        free((char *)(uintptr_t)p->txn[i].app_id);
+    txn_list_release(&p->txn);
     for (size_t i = 0; i < p->n_parameters; i++)
         free(p->parameters[i].value);
-    free(p->txn);
 }
 
 /* How a batch was tried to be committed. */
@@ -199,8 +225,8 @@ static int commit_positions(struct writer *w, struct tries *tries, struct err *e
         {"records", w->records}, {"events", w->events}, {"rejected", w->rejected}};
     struct table_commit c = {.operation = "STREAMING UPDATE",
                              .add = &w->adds,
-                             .txn = parts.txn,
-                             .n_txn = parts.n,
+                             .txn = parts.txn.v,
+                             .n_txn = parts.txn.n,
                              .metrics = metrics,
                              .n_metrics = ARRAY_LEN(metrics),
                              .parameters = parts.parameters,

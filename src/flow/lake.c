@@ -77,23 +77,3 @@ int lake_counts(struct lake *l, const char *sql, int64_t *ret_values, size_t n, 
     }
     return r;
 }
-
-struct metric_sum {
-    const char *name;
-    int64_t sum;
-};
-
-static int add_metric(void *arg, const struct table_entry *en, struct err *e) {
-    (void)e;
-    struct metric_sum *s = arg;
-    s->sum += table_entry_metric(en, s->name);
-    return 0;
-}
-
-int lake_sum_metric(struct table *tb, const char *name, int64_t to, int64_t *ret, struct err *e) {
-    struct metric_sum s = {.name = name};
-    int r = to < 0 ? 0 : table_each_entry(tb, -1, to, add_metric, &s, e);
-    if (r == 0)
-        *ret = s.sum;
-    return r;
-}

@@ -34,7 +34,4 @@ int lake_one_row(struct lake *l, const char *sql, char **ret_values, size_t n, s
 /* The same, all values being whole numbers. */
 int lake_counts(struct lake *l, const char *sql, int64_t *ret_values, size_t n, struct err *e);
 
-/* The sum of a metric over all commits up to a version. */
-int lake_sum_metric(struct table *tb, const char *name, int64_t to, int64_t *ret, struct err *e);
-
 #endif

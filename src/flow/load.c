@@ -25,13 +25,12 @@ static int send_row(void *arg, const char *const *values, size_t n, struct err *
     return sink_row(l->sk, values, e);
 }
 
-/* The dates whose rows may differ from what the sink shows. */
-static int find_dates(struct load *l, bool same_table, struct err *e) {
-    int64_t from = same_table ? l->mark.version : -1;
-    return dates_changed(l->gold, from, table_version(l->gold), &l->dates, e);
+/* The dates whose rows may differ from what the sink shows, and whether that may hold others, too. */
+static int find_dates(struct load *l, bool same_table, bool *ret_all, struct err *e) {
+    return dates_changed(l->gold, same_table ? l->mark.version : -1, &l->dates, ret_all, e);
 }
 
-static int send(struct load *l, bool same_table, struct sink_load_result *done, struct err *e) {
+static int send(struct load *l, bool all, struct sink_load_result *done, struct err *e) {
     _cleanup_(table_files_release) struct table_files files = {0};
     dates_files(l->gold, &l->dates, &files);
     struct sink_load_begin begin = {.expected = &l->mark,
@@ -39,7 +38,7 @@ static int send(struct load *l, bool same_table, struct sink_load_result *done, 
                                     .gold_version = table_version(l->gold),
                                     .dates = (const char *const *)l->dates.v,
                                     .n_dates = l->dates.n,
-                                    .replace_all = l->mark.version >= 0 && !same_table};
+                                    .replace_all = l->mark.version >= 0 && all};
     int r = sink_begin(l->sk, &sink_clickstream_metrics, &begin, e);
     const struct engine_input input = {"gold_rows", &gold_clickstream_metrics, &files};
     const struct engine_rows rows = {.row = send_row, .arg = l};
@@ -59,10 +58,11 @@ static int load_gold(struct load *l, struct load_result *sum, struct err *e) {
     bool same_table = l->mark.version >= 0 && strcmp(l->mark.table_id, table_id(l->gold)) == 0;
     if (same_table && l->mark.version >= table_version(l->gold))
         return 0;
-    r = find_dates(l, same_table, e);
+    bool all;
+    r = find_dates(l, same_table, &all, e);
     struct sink_load_result done = {0};
     if (r == 0)
-        r = send(l, same_table, &done, e);
+        r = send(l, all, &done, e);
     if (r == 0)
         *sum = (struct load_result){.loads = 1,
                                     .dates = (int64_t)l->dates.n,

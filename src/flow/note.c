@@ -180,6 +180,20 @@ struct looking_for {
     char *topic_id;
 };
 
+/* "<source>/<partition>#topic=<id>" */
+static int look_in_state(void *arg, const char *app_id, int64_t version ATTR_UNUSED) {
+    static const char name[] = "#topic=";
+    struct looking_for *l = arg;
+    size_t len = strlen(l->source);
+    if (app_id[len] != '/')
+        return 0;
+    const char *at = app_id + len + 1 + strspn(app_id + len + 1, "0123456789");
+    if (strncmp(at, name, strlen(name)) != 0)
+        return 0;
+    l->topic_id = xstrdup(at + strlen(name));
+    return 1;
+}
+
 static int look_at(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
     struct looking_for *l = arg;
     size_t len = strlen(l->source);
@@ -195,9 +209,10 @@ static int look_at(void *arg, const struct table_entry *en, struct err *e ATTR_U
 
 int note_last_topic_id(struct table *tb, const char *source, char **ret, struct err *e) {
     struct looking_for l = {.source = source};
-    for (int64_t v = table_version(tb); v >= 0 && !l.found; v--) {
+    table_txn_each(tb, source, look_in_state, &l);
+    for (int64_t v = table_version(tb); v >= 0 && !l.found && !l.topic_id; v--) {
         int r = table_each_entry(tb, v - 1, v, look_at, &l, e);
-        if (r == ERR_STORAGE && !e->retry)
+        if (r == ERR_NOT_FOUND)
             break; /* the log was cleaned up to here: nobody knows any more */
         if (r < 0)
             return r;

@@ -53,8 +53,9 @@ char *note_positions(const struct covered *v, size_t n);
 char *note_losses(const struct loss *v, size_t n);
 
 /*
- * The topic id in the newest commit that moved a position of this source ("<app>/<cluster>/<topic>");
- * NULL if there is none, or it is not known. The caller frees *ret.
+ * The topic id of this source ("<app>/<cluster>/<topic>"), from the table's state (totals.h) or the
+ * newest commit that moved a position of it; NULL if there is none, or it is not known. The caller
+ * frees *ret.
  */
 int note_last_topic_id(struct table *tb, const char *source, char **ret, struct err *e);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/accounts.h"
 #include "flow/dates.h"
 #include "flow/reconcile_priv.h"
 
@@ -24,38 +25,50 @@ static int count_add(void *arg, const struct table_entry *en, struct err *e) {
     return 0;
 }
 
-static int silver_metrics(struct reconcile *rc, int64_t out[5], struct err *e) {
-    static const char *const names[5] = {"events", "rejected", "duplicates", "conflicts", "rows"};
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(names); i++)
-        r = lake_sum_metric(rc->lake.silver, names[i], table_version(rc->lake.silver), &out[i], e);
-    return r;
+/* The bronze rows that silver has still to read. */
+static int pending_rows(struct reconcile *rc, int64_t bronze_rows, struct err *e) {
+    struct lake *l = &rc->lake;
+    _cleanup_(freep) char *app_id = xasprintf("silver/%s", table_id(l->bronze));
+    int64_t consumed = table_id(l->bronze) ? table_txn(l->silver, app_id) : -1;
+    if (consumed < 0) {
+        rc->res->pending_bronze = bronze_rows;
+        return 0;
+    }
+    return table_each_entry(l->bronze, consumed, table_version(l->bronze), count_add,
+                            &rc->res->pending_bronze, e);
+}
+
+/* What silver's commits say they did. */
+static int check_silver_sums(struct reconcile *rc, struct silver_account *a, struct err *e) {
+    int r = silver_account_audit(rc->lake.silver, a, e);
+    if (r < 0)
+        return r;
+    int64_t sum = a->rows + a->duplicates + a->conflicts + a->rejected;
+    if (a->broken)
+        reconcile_check(rc, "silver.sum", false, TAKE_PTR(a->broken));
+    else
+        reconcile_equal(rc, "silver.sum", "rows read", a->events,
+                        "silver + duplicates + conflicts + rejects", sum);
+    return 0;
 }
 
 static int check_silver(struct reconcile *rc, struct err *e) {
     struct lake *l = &rc->lake;
-    int64_t m[5] = {0}, data[2], bronze_rows, bronze_keys, consumed = -1;
-    int r = silver_metrics(rc, m, e);
+    struct silver_account a = {0};
+    int64_t data[2], bronze_rows, bronze_keys;
+    int r = check_silver_sums(rc, &a, e);
     if (r == 0)
         r = lake_counts(l, "SELECT count(*), count(DISTINCT event_key) FROM silver.events", data, 2,
                         e);
     if (r == 0)
         r = lake_counts(l, "SELECT count(*) FROM bronze.events", &bronze_rows, 1, e);
-    if (r < 0)
-        return r;
-    char *app_id = table_id(l->bronze) ? xasprintf("silver/%s", table_id(l->bronze)) : NULL;
-    if (app_id)
-        consumed = table_txn(l->silver, app_id);
-    free(app_id);
-    r = table_each_entry(l->bronze, consumed, table_version(l->bronze), count_add,
-                         &rc->res->pending_bronze, e);
+    if (r == 0)
+        r = pending_rows(rc, bronze_rows, e);
     if (r < 0)
         return r;
     reconcile_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze,
-                    "rows accounted for", m[0]);
-    reconcile_equal(rc, "silver.sum", "rows read", m[0],
-                    "silver + duplicates + conflicts + rejects", m[1] + m[2] + m[3] + m[4]);
-    reconcile_equal(rc, "silver.rows", "rows committed", m[4], "rows there", data[0]);
+                    "rows accounted for", a.events);
+    reconcile_equal(rc, "silver.rows", "rows committed", a.rows, "rows there", data[0]);
     reconcile_equal(rc, "silver.once", "rows", data[0], "event keys", data[1]);
     if (rc->res->pending_bronze > 0)
         return 0;
@@ -74,9 +87,11 @@ static int pending_dates(struct reconcile *rc, struct dates *d, struct err *e) {
     struct lake *l = &rc->lake;
     if (!table_id(l->silver))
         return 0;
-    char *app_id = xasprintf("gold/%s", table_id(l->silver));
-    int r = dates_changed(l->silver, table_txn(l->gold, app_id), table_version(l->silver), d, e);
-    free(app_id);
+    _cleanup_(freep) char *app_id = xasprintf("gold/%s", table_id(l->silver));
+    bool all;
+    int r = dates_changed(l->silver, table_txn(l->gold, app_id), d, &all, e);
+    if (r == 0 && all)
+        dates_of(l->gold, d);
     rc->res->pending_dates = (int64_t)d->n;
     return r;
 }

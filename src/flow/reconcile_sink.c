@@ -127,11 +127,11 @@ int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_com
                          struct err *e) {
     struct dates pending = {0};
     struct metric_rows gold = {0};
+    bool all = false;
     int r = 0;
     if (table_version(l->gold) >= 0) {
         bool same = p->mark.version >= 0 && strcmp(p->mark.table_id, table_id(l->gold)) == 0;
-        r = dates_changed(l->gold, same ? p->mark.version : -1, table_version(l->gold), &pending,
-                          e);
+        r = dates_changed(l->gold, same ? p->mark.version : -1, &pending, &all, e);
     }
     const struct engine_rows rows = {.row = keep_gold, .arg = &gold};
     if (r == 0)
@@ -142,7 +142,8 @@ int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_com
     if (r == 0) {
         sort_rows(&gold);
         sort_rows(&p->rows);
-        merge(&gold, &p->rows, &pending, ret);
+        if (!all || p->mark.version < 0) /* else the next load writes all of it anew */
+            merge(&gold, &p->rows, &pending, ret);
     }
     rows_release(&gold);
     dates_release(&pending);

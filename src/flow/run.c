@@ -72,6 +72,17 @@ static int run_step(struct run *run, size_t i, struct err *e) {
     }
 }
 
+static void keep_up(struct run *run) {
+    struct upkeep_result done;
+    struct err e;
+    int64_t start = clock_mono_ns();
+    int r = flow_upkeep(run->st, run->o->upkeep, &done, &e);
+    if (r < 0 && r != ERR_STOPPED)
+        log_err(LOG_WARN, "upkeep of the tables failed", &e);
+    if (run->o->on_step)
+        run->o->on_step(run->o->arg, "upkeep", r, (double)(clock_mono_ns() - start) / 1e9);
+}
+
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
              struct run_result *ret, struct err *e) {
     struct run_result res = {0};
@@ -89,6 +100,8 @@ int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
             crash_point(i == 0 ? "run.after_silver" : i == 1 ? "run.after_gold" : "run.after_load");
     }
     res.seconds = (double)(clock_mono_ns() - start) / 1e9;
+    if (r == 0 && o->upkeep && !stop_requested())
+        keep_up(&run);
     *ret = res;
     return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run: silver, gold and load, one after the other. A step that fails in a way that can pass is
+ * A run: silver, gold and load, one after the other, and then upkeep of the tables. A step that fails in a way that can pass is
  * tried again; since every step finds out by itself what is left to do, a repeat is harmless.
  */
 #ifndef CM_FLOW_RUN_H
@@ -9,6 +9,7 @@
 #include "flow/gold.h"
 #include "flow/load.h"
 #include "flow/silver.h"
+#include "flow/upkeep.h"
 
 struct run_options {
     int64_t silver_batch_rows;
@@ -17,6 +18,8 @@ struct run_options {
     int64_t retry_delay_ms;      /* before the first of them; doubled each time */
     const char *sink_url;
     int64_t sink_timeout_ms; /* how long load waits for a sink that does not answer */
+    /* The tables are kept up at the end; NULL: not this time. A failure there is a warning only. */
+    const struct upkeep_options *upkeep;
     /* After each step, with its result (code) and how long it took, all its tries; may be NULL. */
     void (*on_step)(void *arg, const char *step, int code, double seconds);
     void *arg;

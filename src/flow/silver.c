@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "engine/models.h"
 #include "flow/step.h"
+#include "flow/totals.h"
 #include "table/table.h"
 
 struct silver {
@@ -15,19 +16,51 @@ struct silver {
     int64_t from, to; /* bronze versions: from < v <= to are consumed by this commit */
     struct table_files fresh, old;
     int64_t fresh_rows, batch_rows;
+    bool uncounted; /* a fresh file, another writer's, does not say how many rows it has */
     int64_t checkpoint_interval;
 };
+
+static void take_file(struct silver *s, const struct table_file *f) {
+    table_file_copy(table_files_add(&s->fresh), f);
+    s->fresh_rows += MAX(f->rows, 0);
+    s->uncounted |= f->rows < 0;
+}
 
 static int take_entry(void *arg, const struct table_entry *en, struct err *e) {
     (void)e;
     struct silver *s = arg;
     if (s->fresh_rows > 0 && s->fresh_rows >= s->batch_rows)
         return 1; /* enough for one commit */
-    for (size_t i = 0; i < en->add.n; i++) {
-        table_file_copy(table_files_add(&s->fresh), &en->add.v[i]);
-        s->fresh_rows += MAX(en->add.v[i].rows, 0);
-    }
+    for (size_t i = 0; i < en->add.n; i++)
+        take_file(s, &en->add.v[i]);
     s->to = en->version;
+    return 0;
+}
+
+static int any_gone(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    const struct table *bronze = arg;
+    for (size_t i = 0; i < en->add.n; i++)
+        if (!table_has_file(bronze, en->add.v[i].path))
+            return 1;
+    return 0;
+}
+
+/*
+ * The files whose rows silver has not seen: those of the next commits, so many that batch_rows are
+ * reached. Silver that begins where the log was cleaned, or files were rewritten since, takes all
+ * that is there at once: the files of the first commits may exist no more.
+ */
+static int collect_fresh(struct silver *s, struct err *e) {
+    int64_t version = table_version(s->bronze);
+    int r = s->from < 0 ? table_each_entry(s->bronze, -1, version, any_gone, s->bronze, e) : 0;
+    if (r == 0)
+        return MIN(table_each_entry(s->bronze, s->from, version, take_entry, s, e), 0);
+    if (r < 0 && r != ERR_NOT_FOUND)
+        return r;
+    const struct table_files *live = table_live(s->bronze);
+    for (size_t i = 0; i < live->n; i++)
+        take_file(s, &live->v[i]);
+    s->to = version;
     return 0;
 }
 
@@ -35,9 +68,14 @@ static int by_path(const void *a, const void *b) {
     return strcmp(((const struct table_file *)a)->path, ((const struct table_file *)b)->path);
 }
 
-/* The bronze files whose rows silver has seen: the live ones that were not added after s->from. */
+/*
+ * The bronze files whose rows silver has seen: the live ones that were not added after s->from. A
+ * rewritten file may hold rows that it has not: nobody looks for these (sql/silver/committed.sql).
+ */
 static int collect_old(struct silver *s, struct err *e) {
     struct silver later = {.batch_rows = INT64_MAX};
+    if (s->from < 0)
+        return 0;
     int r = table_each_entry(s->bronze, s->from, table_version(s->bronze), take_entry, &later, e);
     if (r < 0) {
         table_files_release(&later.fresh);
@@ -91,7 +129,7 @@ static int check_counters(const struct engine_result *r, const struct silver *s,
         written += r->files.v[i].rows;
     int64_t sum = engine_counter(r, "rejected") + engine_counter(r, "duplicates") +
                   engine_counter(r, "conflicts") + rows;
-    if (events == sum && rows == written && events == s->fresh_rows)
+    if (events == sum && rows == written && (events == s->fresh_rows || s->uncounted))
         return 0;
     return err_set(e, ERR_BUG,
                    "silver: the counts do not add up: %lld rows in bronze, %lld read, %lld "
@@ -101,8 +139,24 @@ static int check_counters(const struct engine_result *r, const struct silver *s,
                    (long long)written);
 }
 
+/* The version reached, and what it has added up to since the first one. */
+static void add_position(const struct silver *s, const struct engine_result *r,
+                         struct txn_list *l) {
+    static const char *const counters[] = {"rejected", "duplicates", "conflicts"};
+    txn_list_add(l, xstrdup(s->app_id), s->from, s->to);
+    if (s->from < 0)
+        total_start(l, s->app_id, "events", engine_counter(r, "events"));
+    else if (total_of(s->silver, s->app_id, "events") < 0)
+        return; /* begun without totals */
+    else
+        total_grow(l, s->silver, s->app_id, "events", engine_counter(r, "events"));
+    for (size_t i = 0; i < ARRAY_LEN(counters); i++)
+        total_grow(l, s->silver, s->app_id, counters[i], engine_counter(r, counters[i]));
+}
+
 static int commit(struct silver *s, const struct engine_result *r, struct err *e) {
-    struct table_txn txn = {s->app_id, table_txn(s->silver, s->app_id), s->to};
+    struct txn_list txn = {0};
+    add_position(s, r, &txn);
     struct table_metric metrics[] = {
         {"events", engine_counter(r, "events")},
         {"rejected", engine_counter(r, "rejected")},
@@ -112,15 +166,17 @@ static int commit(struct silver *s, const struct engine_result *r, struct err *e
     };
     int64_t version;
     crash_point("silver.after_data");
-    return table_commit(s->silver,
-                        &(struct table_commit){.operation = "WRITE",
-                                               .add = &r->files,
-                                               .txn = &txn,
-                                               .n_txn = 1,
-                                               .metrics = metrics,
-                                               .n_metrics = ARRAY_LEN(metrics),
-                                               .data_change = true},
-                        &version, e);
+    int done = table_commit(s->silver,
+                            &(struct table_commit){.operation = "WRITE",
+                                                   .add = &r->files,
+                                                   .txn = txn.v,
+                                                   .n_txn = txn.n,
+                                                   .metrics = metrics,
+                                                   .n_metrics = ARRAY_LEN(metrics),
+                                                   .data_change = true},
+                            &version, e);
+    txn_list_release(&txn);
+    return done;
 }
 
 static void add_up(struct silver_result *sum, const struct engine_result *r) {
@@ -137,11 +193,12 @@ static void add_up(struct silver_result *sum, const struct engine_result *r) {
 static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_more, struct err *e) {
     *ret_more = false;
     s->fresh_rows = 0;
+    s->uncounted = false;
     s->from = s->to = table_txn(s->silver, s->app_id);
     if (s->from >= table_version(s->bronze))
         return 0;
-    int r = table_each_entry(s->bronze, s->from, table_version(s->bronze), take_entry, s, e);
-    if (r >= 0)
+    int r = collect_fresh(s, e);
+    if (r == 0)
         r = collect_old(s, e);
     struct engine_result made = {0};
     if (r == 0)

@@ -95,7 +95,7 @@ static int newest(struct table *bronze, struct status *ret, struct err *e) {
     for (int64_t v = to; v >= 0 && v > to - COMMITS; v--) {
         int64_t found = 0;
         int r = table_each_entry(bronze, v - 1, v, note_newest, &found, e);
-        if (r == ERR_STORAGE && !e->retry)
+        if (r == ERR_NOT_FOUND)
             break; /* cleaned away */
         if (r < 0)
             return r;
@@ -109,18 +109,19 @@ static int newest(struct table *bronze, struct status *ret, struct err *e) {
 }
 
 static int totals(struct lake *l, struct status *ret, struct err *e) {
-    int64_t to_silver = table_version(l->silver);
     struct accounts a = {0};
-    int r = accounts_read(l->bronze, false, &a, e);
+    int r = accounts_read(l->bronze, &a, e);
     if (r < 0)
         return r;
     ret->events = a.events;
     ret->rejected = a.rejected;
     ret->lost = a.lost;
     accounts_release(&a);
-    r = lake_sum_metric(l->silver, "duplicates", to_silver, &ret->duplicates, e);
-    if (r == 0)
-        r = lake_sum_metric(l->silver, "conflicts", to_silver, &ret->conflicts, e);
+    struct silver_account s = {0};
+    r = silver_account_read(l->silver, &s, e);
+    ret->duplicates = s.duplicates;
+    ret->conflicts = s.conflicts;
+    free(s.broken);
     return r;
 }
 

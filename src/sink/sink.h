@@ -66,7 +66,8 @@ struct sink_load_begin {
     /* Rows of these days (YYYY-MM-DD) that are not sent are deleted. */
     const char *const *dates;
     size_t n_dates;
-    /* Rows of every other date are deleted too: the gold table is another one than before. */
+    /* Rows of every other date are deleted too: gold is another table than before, or its log does
+       not tell any more what changed. */
     bool replace_all;
 };
 

@@ -25,6 +25,10 @@ struct log_listing {
  * not the log's first. Else all there is.
  */
 int log_list(const struct table *tb, bool hinted, struct log_listing *ret, struct err *e);
+/* The same, all there is, but of the checkpoints only those of a version <= up_to. */
+int log_list_up_to(const struct table *tb, int64_t up_to, struct log_listing *ret, struct err *e);
+/* The version that a file in the log's folder belongs to: an entry, a checkpoint, a .crc; -1: none. */
+int64_t log_name_version(const char *name);
 
 /* Fills a table that holds nothing yet. On any error it still holds nothing. */
 int checkpoint_load(struct table *tb, const struct log_listing *l, struct err *e);

@@ -106,11 +106,11 @@ static int check_expectations(const struct plan *p, const struct table *tb, stru
 static int check_files(const struct plan *p, const struct table *tb, struct err *e) {
     const struct table_commit *c = p->c;
     for (size_t i = 0; c->remove && i < c->remove->n; i++)
-        if (!snapshot_has_file(tb, c->remove->v[i].path))
+        if (!table_has_file(tb, c->remove->v[i].path))
             return err_set(e, ERR_CONFLICT, "%s/%s: %s is not in the table any more", tb->st->url,
                            tb->def->name, c->remove->v[i].path);
     for (size_t i = 0; c->add && i < c->add->n; i++)
-        if (snapshot_has_file(tb, c->add->v[i].path))
+        if (table_has_file(tb, c->add->v[i].path))
             return err_set(e, ERR_CONFLICT, "%s/%s: %s is in the table already", tb->st->url,
                            tb->def->name, c->add->v[i].path);
     return 0;
@@ -292,6 +292,20 @@ static int commit(const struct plan *p, struct table *tb, struct buf *body, stru
     }
 }
 
+/* A log that was cleaned past us is read anew; what the commit was decided on may not hold any more. */
+static int check_end(struct table *tb, struct err *e) {
+    int r = snapshot_check_end(tb, e);
+    if (r != ERR_NOT_FOUND)
+        return r;
+    int64_t before = tb->version;
+    r = table_refresh(tb, e);
+    return r ? r
+             : err_set(e, ERR_CONFLICT,
+                       "%s/%s: the log was cleaned past version %lld, which this "
+                       "commit was decided on",
+                       tb->st->url, tb->def->name, (long long)before);
+}
+
 int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_version,
                  struct err *e) {
     struct plan p;
@@ -300,7 +314,7 @@ int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_ve
         return r;
     r = check_files(&p, tb, e);
     if (r == 0)
-        r = snapshot_check_end(tb, e);
+        r = check_end(tb, e);
     struct buf body = BUF_INIT(LIMIT_LOG_ENTRY);
     if (r == 0)
         r = commit(&p, tb, &body, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log as a history: for the steps, which read what was added, and for people. */
-#include "table/snapshot.h"
+#include "table/checkpoint.h"
 
 static void take_files(struct table_files *to, struct log_files *from, size_t *n_other) {
     for (size_t i = 0; i < from->n; i++) {
@@ -55,7 +55,7 @@ int table_each_entry(struct table *tb, int64_t from, int64_t to,
         struct log_entry le;
         int r = snapshot_load(tb, v, &le, e);
         if (r == ERR_NOT_FOUND) {
-            err_set(e, ERR_STORAGE, "%s/%s: version %lld is gone from the log", tb->st->url,
+            err_set(e, ERR_NOT_FOUND, "%s/%s: version %lld is gone from the log", tb->st->url,
                     tb->def->name, (long long)v);
             return err_hint(e,
                             "what reads this table must do so more often than its log is cleaned "
@@ -70,6 +70,14 @@ int table_each_entry(struct table *tb, int64_t from, int64_t to,
             return r;
     }
     return 0;
+}
+
+int table_log_begin(struct table *tb, int64_t *ret, struct err *e) {
+    struct log_listing l;
+    int r = log_list(tb, false, &l, e);
+    if (r == 0)
+        *ret = l.first;
+    return r;
 }
 
 int64_t table_entry_metric(const struct table_entry *en, const char *name) {

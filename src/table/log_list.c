@@ -19,10 +19,11 @@ struct parts {
 };
 
 /* "<v>.checkpoint.parquet", "<v>.checkpoint.<i>.<n>.parquet"; everything else of that name is V2. */
-static void take_checkpoint(const char *name, struct parts *open, struct log_listing *l) {
+static void take_checkpoint(const char *name, int64_t up_to, struct parts *open,
+                            struct log_listing *l) {
     int64_t version, part = 1, n = 1;
     const char *at = digits(name, DIGITS, &version);
-    if (!at || strncmp(at, ".checkpoint.", 12) != 0)
+    if (!at || version > up_to || strncmp(at, ".checkpoint.", 12) != 0)
         return;
     at += 12;
     bool single = strcmp(at, "parquet") == 0;
@@ -44,8 +45,8 @@ static void take_checkpoint(const char *name, struct parts *open, struct log_lis
     }
 }
 
-static int list_from(const struct table *tb, const char *start_after, struct log_listing *ret,
-                     struct err *e) {
+static int list_from(const struct table *tb, const char *start_after, int64_t up_to,
+                     struct log_listing *ret, struct err *e) {
     _cleanup_(freep) char *dir = log_dir(tb->def);
     struct storage_entries names = {0};
     struct log_listing l = {.first = -1, .last = -1, .checkpoint = -1};
@@ -56,7 +57,7 @@ static int list_from(const struct table *tb, const char *start_after, struct log
     for (size_t i = 0; i < names.n; i++) {
         int64_t v = log_entry_version(names.v[i].name);
         if (v < 0) {
-            take_checkpoint(names.v[i].name, &open, &l);
+            take_checkpoint(names.v[i].name, up_to, &open, &l);
             continue;
         }
         if (l.first < 0)
@@ -91,9 +92,19 @@ int log_list(const struct table *tb, bool hinted, struct log_listing *ret, struc
     if (hint >= 0) {
         char after[DIGITS + 2];
         snprintf(after, sizeof after, "%0*lld.", DIGITS, (long long)hint);
-        r = list_from(tb, after, ret, e);
+        r = list_from(tb, after, INT64_MAX, ret, e);
         if (r || ret->checkpoint >= 0)
             return r;
     }
-    return list_from(tb, NULL, ret, e);
+    return list_from(tb, NULL, INT64_MAX, ret, e);
+}
+
+int log_list_up_to(const struct table *tb, int64_t up_to, struct log_listing *ret, struct err *e) {
+    return list_from(tb, NULL, up_to, ret, e);
+}
+
+int64_t log_name_version(const char *name) {
+    int64_t v;
+    const char *at = strlen(name) > DIGITS ? digits(name, DIGITS, &v) : NULL;
+    return at && *at == '.' ? v : -1;
 }

@@ -7,6 +7,8 @@
 #include "table/checkpoint.h"
 #include "table/support.h"
 
+enum { MAX_TRIES = 10 }; /* to read a log that is cleaned meanwhile */
+
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e) {
     _cleanup_(freep) char *path = log_entry_path(tb->def, version);
     struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
@@ -121,7 +123,7 @@ int snapshot_start(struct table *tb, struct log_entry *en, struct err *e) {
     return r;
 }
 
-bool snapshot_has_file(const struct table *tb, const char *path) {
+bool table_has_file(const struct table *tb, const char *path) {
     return strmap_get(&tb->by_path, path, NULL);
 }
 
@@ -166,28 +168,66 @@ static int read_checkpoint(struct table *tb, struct log_listing *l, struct err *
     if (r == 0 || e->retry)
         return r;
     struct err why = *e;
-    r = log_list(tb, false, l, e);
+    struct log_listing all;
+    r = log_list(tb, false, &all, e);
     if (r)
         return r;
-    if (l->first != 0) {
+    if (all.first != 0) {
         *e = why;
         return e->code;
     }
+    *l = all;
     log_err(LOG_WARN, "checkpoint left aside: reading the log from its beginning", &why);
     return 1;
 }
 
-/* The first read of a table: the newest checkpoint, or else the first entry, then what follows. */
-static int read_all(struct table *tb, struct err *e) {
-    struct log_listing l;
-    int r = log_list(tb, true, &l, e);
+static int read_listed(struct table *tb, struct log_listing *l, struct err *e) {
+    int r = log_list(tb, true, l, e);
     if (r == 0)
-        r = read_checkpoint(tb, &l, e);
+        r = read_checkpoint(tb, l, e);
     if (r < 0)
         return r;
-    if (r > 0 && (l.first > 0 || (l.first < 0 && l.foreign_checkpoint)))
-        return no_beginning(tb, &l, e);
-    return read_on(tb, l.last, e);
+    if (r > 0 && (l->first > 0 || (l->first < 0 && l->foreign_checkpoint)))
+        return no_beginning(tb, l, e);
+    return read_on(tb, l->last, e);
+}
+
+/* What is known of the table; not which it is. */
+static void forget(struct table *tb) {
+    table_files_release(&tb->live);
+    strmap_release(&tb->by_path);
+    for (size_t i = 0; i < tb->n_txn; i++)
+        free(tb->txn[i].app_id);
+    free(tb->txn);
+    strmap_release(&tb->by_app);
+    json_free(tb->protocol);
+    json_free(tb->meta);
+    free(tb->id);
+    *tb = (struct table){.st = tb->st, .def = tb->def, .version = -1, .sorted = true};
+}
+
+/* Was the log cleaned while we read what is gone by now? */
+static bool was_cleaned(const struct table *tb, const struct log_listing *before) {
+    struct log_listing now;
+    struct err ignored;
+    return log_list(tb, false, &now, &ignored) == 0 &&
+           (now.first > before->first || now.checkpoint > before->checkpoint);
+}
+
+/*
+ * The first read of a table: the newest checkpoint, or else the first entry, then what follows. Once
+ * more from the then newest checkpoint if the log was cleaned meanwhile.
+ */
+static int read_all(struct table *tb, struct err *e) {
+    for (int tries = 1;; tries++) {
+        struct log_listing l = {.first = -1, .last = -1, .checkpoint = -1};
+        int r = read_listed(tb, &l, e);
+        if (r == 0)
+            return 0;
+        forget(tb);
+        if (e->retry || tries == MAX_TRIES || !was_cleaned(tb, &l))
+            return r;
+    }
 }
 
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e) {
@@ -203,18 +243,28 @@ int table_open(struct storage *st, const struct table_def *def, struct table **r
 }
 
 void table_close(struct table *tb) {
-    if (!tb)
-        return;
-    table_files_release(&tb->live);
-    strmap_release(&tb->by_path);
-    for (size_t i = 0; i < tb->n_txn; i++)
-        free(tb->txn[i].app_id);
-    free(tb->txn);
-    strmap_release(&tb->by_app);
-    json_free(tb->protocol);
-    json_free(tb->meta);
-    free(tb->id);
+    if (tb)
+        forget(tb);
     free(tb);
+}
+
+/* The entry we stand at was cleaned away: from the newest checkpoint, if it is the same table. */
+static int start_again(struct table *tb, struct err *e) {
+    struct table *fresh;
+    int r = table_open(tb->st, tb->def, &fresh, e);
+    if (r)
+        return r;
+    if (fresh->version > tb->version && strcmp(fresh->id, tb->id) == 0) {
+        struct table old = *tb;
+        *tb = *fresh;
+        *fresh = old;
+    } else {
+        _cleanup_(freep) char *path = log_entry_path(tb->def, tb->version);
+        err_set(e, ERR_STORAGE, "%s/%s, read a while ago, is gone", tb->st->url, path);
+        r = err_hint(e, "the table was removed, or is another one by now: start again");
+    }
+    table_close(fresh);
+    return r;
 }
 
 int table_refresh(struct table *tb, struct err *e) {
@@ -222,7 +272,9 @@ int table_refresh(struct table *tb, struct err *e) {
     if (before < 0)
         return read_all(tb, e);
     int r = read_on(tb, -1, e);
-    return r || tb->version > before ? r : snapshot_check_end(tb, e);
+    if (r == 0 && tb->version == before)
+        r = snapshot_check_end(tb, e);
+    return r == ERR_NOT_FOUND ? start_again(tb, e) : r;
 }
 
 int snapshot_check_end(const struct table *tb, struct err *e) {
@@ -230,12 +282,7 @@ int snapshot_check_end(const struct table *tb, struct err *e) {
         return 0;
     _cleanup_(freep) char *path = log_entry_path(tb->def, tb->version);
     struct storage_entry en;
-    int r = storage_stat(tb->st, path, &en, e);
-    if (r != ERR_NOT_FOUND)
-        return r;
-    err_set(e, ERR_STORAGE, "%s/%s, read a while ago, is gone", tb->st->url, path);
-    return err_hint(e,
-                    "the table was removed, or its log was cleaned past this entry: start again");
+    return storage_stat(tb->st, path, &en, e);
 }
 
 const struct table_def *table_definition(const struct table *tb) {

@@ -37,10 +37,9 @@ int snapshot_apply(struct table *tb, struct log_entry *en, struct err *e);
 /* The table as a checkpoint says: all actions there are, in one. It must hold nothing yet. */
 int snapshot_start(struct table *tb, struct log_entry *en, struct err *e);
 /*
- * That the entry we stand at is still there. Else the log was cleaned past us, the next entry may
- * have come and gone too, and to write it again would fork the table.
+ * That the entry we stand at is still there; ERR_NOT_FOUND. Then the log was cleaned past us, the
+ * next entry may have come and gone too, and to write it again would fork the table.
  */
 int snapshot_check_end(const struct table *tb, struct err *e);
-bool snapshot_has_file(const struct table *tb, const char *path);
 
 #endif

@@ -38,6 +38,7 @@ int table_txn_each(const struct table *tb, const char *prefix,
 int table_check_writable(const struct table *tb, struct err *e);
 /* The live files, in byte order of their paths. Valid until the next refresh or commit. */
 const struct table_files *table_live(const struct table *tb);
+bool table_has_file(const struct table *tb, const char *path); /* a live one */
 
 struct table_txn {
     const char *app_id;
@@ -89,6 +90,24 @@ int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_ve
  */
 int table_checkpoint(struct table *tb, struct err *e);
 
+/* The version of the newest checkpoint; -1: none. */
+int table_checkpointed(const struct table *tb, int64_t *ret, struct err *e);
+
+struct table_clean_options {
+    int64_t retention_ms; /* delta.logRetentionDuration counts instead where the table sets it */
+    int64_t needed_after; /* entries after this version are kept, whatever their age: somebody has
+                             still to read them. INT64_MAX: nobody */
+};
+/*
+ * Removes what no version within the retention needs of the log: the entries, checkpoints and Spark's
+ * .crc files before the newest checkpoint that all entries to be kept can be read from. Never without
+ * a checkpoint, and that one is read before anything is removed. delta.enableExpiredLogCleanup=false
+ * is obeyed. Oldest first, so that whoever lists meanwhile sees a log that begins later.
+ * *ret_removed: files.
+ */
+int table_clean_log(struct table *tb, const struct table_clean_options *o, int64_t *ret_removed,
+                    struct err *e);
+
 /* One commit as it stands in the log. */
 struct table_entry {
     int64_t version;
@@ -108,11 +127,14 @@ void table_entry_release(struct table_entry *en);
 
 /*
  * Calls fn for each commit with from < version <= to, in order; stops at and returns the first
- * non-zero. An entry that was cleaned up, or is not there yet, is an error (ERR_STORAGE).
+ * non-zero. ERR_NOT_FOUND: an entry was cleaned up, or is not there yet.
  */
 int table_each_entry(struct table *tb, int64_t from, int64_t to,
                      int (*fn)(void *arg, const struct table_entry *en, struct err *e), void *arg,
                      struct err *e);
+
+/* The oldest entry that is still in the log: 0 unless it was cleaned; -1: no entry at all. */
+int table_log_begin(struct table *tb, int64_t *ret, struct err *e);
 
 /* The value of a metric of an entry as a number; 0 if absent. */
 int64_t table_entry_metric(const struct table_entry *en, const char *name);

@@ -90,8 +90,9 @@ def test_positions_and_counters_stand_in_the_commits(mill):
     ids = {name: dict(mill.log(name)[0])["metaData"]["id"] for name in TABLES}
     cluster = (mill.home / "data/stream/cluster_id").read_text().strip()
 
-    def txn(name):
-        return [(t["appId"], t["version"]) for entry in mill.log(name) for action, t in entry if action == "txn"]
+    def txn(name, totals=False):
+        return [(t["appId"], t["version"]) for entry in mill.log(name) for action, t in entry
+                if action == "txn" and ("#" in t["appId"]) == totals]
 
     def counters(name):
         return [dict(entry)["commitInfo"]["operationMetrics"] for entry in mill.log(name)]
@@ -107,6 +108,11 @@ def test_positions_and_counters_stand_in_the_commits(mill):
     assert counters("silver.events") == [
         {"events": "3", "rejected": "1", "duplicates": "1", "conflicts": "0", "rows": "1"},
         {"events": "2", "rejected": "0", "duplicates": "0", "conflicts": "1", "rows": "1"}]
+    # and beside the positions, what has added up so far (where it is not 0, and has changed)
+    position = f"silver/{ids['bronze.events']}#"
+    assert txn("bronze.events", totals=True) == [(f"clickmill/{cluster}/clickstream/0#first", 0), (f"clickmill/{cluster}/clickstream/0#rejected", 1)]
+    assert txn("silver.events", totals=True) == [(position + "events", 3), (position + "rejected", 1), (position + "duplicates", 1),
+                                                 (position + "events", 5), (position + "conflicts", 1)]
     assert txn("gold.clickstream_metrics") == [(f"gold/{ids['silver.events']}", 0), (f"gold/{ids['silver.events']}", 1)]
     assert counters("gold.clickstream_metrics") == [{"dates": "1", "rows": "1"}] * 2
 

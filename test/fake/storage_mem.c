@@ -296,3 +296,12 @@ struct storage *storage_mem_new(void) {
     pthread_mutex_init(&m->lock, NULL);
     return &m->base;
 }
+
+void storage_mem_age(struct storage *st, const char *prefix, int64_t ms) {
+    struct mem *m = mem_of(st);
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n; i++)
+        if (strncmp(m->v[i].path, prefix, strlen(prefix)) == 0)
+            m->v[i].mtime_ms -= ms;
+    pthread_mutex_unlock(&m->lock);
+}

@@ -9,5 +9,7 @@
 #include "storage/storage.h"
 
 struct storage *storage_mem_new(void);
+/* Objects whose path begins so become older by ms. */
+void storage_mem_age(struct storage *st, const char *prefix, int64_t ms);
 
 #endif
