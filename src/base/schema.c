@@ -104,6 +104,15 @@ const char *column_type_sql(enum column_type t) {
     return type_names[t].sql;
 }
 
+bool column_type_find(const char *delta, enum column_type *ret) {
+    for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
+        if (strcmp(type_names[i].delta, delta) == 0) {
+            *ret = (enum column_type)i;
+            return true;
+        }
+    return false;
+}
+
 const struct column *table_def_column(const struct table_def *def, const char *name) {
     for (size_t i = 0; i < def->n_columns; i++)
         if (strcmp(def->columns[i].name, name) == 0)

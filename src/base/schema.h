@@ -26,9 +26,9 @@ struct column {
 
 /* All columns may be NULL. partition_by names the one partition column; it is the last of `columns`. */
 struct table_def {
-    const char *name; /* "silver/events": folder in the lake */
-    const char *view; /* "silver.events": its name in SQL */
-    const struct column *columns;
+    const char *name;             /* "silver/events": folder in the lake */
+    const char *view;             /* "silver.events": its name in SQL */
+    const struct column *columns; /* none: as the table's log declares them */
     size_t n_columns;
     const char *partition_by;
 };
@@ -45,6 +45,8 @@ const struct table_def *table_def_find(const char *name);
  */
 const char *column_type_delta(enum column_type t);
 const char *column_type_sql(enum column_type t);
+/* The type of that name in a Delta schema; false: one that clickmill does not use. */
+bool column_type_find(const char *delta, enum column_type *ret);
 const struct column *table_def_column(const struct table_def *def,
                                       const char *name); /* NULL if absent */
 

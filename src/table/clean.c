@@ -38,7 +38,7 @@ static int64_t first_kept(const struct table *tb, const struct storage_entries *
 /* A checkpoint that cannot be read stands for nothing. */
 static int check_readable(const struct table *tb, const struct log_listing *l, struct err *e) {
     struct table *scratch = xcalloc(1, sizeof *scratch);
-    *scratch = (struct table){.st = tb->st, .def = tb->def, .version = -1, .sorted = true};
+    *scratch = snapshot_blank(tb->st, tb->given);
     int r = checkpoint_load(scratch, l, e);
     table_close(scratch);
     return r;

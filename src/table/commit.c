@@ -23,7 +23,8 @@ enum {
 struct plan {
     const struct table_commit *c;
     char txn_id[UUID_TEXT]; /* tells our entry from others' */
-    struct buf info, create, actions;
+    struct buf info, actions;
+    struct buf rules; /* protocol and metaData, where this commit makes or defines the table */
     struct arena texts;
     struct strmap apps, removed,
         replaced; /* our appIds, paths taken out, partitions written anew */
@@ -32,7 +33,7 @@ struct plan {
 
 static void plan_release(struct plan *p) {
     buf_release(&p->info);
-    buf_release(&p->create);
+    buf_release(&p->rules);
     buf_release(&p->actions);
     strmap_release(&p->apps);
     strmap_release(&p->removed);
@@ -64,7 +65,7 @@ static int plan_init(struct plan *p, const struct table *tb, const struct table_
                      struct err *e) {
     assert((c->add && c->add->n) || (c->remove && c->remove->n) || c->n_txn);
     *p = (struct plan){.c = c, .creates = tb->version < 0};
-    p->info.max = p->create.max = p->actions.max = LIMIT_LOG_ENTRY;
+    p->info.max = p->rules.max = p->actions.max = LIMIT_LOG_ENTRY;
     uuid_make(p->txn_id);
     for (size_t i = 0; i < c->n_txn; i++) {
         assert(!strmap_get(&p->apps, c->txn[i].app_id, NULL));
@@ -75,7 +76,10 @@ static int plan_init(struct plan *p, const struct table *tb, const struct table_
     char id[UUID_TEXT];
     uuid_make(id);
     log_write_info(&p->info, tb->def, c, p->txn_id, now_ms);
-    log_write_create(&p->create, tb->def, id, now_ms);
+    if (p->creates)
+        log_write_create(&p->rules, c->define ? c->define : tb->def, id, now_ms);
+    else if (c->define)
+        log_write_define(&p->rules, c->define, tb->meta);
     log_write_actions(&p->actions, tb->def, c, now_ms);
     if (p->info.overflow || p->actions.overflow ||
         p->info.len + p->actions.len > LIMIT_LOG_ENTRY - MIB) {
@@ -109,6 +113,7 @@ static int check_files(const struct plan *p, const struct table *tb, struct err 
         if (!table_has_file(tb, c->remove->v[i].path))
             return err_set(e, ERR_CONFLICT, "%s/%s: %s is not in the table any more", tb->st->url,
                            tb->def->name, c->remove->v[i].path);
+    assert(!c->define || tb->version < 0 || p->removed.n == tb->live.n);
     for (size_t i = 0; c->add && i < c->add->n; i++)
         if (table_has_file(tb, c->add->v[i].path))
             return err_set(e, ERR_CONFLICT, "%s/%s: %s is in the table already", tb->st->url,
@@ -139,8 +144,10 @@ static int check_allowed(const struct plan *p, const struct table *tb, struct er
 static int check_winner(const struct plan *p, const struct table *tb, const struct log_entry *en,
                         struct err *e) {
     const char *what = NULL, *which = "";
-    if (en->meta && !(p->creates && en->version == 0))
+    if (en->meta && (p->c->define || !(p->creates && en->version == 0)))
         what = "changed the table's definition";
+    if (!what && p->c->define && en->add.n)
+        what = "added rows with the columns from before";
     for (size_t i = 0; !what && i < en->n_txn; i++)
         if (strmap_get(&p->apps, en->txn[i].app_id, NULL)) {
             what = "moved the position of ";
@@ -185,8 +192,8 @@ static int write_entry(const struct plan *p, const struct table *tb, struct buf 
                        struct err *e) {
     buf_reset(body);
     buf_add(body, p->info.data, p->info.len);
-    if (tb->version < 0)
-        buf_add(body, p->create.data, p->create.len);
+    if (tb->version < 0 || p->c->define)
+        buf_add(body, buf_str(&p->rules), p->rules.len);
     buf_add(body, buf_str(&p->actions), p->actions.len);
     assert(!body->overflow);
     _cleanup_(freep) char *path = log_entry_path(tb->def, tb->version + 1);

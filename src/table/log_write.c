@@ -94,6 +94,22 @@ void log_write_create(struct buf *b, const struct table_def *def, const char *id
     action_end(&o);
 }
 
+void log_write_define(struct buf *b, const struct table_def *def, const struct json_doc *meta) {
+    struct json_out o = action_begin(b, "metaData");
+    _cleanup_(freep) char *schema = schema_text(def);
+    for (struct json_iter it = json_iter(json_get(json_root(meta), "metaData")); json_next(&it);) {
+        if (strcmp(it.name, "schemaString") == 0) {
+            json_put(&o, it.name, schema);
+            continue;
+        }
+        struct buf value = BUF_INIT(LIMIT_LOG_ENTRY);
+        json_text(it.value, &value);
+        json_put_raw(&o, it.name, buf_str(&value));
+        buf_release(&value);
+    }
+    action_end(&o);
+}
+
 static void write_place(struct json_out *o, const struct table_def *def,
                         const struct table_file *f) {
     json_obj(o, "partitionValues");

@@ -35,12 +35,18 @@ static int apply_rules(struct table *tb, struct log_entry *en, struct err *e) {
     if (!protocol || !meta)
         return err_set(e, ERR_STORAGE, "the first version has no %s action",
                        protocol ? "metaData" : "protocol");
-    int r = support_read(tb->def, protocol, meta, e);
+    struct table_def *declared = NULL;
+    const char *id = json_str(json_get(meta, "id"));
+    int r = support_read(tb->given, protocol, meta, e);
+    if (r == 0 && !id)
+        r = err_set(e, ERR_STORAGE, "the metaData action has no id");
+    if (r == 0 && tb->given->n_columns == 0)
+        r = support_declared(tb->given, meta, &declared, e);
     if (r)
         return r;
-    const char *id = json_str(json_get(meta, "id"));
-    if (!id)
-        return err_set(e, ERR_STORAGE, "the metaData action has no id");
+    support_declared_free(tb->declared);
+    tb->declared = declared;
+    tb->def = declared ? declared : tb->given;
     err_clear(&tb->no_write);
     if (support_write(tb->def, protocol, meta, &tb->no_write) != 0)
         err_wrap(&tb->no_write, "%s/%s cannot be written to", tb->st->url, tb->def->name);
@@ -203,7 +209,8 @@ static void forget(struct table *tb) {
     json_free(tb->protocol);
     json_free(tb->meta);
     free(tb->id);
-    *tb = (struct table){.st = tb->st, .def = tb->def, .version = -1, .sorted = true};
+    support_declared_free(tb->declared);
+    *tb = snapshot_blank(tb->st, tb->given);
 }
 
 /* Was the log cleaned while we read what is gone by now? */
@@ -232,7 +239,7 @@ static int read_all(struct table *tb, struct err *e) {
 
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e) {
     struct table *tb = xcalloc(1, sizeof *tb);
-    *tb = (struct table){.st = st, .def = def, .version = -1, .sorted = true};
+    *tb = snapshot_blank(st, def);
     int r = read_all(tb, e);
     if (r) {
         table_close(tb);
@@ -251,7 +258,7 @@ void table_close(struct table *tb) {
 /* The entry we stand at was cleaned away: from the newest checkpoint, if it is the same table. */
 static int start_again(struct table *tb, struct err *e) {
     struct table *fresh;
-    int r = table_open(tb->st, tb->def, &fresh, e);
+    int r = table_open(tb->st, tb->given, &fresh, e);
     if (r)
         return r;
     if (fresh->version > tb->version && strcmp(fresh->id, tb->id) == 0) {

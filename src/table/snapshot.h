@@ -15,9 +15,11 @@
     "them anew"
 
 struct table {
-    struct storage *st; /* not ours */
-    const struct table_def *def;
-    int64_t version; /* -1: no such table yet */
+    struct storage *st;            /* not ours */
+    const struct table_def *given; /* by the caller; it may have no columns */
+    const struct table_def *def;   /* the same, or `declared` */
+    struct table_def *declared;    /* `given` with the columns of the log; NULL: not needed */
+    int64_t version;               /* -1: no such table yet */
     char *id;
     struct table_files live; /* by path once `sorted` */
     bool sorted;
@@ -30,6 +32,10 @@ struct table {
     struct err no_write; /* why the table must not be written to; code 0: it may */
 };
 
+/* A table nothing was read of yet. */
+static inline struct table snapshot_blank(struct storage *st, const struct table_def *given) {
+    return (struct table){.st = st, .given = given, .def = given, .version = -1, .sorted = true};
+}
 /* Reads one entry; ERR_NOT_FOUND if there is none of that version. Messages name the file. */
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e);
 /* Moves the table on by the entry, which must be the next one; takes what it needs out of it. */

@@ -122,6 +122,60 @@ int support_read(const struct table_def *def, const json *protocol, const json *
     return r ? r : check_partition(def, meta, e);
 }
 
+static int declare(struct column *c, const json *field, struct err *e) {
+    const char *name = json_str(json_get(field, "name")), *type = json_str(json_get(field, "type"));
+    if (!name || !type || !column_type_find(type, &c->type)) {
+        struct buf b = BUF_INIT(1024);
+        json_text(json_get(field, "type"), &b);
+        err_set(e, ERR_STORAGE, "column %s has the type %s, which clickmill does not use",
+                name ? name : "without a name", buf_str(&b));
+        buf_release(&b);
+        return err_hint(e, "somebody changed the table's columns: undo that, or " TABLE_ANEW);
+    }
+    c->name = xstrdup(name);
+    return 0;
+}
+
+int support_declared(const struct table_def *given, const json *meta, struct table_def **ret,
+                     struct err *e) {
+    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
+    if (!schema)
+        return e->code;
+    const json *fields = json_get(json_root(schema), "fields");
+    struct column *columns = xcalloc(json_len(fields) + 1, sizeof *columns);
+    struct column by = {0};
+    struct table_def *def = xcalloc(1, sizeof *def);
+    *def = *given;
+    def->columns = columns;
+    int r = 0;
+    for (struct json_iter it = json_iter(fields); r == 0 && json_next(&it);) {
+        struct column c = {0};
+        r = declare(&c, it.value, e);
+        if (r == 0 && !by.name && strcmp(c.name, given->partition_by) == 0)
+            by = c;
+        else if (r == 0)
+            columns[def->n_columns++] = c;
+    }
+    if (by.name)
+        columns[def->n_columns++] = by;
+    else if (r == 0)
+        r = err_set(e, ERR_STORAGE, "the table has no column %s", given->partition_by);
+    if (r)
+        support_declared_free(def);
+    else
+        *ret = def;
+    return r;
+}
+
+void support_declared_free(struct table_def *def) {
+    if (!def)
+        return;
+    for (size_t i = 0; i < def->n_columns; i++)
+        free((char *)(uintptr_t)def->columns[i].name);
+    free((struct column *)(uintptr_t)def->columns);
+    free(def);
+}
+
 /* Promises about the values of a column that we would have to keep. */
 static int check_promises(const struct json_doc *schema, struct err *e) {
     for (struct json_iter it = json_iter(json_get(json_root(schema), "fields")); json_next(&it);) {

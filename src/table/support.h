@@ -16,6 +16,14 @@ int support_read(const struct table_def *def, const json *protocol, const json *
 int support_write(const struct table_def *def, const json *protocol, const json *meta,
                   struct err *e);
 
+/*
+ * The caller's definition with the columns of the schema, the partition column last. ERR_STORAGE for
+ * a column of a type that clickmill does not use.
+ */
+int support_declared(const struct table_def *given, const json *meta, struct table_def **ret,
+                     struct err *e);
+void support_declared_free(struct table_def *def);
+
 /* delta.appendOnly: rows may be rearranged, never taken out. */
 bool support_append_only(const json *meta);
 

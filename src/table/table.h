@@ -17,7 +17,10 @@
 
 struct table;
 
-/* Reads the table at its newest version. A table that does not exist yet has version -1 and no files. */
+/*
+ * Reads the table at its newest version. A table that does not exist yet has version -1 and no files.
+ * A definition without columns takes those that the log declares; with columns, they must be there.
+ */
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e);
 void table_close(struct table *tb);
 static inline void table_closep(struct table **tb) {
@@ -26,6 +29,7 @@ static inline void table_closep(struct table **tb) {
 /* Reads the commits made since. Cheap when there are none (one look-up). */
 int table_refresh(struct table *tb, struct err *e);
 
+/* With the log's columns, if the caller's definition had none; valid until the next refresh or commit. */
 const struct table_def *table_definition(const struct table *tb);
 int64_t table_version(const struct table *tb); /* -1: no such table yet */
 const char *table_id(const struct table *tb);  /* metaData id; NULL: no such table yet */
@@ -68,6 +72,11 @@ struct table_commit {
     const struct table_text *parameters;
     size_t n_parameters;
     bool data_change; /* false: the rows are only rearranged */
+    /*
+     * The columns the table has from this commit on; it must replace all rows of a table that had
+     * others. NULL: as they are. A table that was opened without columns is made with these.
+     */
+    const struct table_def *define;
 };
 
 /*
