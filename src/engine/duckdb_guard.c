@@ -117,6 +117,8 @@ static const char *const forbidden_words[] = {
     "seq_scan",
     "peg_parser",
     "json_execute_serialized_sql",
+    "cm_write", /* our own */
+    "cm_seen",
 };
 
 /* query('…'), however it is spelled; a column of that name is none. */

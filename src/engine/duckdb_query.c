@@ -206,43 +206,50 @@ static int execute(struct session *s, duckdb_prepared_statement ps, struct outpu
     return rc;
 }
 
-static int query_in(struct session *s, const struct engine_input *inputs, size_t n_inputs,
-                    const char *sql, bool untrusted, const struct engine_rows *rows,
-                    struct err *e) {
-    struct buf paths = BUF_INIT(LIMIT_SQL);
-    int rc = 0;
-    for (size_t i = 0; i < n_inputs && rc == 0; i++)
-        rc = session_view(s, &inputs[i], &paths, e);
-    if (rc == 0 && untrusted)
-        rc = guard_lock(s, buf_str(&paths), e);
-    buf_release(&paths);
-    duckdb_prepared_statement ps;
-    if (rc < 0 || guard_prepare(s, sql, untrusted, &ps, e) < 0)
-        return e->code;
+/* Runs it, or only says what its columns are. */
+static int answer(struct session *s, const char *sql, duckdb_prepared_statement *ps,
+                  const struct engine_rows *rows, struct err *e) {
     struct output out = {.s = s,
                          .rows = rows,
-                         .n = duckdb_prepared_statement_column_count(ps),
+                         .n = duckdb_prepared_statement_column_count(*ps),
                          .texts = BUF_INIT(LIMIT_SQL)};
-    rc = send_header(&out, ps, e);
+    int rc = send_header(&out, *ps, e);
+    if (rc < 0 || !rows->row)
+        return rc;
+    rc = cast_rare(s, sql, ps, e);
+    return rc == 0 ? execute(s, *ps, &out, e) : rc;
+}
+
+static int ask_in(struct session *s, const struct engine_question *q,
+                  const struct engine_rows *rows, struct err *e) {
+    struct buf paths = BUF_INIT(LIMIT_SQL);
+    int rc = 0;
+    for (size_t i = 0; i < q->n_inputs && rc == 0; i++)
+        rc = session_view(s, &q->inputs[i], &paths, e);
+    if (rc == 0 && q->untrusted)
+        rc = guard_lock(s, buf_str(&paths), e);
+    buf_release(&paths);
     if (rc == 0)
-        rc = cast_rare(s, sql, &ps, e);
-    if (rc == 0)
-        rc = execute(s, ps, &out, e);
+        rc = session_stages(s, q->stages, q->n_stages, q->untrusted, e);
+    duckdb_prepared_statement ps;
+    s->file = q->file;
+    if (rc < 0 || guard_prepare(s, q->sql, q->untrusted, &ps, e) < 0)
+        return e->code;
+    rc = answer(s, q->sql, &ps, rows, e);
     duckdb_destroy_prepare(&ps);
     return rc;
 }
 
-int duck_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
-               size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
-               struct err *e) {
+int duck_ask(struct engine *en, struct storage *st, const struct engine_question *q,
+             const struct engine_rows *rows, struct err *e) {
     struct duck *du = (struct duck *)en;
     struct session s;
     duckdb_database own = NULL;
-    if (untrusted && duck_open_db(du, &own, e) < 0)
+    if (q->untrusted && duck_open_db(du, &own, e) < 0)
         return e->code;
-    int rc = session_open(&s, du, own, st, "query", e);
+    int rc = session_open(&s, du, own, st, q->what, e);
     if (rc == 0) {
-        rc = query_in(&s, inputs, n_inputs, sql, untrusted, rows, e);
+        rc = ask_in(&s, q, rows, e);
         session_close(&s);
     }
     duckdb_close(&own);
