@@ -100,7 +100,7 @@ static void try_lake(struct doctor *d) {
     if (r == 0)
         r = try_put(p.st, &e);
     if (r == 0)
-        r = lake_open(&l, p.st, NULL, &e);
+        r = lake_open(&l, p.st, NULL, config_text(d->cfg, CFG_MODELS_DIR), &e);
     char *url = masked(d->cfg, CFG_LAKE_URL);
     char *good = xasprintf("%s: writable, put-if-absent works, tables readable", url);
     report(d, "lake", r, &e, good);

@@ -21,11 +21,27 @@ int step_stopped(const char *step, struct err *e);
 int step_settle(const char *step, int r, struct err *e);
 
 /*
- * Removes files that were published and certainly not committed: the commit was refused or never
- * tried. After any other error of the commit itself they stay for vacuum, being possibly in the table.
+ * Removes files that were published and certainly not committed: the commit was never tried. After
+ * an error of the commit itself they stay for vacuum, being possibly in the table.
  */
+void step_remove(struct storage *st, const struct table_def *def, const struct table_files *files);
+/* The same after a failed commit: only where it was refused. */
 void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
                   int r);
+
+/*
+ * Of several tables, those that failed alone. What can pass, and a stop, ends the step: it is tried
+ * again as a whole, and what is done already costs nothing then.
+ */
+struct step_failures {
+    int64_t n, untold; /* untold: of these, those that the message has no room for */
+    struct err all;    /* the first one's code and hint, the messages one after the other */
+};
+void step_also(struct step_failures *f, const struct err *e); /* takes an error in */
+/* The same; false: success, or an error that is the whole step's. */
+bool step_failed_alone(struct step_failures *f, int r, const struct err *e);
+/* What failed; 0 if nothing did. */
+int step_failures_end(const struct step_failures *f, int64_t *ret_n, struct err *e);
 
 /*
  * After a commit: folds the log into a checkpoint at every interval-th version (0: never). Of

@@ -14,6 +14,7 @@
 struct upkeep_options {
     int64_t checkpoint_interval; /* commits; 0: never */
     int64_t log_retention_ms;
+    const char *models_dir; /* the user's models (models.h); NULL: none */
 };
 
 struct upkeep_result {

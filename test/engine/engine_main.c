@@ -166,6 +166,15 @@ static int print_header(void *arg, const char *const *names, const char *const *
     return print_row(arg, types, n, e);
 }
 
+static const struct table_def *find_def(const char *view) {
+    static const struct table_def *const all[] = {&bronze_events, &silver_events,
+                                                  &gold_clickstream_metrics};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (strcmp(all[i]->view, view) == 0)
+            return all[i];
+    return NULL;
+}
+
 static int run_query(struct engine *en, struct storage *st, bool untrusted, int argc, char **argv) {
     struct engine_input inputs[16];
     struct table_files files[16] = {0};
@@ -174,7 +183,7 @@ static int run_query(struct engine *en, struct storage *st, bool untrusted, int 
     for (int i = 1; i < argc && n < ARRAY_LEN(inputs); i++, n++) {
         char *eq = strchr(argv[i], '=');
         *eq = '\0';
-        inputs[n] = (struct engine_input){argv[i], table_def_find(argv[i]), &files[n]};
+        inputs[n] = (struct engine_input){argv[i], find_def(argv[i]), &files[n]};
         if (!inputs[n].def || read_list(st, inputs[n].def, eq + 1, &files[n]) < 0)
             return 2;
     }

@@ -323,113 +323,6 @@ static void a_failed_stage_is_named(void **state) {
     assert_null(strchr(e.msg, '\n'));
 }
 
-/* The user's own SQL: messages name its file and the line there. */
-static void a_file_and_its_line_are_named(void **state) {
-    struct err e;
-    const struct engine_stage stage = {"rows", "-- one\n-- two\nSELECT\n  nothing\nFROM range(3)",
-                                       true, "models/mine.sql"};
-    struct engine_job job = {.what = "gold", .stages = &stage, .n_stages = 1};
-    for (int untrusted = 0; untrusted < 2; untrusted++) {
-        job.untrusted = untrusted;
-        fails(*state, &job, ERR_ENGINE, &e);
-        assert_non_null(strstr(e.msg, "gold: models/mine.sql:4: Binder Error: "));
-    }
-    const struct engine_stage runs = {
-        "rows", "SELECT\n CAST(chr(64 + CAST(i AS INT)) AS INT) AS a FROM range(3) t(i)", true,
-        "models/mine.sql"};
-    job.stages = &runs;
-    fails(*state, &job, ERR_ENGINE, &e);
-    assert_non_null(strstr(e.msg, "gold: models/mine.sql:2: Conversion Error: "));
-}
-
-static void the_users_stages_only_read(void **state) {
-    struct bench *b = *state;
-    _cleanup_(freep) char *secret = xasprintf("%s/secret.csv", b->folder);
-    FILE *f = fopen(secret, "w");
-    assert_non_null(f);
-    fputs("a\n1\n", f);
-    fclose(f);
-    _cleanup_(freep) char *reads = xasprintf("SELECT * FROM read_csv('%s')", secret);
-    const char *const wrong[][2] = {
-        {reads, "Permission Error"},
-        {"SELECT cm_write(0, 1)", "'cm_write' is not allowed here"},
-        {"SELECT 1 AS a; SELECT 2 AS a", "2 statements: one is wanted"},
-        {"CREATE TABLE x (a INT)", "does more than read"},
-        {"COPY (SELECT 1) TO 'out.csv'", "Permission Error"},
-        {"SELECT * FROM query('SELECT 1')", "'query()' is not allowed here"},
-        {"", "0 statements: one is wanted"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        struct err e;
-        const struct engine_stage stage = {"rows", wrong[i][0], true, "models/mine.sql"};
-        struct engine_job job = {
-            .what = "gold", .stages = &stage, .n_stages = 1, .untrusted = true};
-        fails(b, &job, ERR_ENGINE, &e);
-        if (!strstr(e.msg, wrong[i][1]))
-            fail_msg("%s: %s", wrong[i][0], e.msg);
-    }
-}
-
-static void the_users_stages_are_written(void **state) {
-    struct bench *b = *state;
-    struct table_files f =
-        written(b, &two, "SELECT i AS a, DATE '2026-01-01' AS p FROM range(10) t(i)");
-    const struct engine_input in = {"silver_events", &two, &f};
-    const struct engine_stage stage = {
-        "rows", "-- sums\nSELECT sum(a) AS a, p FROM silver_events GROUP BY p; -- the end", true,
-        "models/mine.sql"};
-    struct engine_result r = {0};
-    struct err e;
-    assert_ok(engine_run(b->en, b->st,
-                         &(struct engine_job){.what = "gold",
-                                              .inputs = &in,
-                                              .n_inputs = 1,
-                                              .stages = &stage,
-                                              .n_stages = 1,
-                                              .select = "SELECT * FROM rows",
-                                              .output = &two,
-                                              .counters = "SELECT count(*) AS rows FROM rows",
-                                              .untrusted = true},
-                         &r, &e),
-              &e);
-    assert_int_equal(r.files.n, 1);
-    const struct engine_input out = {"v", &two, &r.files};
-    check_rows(b, &out, "SELECT a, p FROM v", "45|2026-01-01");
-    engine_result_release(&r);
-    table_files_release(&f);
-}
-
-static int note_columns(void *arg, const char *const *names, const char *const *types, size_t n,
-                        struct err *e ATTR_UNUSED) {
-    for (size_t i = 0; i < n; i++)
-        buf_addf(arg, "%s %s;", names[i], types[i]);
-    return 0;
-}
-
-/* Nothing is computed: the statement would fail if it were. */
-static void columns_without_rows(void **state) {
-    struct bench *b = *state;
-    struct buf seen = BUF_INIT(KIB);
-    struct err e;
-    const struct engine_rows header = {.header = note_columns, .arg = &seen};
-    for (int untrusted = 0; untrusted < 2; untrusted++) {
-        const struct engine_question q = {
-            .what = "gold",
-            .file = "models/mine.sql",
-            .sql =
-                "SELECT CAST(error('computed') AS INT) AS a,\n sum(1) AS b, DATE '2026-01-01' AS p",
-            .untrusted = untrusted};
-        buf_reset(&seen);
-        assert_ok(engine_ask(b->en, b->st, &q, &header, &e), &e);
-        assert_string_equal(buf_str(&seen), "a INTEGER;b HUGEINT;p DATE;");
-    }
-    const struct engine_question wrong = {
-        .what = "gold", .file = "models/mine.sql", .sql = "SELECT 1 AS a\nFORM x"};
-    assert_int_equal(engine_ask(b->en, b->st, &wrong, &header, &e), ERR_ENGINE);
-    assert_non_null(strstr(e.msg, "gold: models/mine.sql:2: Parser Error: "));
-    buf_release(&seen);
-}
-
 static void counters_that_do_not_add_up_stop_the_job(void **state) {
     struct err e;
     fails(*state,
@@ -645,10 +538,6 @@ int main(void) {
         TEST(a_hundred_thousand_files_are_no_trouble),
         TEST(stages_and_counters),
         TEST(a_failed_stage_is_named),
-        TEST(a_file_and_its_line_are_named),
-        TEST(the_users_stages_only_read),
-        TEST(the_users_stages_are_written),
-        TEST(columns_without_rows),
         TEST(counters_that_do_not_add_up_stop_the_job),
         TEST(a_number_that_outgrows_its_column_says_how_to_widen_it),
         TEST(too_little_memory_says_so),

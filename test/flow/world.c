@@ -178,7 +178,7 @@ void assert_reconciled(struct world *w, const char *says) {
     struct err e;
     bool ok = true, said = !says;
     assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, &e), &e);
-    assert_ok(flow_reconcile(w->st, w->en, sk, &rec, &e), &e);
+    assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++) {
         if (strncmp(rec.v[i].name, "bronze.", 7) != 0)
             continue;
