@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # clickmill. `make run` is the way in; `make help` lists the rest.
-.PHONY: help build run up test asan torture bench bench-kafka bench-spark lint tidy fmt docs install clean
+.PHONY: help build run up test asan torture bench bench-kafka bench-lake bench-spark lint tidy fmt docs install clean
 MAKEFLAGS += --no-print-directory
 BIN = build/clickmill
 # What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
@@ -35,16 +35,22 @@ torture: build ## 2,000 faults against a real Kafka broker: nothing lost, nothin
 	@scripts/install-packages.sh test
 	@$$(scripts/venv.sh)/bin/python test/torture/torture.py $(TORTURE)
 
-bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka (minutes)
+bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka, HDFS and S3 (minutes)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/run.py
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
+	@$$(scripts/venv.sh)/bin/python bench/lake.py
 
 bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, freshness (minutes)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
+
+bench-lake: build ## a file to HDFS and S3 and back, beside curl (a minute)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
+	@$$(scripts/venv.sh)/bin/python bench/lake.py
 
 bench-spark: build ## Kafka to bronze beside Spark Structured Streaming (minutes; fetches Spark, 450 MB)
 	@scripts/install-packages.sh test

@@ -6,15 +6,15 @@ set -eu
 die() { echo "install-packages: $*" >&2; exit 1; }
 
 want="git gcc g++ binutils meson ninja-build pkg-config ca-certificates
-    libpq-dev libcurl4-openssl-dev libsqlite3-dev libzstd-dev nettle-dev libmicrohttpd-dev"
+    libpq-dev libcurl4-openssl-dev libsqlite3-dev libexpat1-dev libzstd-dev nettle-dev libmicrohttpd-dev"
 # A go or pip of another origin is as good: they only download.
 command -v go >/dev/null || want="$want golang-go"
 command -v pip3 >/dev/null || want="$want python3-pip"
 case ${1:-} in
 build) ;;
 test) want="$want clang libclang-rt-14-dev llvm clang-format clang-tidy pmccabe
-    libcmocka-dev postgresql python3-venv openssl"
-    # For the Kafka broker of the tests (test/services/kafka.sh).
+    libcmocka-dev postgresql python3-venv openssl curl"
+    # For Kafka, HDFS and Spark in the tests (test/services/); S3 needs the go above.
     command -v java >/dev/null || want="$want openjdk-17-jre-headless"
     command -v mvn >/dev/null || want="$want maven" ;;
 *) echo "usage: $0 build|test" >&2; exit 2 ;;

@@ -36,13 +36,14 @@ FOREIGN = {
     r"curl/.*": r"src/net/http\.c",
     r"yyjson\.h": r"src/base/json\.c",
     r"nettle/.*": r"src/base/sha256\.c",
+    r"expat\.h": r"src/base/xml\.c",
     r"microhttpd\.h": r"src/serve/server\.c",
     r"zstd\w*\.h": r"src/parquet/\w+\.c",
 }
 
 # Hosts the tree may name. Where packages come from is the business of the machine that builds.
 HOSTS = {
-    "apache.org", "delta.io", "duckdb.org", "fakestoreapi.com", "github.com", "json-schema.org", "postgresql.org",
+    "amazonaws.com", "apache.org", "delta.io", "duckdb.org", "fakestoreapi.com", "github.com", "golang.org", "json-schema.org", "postgresql.org",
     "rfc-editor.org", "spdx.org", "sqlite.org", "w3.org",
 }
 HOST = re.compile(r"(?:(?<=//)|(?<![\w.@/-]))(?:[a-z][a-z0-9-]*\.)+(?:com|org|net|io|dev)(?![\w-]|\.\w|\()")

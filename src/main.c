@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "cmd/cmd.h"
+#include "cmd/parts.h"
 
 static const struct command *find_command(const char *name) {
     for (const struct command *const *c = commands; *c; c++)
@@ -51,8 +52,11 @@ static int load_config(const struct global_opts *g, struct config **ret, struct 
             level = (int)i;
     log_setup((enum log_level)level,
               g->log_json || strcmp(config_text(*ret, CFG_LOG_FORMAT), "json") == 0);
+    r = crash_check(config_text(*ret, CFG_DEBUG_CRASH_AT), e);
+    if (r == 0)
+        r = parts_check_properties(*ret, e);
     crash_at(config_text(*ret, CFG_DEBUG_CRASH_AT));
-    return 0;
+    return r;
 }
 
 static int run_command(const struct command *c, struct global_opts *g, char **args, int n,

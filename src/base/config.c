@@ -34,8 +34,50 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_STREAM_TIMEOUT] =
         {"stream.timeout", VALUE_DURATION, "60s", 1, day_ms,
          .help = "How long ingest waits for a stream or a lake that does not answer."},
-    [CFG_LAKE_URL] = {"lake.url", VALUE_URL, "file:data/lake",
-                      .help = "Where the tables lie: file:PATH."},
+    [CFG_LAKE_URL] =
+        {"lake.url", VALUE_URL, "file:data/lake",
+         .help = "Where the tables lie: file:PATH, hdfs://HOST:PORT/PATH or s3://BUCKET/PREFIX."},
+    [CFG_LAKE_TIMEOUT] =
+        {"lake.timeout", VALUE_DURATION, "30s", 1, day_ms,
+         .help = "How long one call to a lake that is not on local disk is tried again."},
+    [CFG_LAKE_CA_FILE] =
+        {"lake.ca_file", VALUE_TEXT, "",
+         .help = "PEM file of who signs the certificates of the lake's servers; empty: whom this "
+                 "machine trusts."},
+    [CFG_HDFS_USER] = {"hdfs.user", VALUE_TEXT, "",
+                       .help = "User who owns the lake in HDFS; empty: the one who runs this. Only "
+                               "where HDFS has no Kerberos."},
+    [CFG_HDFS_AUTH] = {"hdfs.auth", VALUE_TEXT, "simple", .choices = "simple|kerberos",
+                       .help = "How to log in to the NameNode: as hdfs.user, or with the Kerberos "
+                               "ticket or keytab of this process."},
+    [CFG_HDFS_TOKEN] = {"hdfs.token", VALUE_TEXT, "",
+                        .help = "A delegation token of HDFS, used instead; best given as "
+                                "CLICKMILL_HDFS_TOKEN."},
+    [CFG_HDFS_CERT_FILE] =
+        {"hdfs.cert_file", VALUE_TEXT, "",
+         .help = "PEM file with the certificate and key to show to HDFS over TLS; empty: none."},
+    [CFG_S3_ENDPOINT] =
+        {"s3.endpoint", VALUE_URL, "",
+         .help = "URL of the S3 store, as in http://localhost:9000; empty: "
+                 "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or AWS itself."},
+    [CFG_S3_REGION] = {"s3.region", VALUE_TEXT, "",
+                       .help = "Region of the bucket; empty: AWS_REGION, AWS_DEFAULT_REGION, the "
+                               "profile's, or us-east-1."},
+    [CFG_S3_PATH_STYLE] = {"s3.path_style", VALUE_TEXT, "auto", .choices = "auto|yes|no",
+                           .help =
+                               "Whether the bucket's name stands in the path of URLs (yes) or in "
+                               "front of the host's (no); auto: yes for every store but AWS."},
+    [CFG_S3_PROFILE] = {"s3.profile", VALUE_TEXT, "",
+                        .help =
+                            "Profile of ~/.aws/credentials with the keys; empty: AWS_ACCESS_KEY_ID "
+                            "and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role of this machine."},
+    [CFG_CACHE_DIR] = {"cache.dir", VALUE_TEXT, "data/cache",
+                       .help = "Folder on local disk for the files of a lake that is elsewhere: "
+                               "those that are read, and those that are made, until they are "
+                               "sent."},
+    [CFG_CACHE_MAX_BYTES] =
+        {"cache.max_bytes", VALUE_SIZE, "10GiB", MIB, 1LL << 50,
+         .help = "Size of the files kept in cache.dir; those used longest ago are removed first."},
     [CFG_TABLE_CHECKPOINT_INTERVAL] =
         {"table.checkpoint_interval", VALUE_INT, "100", 0, 1000000000,
          .help = "Commits after which a table's log is folded into a checkpoint; 0: never."},
@@ -43,6 +85,27 @@ const struct config_key config_keys[CFG_N] = {
         {"table.log_retention", VALUE_DURATION, "30d", 0, ten_years_ms,
          .help = "Age after which log entries that a checkpoint makes needless are removed; the "
                  "table's property delta.logRetentionDuration counts instead where it is set."},
+    [CFG_TABLE_LOG_ENTRIES] =
+        {"table.log_entries", VALUE_INT, "50000", 0, 1000000000,
+         .help =
+             "Log entries kept at most, however young: every opening lists them; 0: any number. "
+             "Not where the table sets delta.logRetentionDuration."},
+    [CFG_TABLE_VACUUM_RETENTION] =
+        {"table.vacuum_retention", VALUE_DURATION, "7d", 3600000, 7 * 86400000LL,
+         .help =
+             "How long vacuum keeps files that are in the table no more: longer than any reader "
+             "or writer takes. The table's property delta.deletedFileRetentionDuration counts "
+             "instead where it is set, also for longer than a week."},
+    [CFG_TABLE_VACUUM_EVERY] = {"table.vacuum_every", VALUE_DURATION, "1d", 0, ten_years_ms,
+                                .help =
+                                    "Pause between two vacuums of a table by run and up; 0: none."},
+    [CFG_TABLE_OPTIMIZE_FILES] =
+        {"table.optimize_files", VALUE_INT, "20", 0, 1000000,
+         .help = "Small files of one partition that run and up join into one; 0: never, 1 is 2."},
+    [CFG_TABLE_OPTIMIZE_TARGET] =
+        {"table.optimize_target", VALUE_SIZE, "128MiB", 64LL * KIB, 16LL << 30,
+         .help = "Size of the files that small files are joined into; one of half of that is not "
+                 "small."},
     [CFG_TABLE_UPKEEP_EVERY] =
         {"table.upkeep_every", VALUE_DURATION, "10m", 0, ten_years_ms,
          .help = "Pause between two upkeeps of the tables by run --every and up; 0: none."},
@@ -232,9 +295,23 @@ static bool has_comment(const char *s) {
     return false;
 }
 
+/* A key that stands in this file already, in another line: which of the two is meant? */
+static int check_once(const struct config *cfg, const char *path, const char *name,
+                      const char *origin, struct err *e) {
+    enum config_id id = find_key(name);
+    const char *before = id < CFG_N ? cfg->v[id].origin : NULL;
+    for (size_t i = 0; i < cfg->n_properties && is_property(name); i++)
+        if (strcmp(cfg->properties[i].name, name + sizeof property_prefix - 1) == 0)
+            before = cfg->properties[i].origin;
+    size_t n = strlen(path);
+    if (!before || strncmp(before, path, n) != 0 || before[n] != ':')
+        return 0;
+    return err_set(e, ERR_CONFIG, "%s: %s is set already in line %s", origin, name, before + n + 1);
+}
+
 /* One line of the INI file; `section` (its own memory) changes with [section] lines. */
-static int ini_line(struct config *cfg, char *line, const char *origin, char **section,
-                    struct err *e) {
+static int ini_line(struct config *cfg, char *line, const char *path, const char *origin,
+                    char **section, struct err *e) {
     line = trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
@@ -258,7 +335,9 @@ static int ini_line(struct config *cfg, char *line, const char *origin, char **s
             "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
     }
     char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
-    int r = set_by_name(cfg, name, trim(eq + 1), origin, e);
+    int r = check_once(cfg, path, name, origin, e);
+    if (r == 0)
+        r = set_by_name(cfg, name, trim(eq + 1), origin, e);
     free(name);
     return r;
 }
@@ -302,7 +381,7 @@ static int load_file(struct config *cfg, const char *path, bool must, struct err
     char *rest = text.data, *line;
     for (int number = 1; r == 0 && (line = strsep(&rest, "\n")); number++) {
         char *origin = xasprintf("%s:%d", path, number);
-        r = ini_line(cfg, line, origin, &section, e);
+        r = ini_line(cfg, line, path, origin, &section, e);
         free(origin);
     }
     free(section);

@@ -12,6 +12,8 @@ int err_set(struct err *e, int code, const char *fmt, ...) {
     va_end(ap);
     e->code = code;
     e->retry = false;
+    e->unsure = false;
+    e->wait_ms = 0;
     e->hint[0] = '\0';
     memcpy(e->msg, msg, sizeof msg);
     return code;
@@ -80,6 +82,7 @@ int err_recode(struct err *e, int code) {
 void err_clear(struct err *e) {
     e->code = 0;
     e->retry = false;
+    e->unsure = false;
     e->msg[0] = e->hint[0] = '\0';
 }
 

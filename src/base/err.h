@@ -4,7 +4,8 @@
  * with a finished sentence: what failed, on which object, why. Context is put in front on the way
  * up (err_wrap); the optional hint says what to do and becomes the line `HINT: …`.
  *
- * `retry` is decided where the fact is known: true when the same call may work a moment later.
+ * `retry` is decided where the fact is known: true when the same call may work a moment later;
+ * `unsure`: true when what was asked may have been done all the same (the request was sent, the answer lost).
  * Outputs of a failed function are untouched.
  */
 #ifndef CM_BASE_ERR_H
@@ -30,6 +31,8 @@ enum err_code {
 struct err {
     int code; /* enum err_code, 0 = none */
     bool retry;
+    bool unsure;
+    int wait_ms; /* before the next try, says who refused; 0: nothing */
     char msg[2048];
     char hint[512];
 };

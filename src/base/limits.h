@@ -24,10 +24,13 @@
 #define LIMIT_LOG_ENTRY (256 * MIB) /* one Delta log entry, parsed as a whole */
 #define LIMIT_SQL (64 * MIB)        /* one statement; file lists make them long */
 #define LIMIT_PATH 4096
-#define LIMIT_CONFIG (1 * MIB)      /* clickmill.ini */
-#define LIMIT_MODEL (1 * MIB)       /* a gold model of the user's */
-#define LIMIT_CATALOG (16 * MIB)    /* a product catalog, fetched or read */
-#define LIMIT_HTTP_ANSWER (8 * MIB) /* what the HTTP server sends for one request */
-#define LIMIT_LINE (64 * MIB)       /* a line of an NDJSON file given to produce */
+#define LIMIT_CONFIG (1 * MIB)          /* clickmill.ini */
+#define LIMIT_MODEL (1 * MIB)           /* a gold model of the user's */
+#define LIMIT_CATALOG (16 * MIB)        /* a product catalog, fetched or read */
+#define LIMIT_HTTP_ANSWER (8 * MIB)     /* what the HTTP server sends for one request */
+#define LIMIT_HTTP_HEADERS (64 * KIB)   /* of an answer a server gives us */
+#define LIMIT_WEBHDFS_ANSWER (64 * MIB) /* of a NameNode: a page of a listing at most */
+#define LIMIT_LIST 10000000             /* entries of one folder */
+#define LIMIT_LINE (64 * MIB)           /* a line of an NDJSON file given to produce */
 
 #endif

@@ -11,15 +11,28 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "base/value.h"
 
-void uuid_make(char out[UUID_TEXT]) {
-    unsigned char r[16];
-    for (size_t got = 0; got < sizeof r;) {
-        ssize_t n = getrandom(r + got, sizeof r - got, 0);
+static void random_bytes(unsigned char *to, size_t len) {
+    for (size_t got = 0; got < len;) {
+        ssize_t n = getrandom(to + got, len - got, 0);
         if (n < 0 && errno != EINTR)
             abort(); /* a kernel without getrandom is not supported */
         got += n > 0 ? (size_t)n : 0;
     }
+}
+
+uint32_t random_below(uint32_t n) {
+    unsigned char r[4];
+    random_bytes(r, sizeof r);
+    uint64_t v = (uint64_t)r[0] << 24 | r[1] << 16 | r[2] << 8 | r[3];
+    return (uint32_t)(v * n >> 32);
+}
+
+void uuid_make(char out[UUID_TEXT]) {
+    unsigned char r[16];
+    random_bytes(r, sizeof r);
     r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
     size_t at = 0;
@@ -143,6 +156,31 @@ bool stop_wait(int ms) {
         poll(&p, stop_fd >= 0 ? 1 : 0, (int)left);
     }
     return stop_requested();
+}
+
+/* All of the program's; docs/guarantees.md says where they are. */
+static const char *const crash_points[] = {
+    "clean.removed",       "commit.after_log",   "commit.before_log",   "engine.published",
+    "gold.after_data",     "hdfs.after_rename",  "hdfs.before_rename",  "ingest.after_data",
+    "load.after_commit",   "load.before_commit", "local_append_synced", "local_append_written",
+    "optimize.after_data", "run.after_gold",     "run.after_load",      "run.after_silver",
+    "s3.after_file",       "s3.before_file",     "silver.after_data",   "vacuum.removed",
+};
+
+int crash_check(const char *spec, struct err *e) {
+    size_t n = strcspn(spec, ":");
+    int64_t count;
+    _cleanup_(freep) char *what = xasprintf("debug.crash_at: %.*s", (int)n, spec);
+    if (spec[n] && value_parse(VALUE_INT, what, spec + n + 1, 1, INT32_MAX, &count, e) < 0)
+        return e->code;
+    for (size_t i = 0; i < ARRAY_LEN(crash_points); i++)
+        if (!*spec || (strlen(crash_points[i]) == n && strncmp(spec, crash_points[i], n) == 0))
+            return 0;
+    err_set(e, ERR_CONFIG, "debug.crash_at: there is no point '%.*s'", (int)n, spec);
+    _cleanup_(buf_release) struct buf all = BUF_INIT(sizeof e->hint);
+    for (size_t i = 0; i < ARRAY_LEN(crash_points); i++)
+        buf_addf(&all, " %s", crash_points[i]);
+    return err_hint(e, "there are:%s", buf_str(&all));
 }
 
 static char crash_name[64];

@@ -6,7 +6,10 @@
 #ifndef CM_BASE_UTIL_H
 #define CM_BASE_UTIL_H
 
+#include "base/err.h"
+
 enum { UUID_TEXT = 37 };
+uint32_t random_below(uint32_t n);   /* 0: 0 */
 void uuid_make(char out[UUID_TEXT]); /* random, version 4, lower case */
 
 /* CRC-32C (Castagnoli, RFC 3720 B.4), hardware where there is some. crc: 0, or the value so far. */
@@ -33,6 +36,8 @@ void stop_reset(void); /* tests */
  * time it is passed). For drills and tests: what was acknowledged before must be there after.
  */
 void crash_at(const char *spec); /* NULL: none */
+/* ERR_CONFIG if the program has no such point; "" is none. */
+int crash_check(const char *spec, struct err *e);
 void crash_point(const char *name);
 
 #endif

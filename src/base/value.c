@@ -34,8 +34,8 @@ struct unit {
 static const struct unit size_units[] = {
     {"", 1},    {"B", 1},   {"KiB", KIB},        {"MiB", MIB}, {"GiB", 1024LL * MIB},
     {"K", KIB}, {"M", MIB}, {"G", 1024LL * MIB}, {0}};
-static const struct unit duration_units[] = {
-    {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {0}};
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {0}};
 static const struct unit int_units[] = {{"", 1}, {0}};
 
 static bool parse_bool(const char *s, int64_t *ret) {
@@ -55,6 +55,10 @@ static bool parse_number(const struct unit *units, const char *s, int64_t *ret) 
     bool negative = s[0] == '-' && units == int_units;
     if (end == s || errno || !(negative || (s[0] >= '0' && s[0] <= '9')))
         return false;
+    if (n == 0 && !*end) { /* nothing is nothing in any unit */
+        *ret = 0;
+        return true;
+    }
     for (; units->name; units++)
         if (strcasecmp(end, units->name) == 0)
             return !__builtin_mul_overflow(n, units->factor, ret);
@@ -69,7 +73,9 @@ int value_parse(enum value_type t, const char *what, const char *text, int64_t m
               : t == VALUE_DURATION ? parse_number(duration_units, text, &v)
                                     : parse_number(int_units, text, &v);
     if (!ok)
-        return err_set(e, ERR_CONFIG, "%s: '%s' is no %s", what, text, value_type_name(t));
+        return err_set(e, ERR_CONFIG, "%s: '%s' is no %s%s", what, text, value_type_name(t),
+                       t == VALUE_DURATION && parse_number(int_units, text, &v) ? ": it has no unit"
+                                                                                : "");
     if ((min || max) && (v < min || v > max))
         return err_set(e, ERR_CONFIG, "%s: '%s' is out of range: %lld to %lld%s", what, text,
                        (long long)min, (long long)max,
@@ -104,6 +110,7 @@ static bool is_harmless(const char *name, size_t n) {
                                         "host",
                                         "hostaddr",
                                         "port",
+                                        "op",
                                         "passfile",
                                         "region",
                                         "service",
@@ -124,7 +131,8 @@ bool is_secret_name(const char *name) {
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcasestr(name, words[i]))
             return true;
-    return false;
+    size_t n = strlen(name);
+    return n >= 5 && strcasecmp(name + n - 5, "token") == 0; /* sasl.….token.endpoint.url is none */
 }
 
 /* name=value&…, masked but for what is harmless; also what has no name. */

@@ -33,7 +33,9 @@ static void show(const struct config *cfg, bool as_json) {
     out_columns(&t, names, NULL, ARRAY_LEN(names));
     for (int i = 0; i < CFG_N; i++) {
         const char *text = config_text(cfg, (enum config_id)i);
-        char *masked = config_keys[i].type == VALUE_URL ? url_mask(text) : xstrdup(text);
+        bool secret = *text && is_secret_name(config_keys[i].name);
+        char *masked =
+            config_keys[i].type == VALUE_URL ? url_mask(text) : xstrdup(secret ? "****" : text);
         const char *row[] = {config_keys[i].name, masked, config_origin(cfg, (enum config_id)i)};
         out_row(&t, row);
         free(masked);
@@ -49,15 +51,6 @@ static void show(const struct config *cfg, bool as_json) {
     out_release(&t);
 }
 
-/* The kafka.* properties are known to their driver alone, which opens without a broker. */
-static int check(const struct config *cfg, struct err *e) {
-    struct stream *s = NULL;
-    bool kafka = strncmp(config_text(cfg, CFG_STREAM_URL), "kafka:", 6) == 0;
-    int r = kafka ? parts_open_stream(cfg, &s, e) : 0;
-    stream_free(s);
-    return r;
-}
-
 static int run(struct cmd *c, struct err *e) {
     bool as_json = ((const struct config_opts *)c->opts)->json;
     if (strcmp(c->args[0], "list") == 0)
@@ -65,7 +58,7 @@ static int run(struct cmd *c, struct err *e) {
     else if (strcmp(c->args[0], "show") == 0)
         show(c->cfg, as_json);
     else if (strcmp(c->args[0], "check") == 0) {
-        int r = check(c->cfg, e);
+        int r = parts_check(c->cfg, e);
         if (r < 0)
             return r;
         puts(as_json ? "{\"ok\":true}" : "the configuration is good");

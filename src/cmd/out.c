@@ -121,6 +121,10 @@ void out_release(struct out_table *t) {
     *t = (struct out_table){0};
 }
 
+void out_number(int64_t v, char out[32]) {
+    snprintf(out, 32, "%lld", (long long)v);
+}
+
 void out_thousands(int64_t v, char out[32]) {
     char digits[32];
     uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;

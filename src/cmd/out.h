@@ -21,6 +21,8 @@ void out_row(struct out_table *t, const char *const *values);
 void out_print(const struct out_table *t, bool as_json);
 void out_release(struct out_table *t);
 
+/* "12345": a number as a cell. */
+void out_number(int64_t v, char out[32]);
 /* "12,345" */
 void out_thousands(int64_t v, char out[32]);
 

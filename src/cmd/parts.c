@@ -2,16 +2,19 @@
 #include "cmd/parts.h"
 
 #include "base/clock.h"
-#include "flow/retry.h"
+#include "base/retry.h"
+#include "serve/server.h"
 
-static int open_stream(const struct config *cfg, bool accept_loss, struct stream **ret,
-                       struct err *e) {
+/* The caller frees the properties. */
+static struct stream_options stream_options(const struct config *cfg, bool accept_loss,
+                                            struct stream_property **ret_properties) {
     size_t n;
     const struct config_property *p = config_properties(cfg, &n);
-    _cleanup_(freep) struct stream_property *properties = xcalloc(MAX(n, 1), sizeof *properties);
+    struct stream_property *properties = xcalloc(MAX(n, 1), sizeof *properties);
     for (size_t i = 0; i < n; i++)
         properties[i] = (struct stream_property){p[i].name, p[i].value};
-    struct stream_options o = {
+    *ret_properties = properties;
+    return (struct stream_options){
         .topic = config_text(cfg, CFG_STREAM_TOPIC),
         .app = config_text(cfg, CFG_STREAM_APP),
         .partitions = (int32_t)config_int(cfg, CFG_STREAM_PARTITIONS),
@@ -22,11 +25,52 @@ static int open_stream(const struct config *cfg, bool accept_loss, struct stream
         .properties = properties,
         .n_properties = n,
     };
+}
+
+static int open_stream(const struct config *cfg, bool accept_loss, struct stream **ret,
+                       struct err *e) {
+    _cleanup_(freep) struct stream_property *properties;
+    struct stream_options o = stream_options(cfg, accept_loss, &properties);
     return stream_open(config_text(cfg, CFG_STREAM_URL), &o, ret, e);
 }
 
 int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e) {
     return open_stream(cfg, false, ret, e);
+}
+
+int parts_check_properties(const struct config *cfg, struct err *e) {
+    size_t n;
+    const struct config_property *p = config_properties(cfg, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct stream_property one = {p[i].name, p[i].value};
+        if (stream_check_property(&one, e) < 0)
+            return err_wrap(e, "%s", p[i].origin);
+    }
+    return 0;
+}
+
+/* A lake far away is opened without asking anybody; a local one is not: it would be made. */
+static int check_lake(const struct config *cfg, struct err *e) {
+    const char *url = config_text(cfg, CFG_LAKE_URL);
+    struct storage *st = NULL;
+    int r = storage_check(url, e);
+    if (r == 0 && strncmp(url, "file:", 5) != 0)
+        r = storage_open_configured(cfg, &st, e);
+    storage_free(st);
+    return r;
+}
+
+int parts_check(const struct config *cfg, struct err *e) {
+    _cleanup_(freep) struct stream_property *properties;
+    struct stream_options o = stream_options(cfg, false, &properties);
+    int r = stream_check(config_text(cfg, CFG_STREAM_URL), &o, e);
+    if (r == 0)
+        r = check_lake(cfg, e);
+    if (r == 0)
+        r = engine_check(config_text(cfg, CFG_ENGINE_URL), e);
+    if (r == 0)
+        r = sink_check(config_text(cfg, CFG_SINK_URL), e);
+    return r == 0 ? server_check(config_text(cfg, CFG_SERVE_LISTEN), e) : r;
 }
 
 static int open_engine(const struct config *cfg, struct engine **ret, struct err *e) {
@@ -43,7 +87,7 @@ static int open_sink(const struct config *cfg, bool read_only, struct sink **ret
     int r;
     do
         r = sink_open(config_text(cfg, CFG_SINK_URL), &o, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -53,7 +97,7 @@ int parts_open(const struct config *cfg, int flags, struct parts *ret, struct er
     if (flags & PART_STREAM)
         r = open_stream(cfg, flags & PART_ACCEPT_LOSS, &p.s, e);
     if (r == 0 && (flags & PART_LAKE))
-        r = storage_open(config_text(cfg, CFG_LAKE_URL), &p.st, e);
+        r = storage_open_configured(cfg, &p.st, e);
     if (r == 0 && (flags & PART_ENGINE))
         r = open_engine(cfg, &p.en, e);
     if (r == 0 && (flags & (PART_SINK | PART_SINK_READ)))
@@ -103,10 +147,16 @@ struct status_options parts_status_options(const struct config *cfg) {
 }
 
 struct upkeep_options parts_upkeep_options(const struct config *cfg) {
-    return (struct upkeep_options){.checkpoint_interval =
-                                       config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
-                                   .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
-                                   .models_dir = config_text(cfg, CFG_MODELS_DIR)};
+    int64_t files = config_int(cfg, CFG_TABLE_OPTIMIZE_FILES);
+    return (struct upkeep_options){
+        .optimize_files = files == 1 ? 2 : files,
+        .optimize_target_bytes = config_int(cfg, CFG_TABLE_OPTIMIZE_TARGET),
+        .checkpoint_interval = config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
+        .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
+        .log_entries = config_int(cfg, CFG_TABLE_LOG_ENTRIES),
+        .file_retention_ms = config_int(cfg, CFG_TABLE_VACUUM_RETENTION),
+        .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY),
+        .models_dir = config_text(cfg, CFG_MODELS_DIR)};
 }
 
 bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns) {

@@ -37,6 +37,11 @@ void parts_close(struct parts *p);
 /* The stream alone. */
 int parts_open_stream(const struct config *cfg, struct stream **ret, struct err *e);
 
+/* kafka.*, whatever the stream: does librdkafka know each property and take its value? */
+int parts_check_properties(const struct config *cfg, struct err *e);
+/* URLs, topic, and how the properties fit together. Nothing is made and nobody is asked. */
+int parts_check(const struct config *cfg, struct err *e);
+
 struct ingest_options parts_ingest_options(const struct config *cfg);
 struct run_options parts_run_options(const struct config *cfg);
 struct status_options parts_status_options(const struct config *cfg);

@@ -41,20 +41,24 @@ static void print_layers(const struct status *s) {
     out_release(&t);
 }
 
-static void print_partition(const struct partition_status *p) {
-    printf("partition %d: bronze is at %lld of %lld, lag %lld", p->partition,
-           (long long)p->position, (long long)p->end, (long long)p->lag);
-    if (p->begin > 0)
-        printf(", the stream holds offsets from %lld", (long long)p->begin);
-    if (p->lag > 0)
-        printf(", %.1f %% of what it holds", 100 * p->lag_share);
-    if (p->gone > 0)
-        printf(", %lld GONE before they were read", (long long)p->gone);
+static void print_partition(const struct lag *l) {
+    printf("partition %d: bronze is at %lld of %lld, lag %lld", l->partition,
+           (long long)MAX(l->position, 0), (long long)l->end, (long long)l->offsets);
+    if (l->seconds > 0)
+        printf(", %.1f s", l->seconds);
+    if (l->retention_used > 0)
+        printf(", %.1f %% of the way to being removed", 100 * l->retention_used);
+    if (l->begin > 0)
+        printf(", the stream holds offsets from %lld", (long long)l->begin);
+    if (l->gone > 0)
+        printf(", %lld GONE before they were read", (long long)l->gone);
     putchar('\n');
 }
 
 static void print_lag(const struct status *s) {
-    printf("lag: %lld records", (long long)s->lag);
+    printf("lag: %lld records", (long long)s->lag.offsets);
+    if (s->lag.seconds > 0)
+        printf(", %.1f s", s->lag.seconds);
     if (s->newest_ms) {
         char at[TIME_TEXT];
         time_format_ms(s->newest_ms * 1000, at);
@@ -101,17 +105,27 @@ static void print_text(const struct status *s) {
     print_models(s);
 }
 
+/* null: unknown. */
+static void put_known(struct json_out *o, const char *name, double v) {
+    if (v < 0)
+        json_put(o, name, NULL);
+    else
+        json_put_double(o, name, v);
+}
+
 static void put_partitions(struct json_out *o, const struct status *s) {
     json_arr(o, "partitions");
     for (size_t i = 0; i < s->n_partitions; i++) {
         json_obj(o, NULL);
-        json_put_int(o, "partition", s->partitions[i].partition);
-        json_put_int(o, "position", s->partitions[i].position);
-        json_put_int(o, "begin", s->partitions[i].begin);
-        json_put_int(o, "end", s->partitions[i].end);
-        json_put_int(o, "lag", s->partitions[i].lag);
-        json_put_double(o, "lag_share", s->partitions[i].lag_share);
-        json_put_int(o, "gone", s->partitions[i].gone);
+        const struct lag *l = &s->partitions[i];
+        json_put_int(o, "partition", l->partition);
+        json_put_int(o, "position", MAX(l->position, 0));
+        json_put_int(o, "begin", l->begin);
+        json_put_int(o, "end", l->end);
+        json_put_int(o, "lag", l->offsets);
+        put_known(o, "lag_seconds", l->seconds);
+        put_known(o, "retention_used", l->retention_used);
+        json_put_int(o, "gone", l->gone);
         json_obj_end(o);
     }
     json_arr_end(o);
@@ -161,9 +175,9 @@ static void print_json(const struct status *s) {
     struct buf b = BUF_INIT(16 << 20);
     struct json_out o = {.b = &b};
     json_obj(&o, NULL);
-    json_put_int(&o, "lag", s->lag);
-    json_put_double(&o, "lag_share", s->lag_share);
-    json_put_double(&o, "lag_seconds", s->lag_seconds);
+    json_put_int(&o, "lag", s->lag.offsets);
+    put_known(&o, "lag_seconds", s->lag.seconds);
+    put_known(&o, "retention_used", s->lag.retention_used);
     put_newest(&o, s);
     json_put_int(&o, "lost", s->lost);
     put_partitions(&o, s);

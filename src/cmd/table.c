@@ -6,11 +6,19 @@
 static const struct opt options[] = {
     {"json", NULL, OPT_FLAG, offsetof(struct table_opts, as_json), "Print the result as JSON.", 0,
      0},
+    {"deep", NULL, OPT_FLAG, offsetof(struct table_opts, deep),
+     "verify: read all rows and hold them against the statistics.", 0, 0},
+    {"dry-run", NULL, OPT_FLAG, offsetof(struct table_opts, dry_run),
+     "vacuum: only list the files.", 0, 0},
+    {"retention", "DURATION", OPT_DURATION, offsetof(struct table_opts, retention_ms),
+     "vacuum: instead of table.vacuum_retention.", 0, INT64_MAX},
+    {"force", NULL, OPT_FLAG, offsetof(struct table_opts, force),
+     "vacuum: also with a shorter retention than the table's.", 0, 0},
     {0},
 };
 
-static void number_text(int64_t v, char out[32]) {
-    snprintf(out, 32, "%lld", (long long)v);
+static void defaults(void *opts) {
+    ((struct table_opts *)opts)->retention_ms = -1;
 }
 
 static int list_tables(struct storage *st, const struct lake_defs *defs, bool as_json,
@@ -32,10 +40,10 @@ static int list_tables(struct storage *st, const struct lake_defs *defs, bool as
             bytes += live->v[i].size;
         }
         char v[4][32];
-        number_text(table_version(tb), v[0]);
-        number_text((int64_t)live->n, v[1]);
-        number_text(rows, v[2]);
-        number_text(bytes, v[3]);
+        out_number(table_version(tb), v[0]);
+        out_number((int64_t)live->n, v[1]);
+        out_number(rows, v[2]);
+        out_number(bytes, v[3]);
         const char *row[] = {defs->v[k]->view, v[0], v[1], v[2], v[3], table_id(tb)};
         out_row(&t, row);
         table_close(tb);
@@ -49,9 +57,9 @@ static int list_tables(struct storage *st, const struct lake_defs *defs, bool as
 static int show_entry(void *arg, const struct table_entry *en, struct err *e) {
     (void)e;
     char version[32], added[32], removed[32], at[TIME_TEXT] = "";
-    number_text(en->version, version);
-    number_text((int64_t)en->add.n, added);
-    number_text((int64_t)en->remove.n, removed);
+    out_number(en->version, version);
+    out_number((int64_t)(en->add.n + en->n_other_adds), added);
+    out_number((int64_t)(en->remove.n + en->n_other_removes), removed);
     if (en->timestamp_ms)
         time_format_ms(en->timestamp_ms * 1000, at);
     struct buf metrics = BUF_INIT(64 * KIB);
@@ -86,8 +94,8 @@ static int show_files(struct table_job *job, struct err *e ATTR_UNUSED) {
     const struct table_files *live = table_live(job->tb);
     for (size_t i = 0; i < live->n; i++) {
         char rows[32], bytes[32];
-        number_text(live->v[i].rows, rows);
-        number_text(live->v[i].size, bytes);
+        out_number(live->v[i].rows, rows);
+        out_number(live->v[i].size, bytes);
         const char *row[] = {live->v[i].path, live->v[i].partition, rows, bytes};
         out_row(&job->out, row);
     }
@@ -99,9 +107,9 @@ static const struct {
     int (*run)(struct table_job *job, struct err *e);
     bool upkeep; /* needs to know the whole lake */
 } words[] = {
-    {"history", show_history, false},
-    {"files", show_files, false},
-    {"checkpoint", table_job_checkpoint, true},
+    {"history", show_history, false},           {"files", show_files, false},
+    {"checkpoint", table_job_checkpoint, true}, {"optimize", table_job_optimize, false},
+    {"vacuum", table_job_vacuum, true},         {"verify", table_job_verify, false},
 };
 
 static int unknown_word(const char *word, struct err *e) {
@@ -111,6 +119,23 @@ static int unknown_word(const char *word, struct err *e) {
     int r = err_set(e, ERR_USAGE, "table: expected list%s, not '%s'", buf_str(&b), word);
     buf_release(&b);
     return r;
+}
+
+/* An option that another word has would silently do nothing. */
+static int check_options(const struct cmd *c, struct err *e) {
+    const struct table_opts *o = c->opts;
+    const struct {
+        const char *name, *word;
+        bool given;
+    } v[] = {{"deep", "verify", o->deep},
+             {"dry-run", "vacuum", o->dry_run},
+             {"retention", "vacuum", o->retention_ms >= 0},
+             {"force", "vacuum", o->force}};
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        if (v[i].given && strcmp(c->args[0], v[i].word) != 0)
+            return err_set(e, ERR_USAGE, "table %s: --%s is an option of table %s", c->args[0],
+                           v[i].name, v[i].word);
+    return 0;
 }
 
 /* *ret: past the end for list. */
@@ -147,7 +172,7 @@ static int look(struct table_job *job, const struct table_def *def, size_t word,
     int r = table_open(job->p.st, def, &job->tb, e);
     if (r == 0)
         r = words[word].run(job, e);
-    if (r == 0)
+    if (r == 0 || r == ERR_CHECK)
         print_job(job);
     table_close(job->tb);
     return r;
@@ -160,7 +185,7 @@ static int keep_up(struct table_job *job, const struct table_def *def, size_t wo
         r = job->tb ? words[word].run(job, e)
                     : err_set(e, ERR_STORAGE, "%s was just removed", def->view);
     }
-    if (r == 0 || r == ERR_CHECK)
+    if (r == 0)
         print_job(job);
     lake_close(&job->l);
     return r;
@@ -183,6 +208,8 @@ static int run(struct cmd *c, struct err *e) {
     size_t word;
     int r = find_word(c, &word, e);
     if (r == 0)
+        r = check_options(c, e);
+    if (r == 0)
         r = parts_open(c->cfg, PART_LAKE, &job.p, e);
     if (r < 0)
         return r;
@@ -197,12 +224,18 @@ static int run(struct cmd *c, struct err *e) {
 
 const struct command cmd_table = {
     .name = "table",
-    .operands = "list|history|files|checkpoint [NAME]",
-    .summary = "Look after one table: its commits, its files, a checkpoint of its log.",
-    .about = "checkpoint folds the log into a checkpoint and removes the entries that are older "
-             "than table.log_retention and needed no more.",
+    .operands = "list|history|files|checkpoint|optimize|vacuum|verify [NAME]",
+    .summary = "Look after one table: what is in it, upkeep, proof that all is there.",
+    .about = "checkpoint folds the log into a checkpoint and removes the entries that are older\n"
+             "than table.log_retention and needed no more. optimize rewrites small files of one "
+             "day into\n"
+             "one of up to table.optimize_target, a commit each; whoever writes or reads is not\n"
+             "disturbed. vacuum deletes the files that are in the\n"
+             "table no more, or never came into it, and are older than table.vacuum_retention.\n"
+             "verify holds log and files against each other; exit code 8 when something differs.",
     .options = options,
     .opts_size = sizeof(struct table_opts),
+    .defaults = defaults,
     .min_args = 1,
     .max_args = 2,
     .run = run,

@@ -9,7 +9,8 @@
 #include "flow/lake.h"
 
 struct table_opts {
-    bool as_json;
+    bool as_json, deep, dry_run, force;
+    int64_t retention_ms; /* -1: as configured */
 };
 
 struct table_job {
@@ -23,5 +24,8 @@ struct table_job {
 };
 
 int table_job_checkpoint(struct table_job *job, struct err *e);
+int table_job_optimize(struct table_job *job, struct err *e);
+int table_job_vacuum(struct table_job *job, struct err *e);
+int table_job_verify(struct table_job *job, struct err *e);
 
 #endif

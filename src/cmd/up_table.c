@@ -37,7 +37,7 @@ static int print_metrics(const struct config *cfg, struct parts *p, struct err *
 static void print_counts(const struct up_view *v, const struct status *s) {
     char n[4][32];
     out_thousands(v->ingested, n[0]);
-    out_thousands(s->lag, n[1]);
+    out_thousands(s->lag.offsets, n[1]);
     out_thousands(s->layers[0].rows, n[2]);
     out_thousands(s->layers[1].rows, n[3]);
     printf("up %.0f s  ingested %s (%.0f/s)  lag %s\n", v->seconds, n[0],

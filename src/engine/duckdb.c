@@ -32,6 +32,9 @@ int duck_open_db(struct duck *du, duckdb_database *ret, struct err *e) {
         {"temp_directory", spill},
         {"max_temp_directory_size", temp},
         {"preserve_insertion_order", "false"},
+        /* It saves no time on local files, and keeps 50 KiB of every file ever read, beyond the
+           limit of memory. */
+        {"enable_external_file_cache", "false"},
         {"autoinstall_known_extensions", "false"},
         {"autoload_known_extensions", "false"},
         {"allow_community_extensions", "false"},

@@ -101,6 +101,9 @@ void sql_text(struct buf *b, const char *text);
 int session_view(struct session *s, const struct engine_input *in, struct buf *paths,
                  struct err *e);
 
+/* The same without its files: whoever reads from it gets an error. */
+int session_view_closed(struct session *s, const struct engine_input *in, struct err *e);
+
 /* The stages, in order; untrusted: each must be a SELECT that only reads. */
 int session_stages(struct session *s, const struct engine_stage *stages, size_t n, bool untrusted,
                    struct err *e);

@@ -102,30 +102,41 @@ static int check_rows(const struct engine_job *job, const struct table_files *wr
     return 0;
 }
 
+static void take_back(struct session *s, const struct storage_file *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        struct err ignored;
+        if (v[i].done)
+            storage_remove(s->st, v[i].path, &ignored); /* at worst vacuum finds it */
+    }
+}
+
 /* Moves the files from the staging folder into the lake: all of them, or none. */
 static int publish(struct session *s, const struct engine_job *job, const char *dir,
                    struct table_files *written, struct table_files *ret, struct err *e) {
-    const char *table = job->output->name;
+    struct storage_file *v = xcalloc(written->n, sizeof *v);
     for (size_t i = 0; i < written->n; i++) {
-        struct table_file *f = &written->v[i];
-        const char *slash = strrchr(f->path, '/');
-        _cleanup_(freep) char *local = xasprintf("%s/%s", dir, slash ? slash + 1 : f->path);
-        _cleanup_(freep) char *full = xasprintf("%s/%s", table, f->path);
-        if (storage_publish(s->st, local, full, e) < 0) {
-            for (size_t k = 0; k < ret->n; k++) {
-                struct err ignored;
-                _cleanup_(freep) char *undo = xasprintf("%s/%s", table, ret->v[k].path);
-                storage_remove(s->st, undo, &ignored);
-            }
-            table_files_release(ret);
-            return err_wrap(e, "%s", job->what);
-        }
-        crash_point("engine.published");
-        f->mtime_ms = clock_now_us() / 1000;
-        *table_files_add(ret) = *f;
-        *f = (struct table_file){0};
+        const char *path = written->v[i].path, *slash = strrchr(path, '/');
+        v[i].local = xasprintf("%s/%s", dir, slash ? slash + 1 : path);
+        v[i].path = xasprintf("%s/%s", job->output->name, path);
     }
-    return 0;
+    int rc = storage_publish_all(s->st, v, written->n, e);
+    if (rc == 0) {
+        crash_point("engine.published");
+        for (size_t i = 0; i < written->n; i++) {
+            written->v[i].mtime_ms = clock_now_us() / 1000;
+            *table_files_add(ret) = written->v[i];
+            written->v[i] = (struct table_file){0};
+        }
+    } else {
+        take_back(s, v, written->n);
+        err_wrap(e, "%s", job->what);
+    }
+    for (size_t i = 0; i < written->n; i++) {
+        free(v[i].local);
+        free(v[i].path);
+    }
+    free(v);
+    return rc;
 }
 
 static int write_output(struct session *s, const struct engine_job *job, struct engine_result *r,

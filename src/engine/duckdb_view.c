@@ -91,24 +91,47 @@ static int make_link(struct session *s, char local[LIMIT_PATH], const char *path
 }
 
 /* Appends the local name of one file to the list. */
-static int add_file(struct session *s, const struct table_def *def, const struct table_file *f,
-                    struct buf *list, struct err *e) {
-    if (check_folder(s, def, f, e) < 0)
-        return e->code;
-    _cleanup_(freep) char *path = xasprintf("%s/%s", def->name, f->path);
+static int add_local(struct session *s, const struct table_file *f, const char *file,
+                     struct buf *list, struct err *e) {
     char local[LIMIT_PATH];
-    int rc = storage_localize(s->st, path, f->size, local, e);
-    if (rc < 0) {
-        err_wrap(e, "%s: %s", s->what, path);
-        return rc == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : rc;
-    }
-    pin(s, TAKE_PTR(path));
+    snprintf(local, sizeof local, "%s", file);
     if (needs_link(local, f->path) && make_link(s, local, f->path) < 0)
         return err_sys(e, ERR_ENGINE, errno, "%s: cannot link to '%s'", s->what, local);
     if (list->len)
         buf_add_char(list, ',');
     sql_text(list, local);
     return 0;
+}
+
+/* Makes the files local, many at a time, and appends their names to the list. */
+static int add_files(struct session *s, const struct engine_input *in, struct buf *list,
+                     struct err *e) {
+    size_t n = in->files->n;
+    struct storage_file *v = xcalloc(n, sizeof *v);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const struct table_file *f = &in->files->v[i];
+        rc = check_folder(s, in->def, f, e);
+        v[i] = (struct storage_file){.path = xasprintf("%s/%s", in->def->name, f->path),
+                                     .size = f->size};
+    }
+    if (rc == 0 && n > 0) { /* without files there need be no storage either */
+        rc = storage_localize_all(s->st, v, n, e);
+        if (rc)
+            err_wrap(e, "%s: %s", s->what, in->view);
+        if (rc == ERR_NOT_FOUND)
+            rc = err_recode(e, ERR_STORAGE);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].done)
+            pin(s, TAKE_PTR(v[i].path));
+        if (rc == 0)
+            rc = add_local(s, &in->files->v[i], v[i].local, list, e);
+        free(v[i].path);
+        free(v[i].local);
+    }
+    free(v);
+    return rc;
 }
 
 /*
@@ -177,7 +200,6 @@ static void add_empty(struct buf *sql, const struct table_def *def) {
                  column_type_sql(def->columns[i].type));
         sql_name(sql, def->columns[i].name);
     }
-    buf_add_str(sql, " WHERE false");
 }
 
 int64_t view_rows(const struct table_files *files) {
@@ -213,8 +235,8 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
                  struct err *e) {
     struct buf sql = BUF_INIT(LIMIT_SQL), list = BUF_INIT(LIMIT_SQL);
     int rc = begin_view(s, in->view, &sql, e);
-    for (size_t i = 0; i < in->files->n && rc == 0; i++)
-        rc = add_file(s, in->def, &in->files->v[i], &list, e);
+    if (rc == 0)
+        rc = add_files(s, in, &list, e);
     if (rc == 0 && in->files->n) {
         _cleanup_(freep) bool *absent = absent_columns(in);
         add_columns(&sql, in->def, absent);
@@ -225,6 +247,7 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
         buf_addf(&sql, ", explicit_cardinality = %lld)", (long long)MAX(view_rows(in->files), 1));
     } else if (rc == 0) {
         add_empty(&sql, in->def);
+        buf_add_str(&sql, " WHERE false");
     }
     if (rc == 0 && (sql.overflow || list.overflow))
         rc = err_set(e, ERR_ENGINE, "%s: the list of %zu files of %s is too long", s->what,
@@ -238,5 +261,17 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
     }
     buf_release(&sql);
     buf_release(&list);
+    return rc;
+}
+
+int session_view_closed(struct session *s, const struct engine_input *in, struct err *e) {
+    struct buf sql = BUF_INIT(LIMIT_SQL);
+    int rc = begin_view(s, in->view, &sql, e);
+    if (rc == 0) {
+        add_empty(&sql, in->def);
+        buf_addf(&sql, " WHERE error('the statement must name %s to read it') IS NULL", in->view);
+        rc = session_exec(s, in->view, buf_str(&sql), e);
+    }
+    buf_release(&sql);
     return rc;
 }

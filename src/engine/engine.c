@@ -3,12 +3,17 @@
 
 #include "engine/drivers.h"
 
-int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
-                struct err *e) {
+int engine_check(const char *url, struct err *e) {
     if (strcmp(url, "duckdb") == 0)
-        return engine_duckdb_open(o, ret, e);
+        return 0;
     err_set(e, ERR_CONFIG, "engine.url: no engine for '%s'", url);
     return err_hint(e, "there is: duckdb");
+}
+
+int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
+                struct err *e) {
+    int r = engine_check(url, e);
+    return r < 0 ? r : engine_duckdb_open(o, ret, e);
 }
 
 void engine_result_release(struct engine_result *r) {

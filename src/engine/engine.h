@@ -121,18 +121,24 @@ const char *engine_library_version(void);
 /* Opens by URL: duckdb. ERR_CONFIG for an engine there is not. An open engine may be used by several threads. */
 int engine_open(const char *url, const struct engine_options *o, struct engine **ret,
                 struct err *e);
+/* Is there such an engine? ERR_CONFIG. */
+int engine_check(const char *url, struct err *e);
 
 static inline int engine_run(struct engine *en, struct storage *st, const struct engine_job *job,
                              struct engine_result *ret, struct err *e) {
     return en->ops->run(en, st, job, ret, e);
 }
-/* rows->row NULL: only the header is wanted, and nothing is computed. */
+/*
+ * rows->row NULL: only the header is wanted, and nothing is computed. st may be NULL where no input has
+ * files.
+ */
 static inline int engine_ask(struct engine *en, struct storage *st, const struct engine_question *q,
                              const struct engine_rows *rows, struct err *e) {
     return en->ops->ask(en, st, q, rows, e);
 }
 /*
- * Runs one SELECT over the inputs. untrusted: the user's own SQL; it must be a single SELECT,
+ * Runs one SELECT over the inputs. Only the files of those are localized whose schema (of a view
+ * without one: whose name) stands somewhere in the statement. untrusted: the user's own SQL; it must be a single SELECT,
  * WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, and may read the views and nothing else
  * on this machine (no other files, no extensions, no settings).
  */

@@ -49,6 +49,10 @@ struct silver_account {
     int64_t events, rejected, duplicates, conflicts, rows;
     char *broken;
 };
+/* What the table's state carries; false: not every position of silver has totals. */
+bool silver_account_carried(const struct table *silver, struct silver_account *ret);
+/* An appId of a position of silver, not of a total beside it. */
+bool silver_is_position(const char *app_id);
 int silver_account_read(struct table *silver, struct silver_account *ret, struct err *e);
 int silver_account_audit(struct table *silver, struct silver_account *ret, struct err *e);
 

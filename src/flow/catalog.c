@@ -116,7 +116,8 @@ int catalog_parse(const char *name, const char *text, size_t n, struct catalog *
 static bool looks_like_html(const struct http_answer *a) {
     const char *body = buf_str(&a->body);
     body += strspn(body, " \t\r\n");
-    return (a->content_type && strncasecmp(a->content_type, "text/html", 9) == 0) || *body == '<';
+    const char *type = http_header(a, "Content-Type");
+    return (type && strncasecmp(type, "text/html", 9) == 0) || *body == '<';
 }
 
 /* A bot check answers 403, or even 200, with a page for people. */
@@ -135,14 +136,14 @@ static int load_url(const char *url, struct catalog *ret, struct err *e) {
     static const char *const headers[] = {"Accept: application/json", NULL};
     struct http_request q = {.url = url,
                              .headers = headers,
-                             .connect_timeout_ms = 5000,
                              .timeout_ms = 20000,
                              .max_body = LIMIT_CATALOG,
-                             .max_redirects = 5,
-                             .error_code = ERR_STREAM};
+                             .max_redirects = 5};
+    struct http_options o = {.error_code = ERR_STREAM, .connect_timeout_ms = 5000};
+    _cleanup_(http_client_freep) struct http_client *h = http_client_new(&o);
     struct http_answer a = {0};
     _cleanup_(freep) char *name = url_mask(url);
-    int r = http_fetch(&q, &a, e);
+    int r = http_fetch(h, &q, &a, e);
     if (r < 0) {
         err_wrap(e, "the catalog cannot be fetched");
         return err_hint(e, "%s", way_out);

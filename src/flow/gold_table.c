@@ -8,6 +8,8 @@
 
 #define ROWS "model_rows" /* the stage with the model's rows */
 
+enum { MAX_TRIES = 10 };
+
 struct making {
     const struct gold_source *src;
     const struct model *m;
@@ -191,11 +193,11 @@ static int make(struct making *mk, struct gold_made *ret, struct err *e) {
     int64_t rows = engine_counter(&made, "rows");
     r = check_rows(mk, &made, e);
     if (r < 0) {
-        step_remove(mk->src->st, mk->def, &made.files);
+        table_discard(mk->tb, &made.files, ERR_BUG); /* no commit was tried */
     } else {
         r = commit(mk, &made, rows, e);
         if (r < 0)
-            step_discard(mk->src->st, mk->def, &made.files, r);
+            table_discard(mk->tb, &made.files, r);
         else
             *ret = (struct gold_made){.committed = true, .rows = rows};
     }
@@ -203,24 +205,54 @@ static int make(struct making *mk, struct gold_made *ret, struct err *e) {
     return r;
 }
 
+static int make_once(struct making *mk, struct dates *all, struct gold_made *ret, struct err *e) {
+    bool any = false;
+    int r = gold_dates(mk->m, mk->src->silver, mk->tb, &mk->dates, &any, e);
+    if (r == 0 && any)
+        r = make(mk, ret, e);
+    if (r == 0 && any)
+        step_checkpoint(mk->tb, mk->src->checkpoint_interval);
+    for (size_t i = 0; r == 0 && i < mk->dates.n; i++)
+        dates_add(all, mk->dates.v[i]);
+    dates_release(&mk->dates);
+    gold_columns_free(TAKE_PTR(mk->columns));
+    return r;
+}
+
+/*
+ * Once more where the commit was refused, and yet nobody has done our work: a file we replace was
+ * rewritten meanwhile (optimize).
+ */
+static int make_until_settled(struct making *mk, struct dates *all, struct gold_made *ret,
+                              struct err *e) {
+    for (int tries = 1;; tries++) {
+        int64_t at = table_txn(mk->tb, mk->app_id);
+        int r = make_once(mk, all, ret, e);
+        if (r != ERR_CONFLICT)
+            return r;
+        struct err why = *e;
+        r = table_refresh(mk->tb, e);
+        if (r < 0)
+            return r;
+        bool done = table_txn(mk->tb, mk->app_id) != at;
+        if (!done && tries < MAX_TRIES)
+            continue;
+        *e = why;
+        if (!done)
+            err_retry(e);
+        return done ? ERR_CONFLICT : err_recode(e, ERR_STORAGE);
+    }
+}
+
 int gold_table_make(const struct gold_source *src, const struct model *m, struct dates *all,
                     struct gold_made *ret, struct err *e) {
     struct making mk = {.src = src, .m = m, .app_id = gold_app_id(src->silver)};
-    bool any = false;
     *ret = (struct gold_made){0};
     int r = table_open(src->st, &m->def, &mk.tb, e);
     if (r == 0)
         r = table_check_writable(mk.tb, e);
     if (r == 0)
-        r = gold_dates(m, src->silver, mk.tb, &mk.dates, &any, e);
-    if (r == 0 && any)
-        r = make(&mk, ret, e);
-    if (r == 0 && any)
-        step_checkpoint(mk.tb, src->checkpoint_interval);
-    for (size_t i = 0; r == 0 && i < mk.dates.n; i++)
-        dates_add(all, mk.dates.v[i]);
-    dates_release(&mk.dates);
-    gold_columns_free(mk.columns);
+        r = make_until_settled(&mk, all, ret, e);
     free(mk.app_id);
     table_close(mk.tb);
     return r;

@@ -5,12 +5,9 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/util.h"
 #include "flow/ingest_priv.h"
-
-char *ingest_app_id(const char *app, const struct stream *s, int32_t partition) {
-    return xasprintf("%s/%s/%s/%d", app, s->cluster_id, s->topic, partition);
-}
 
 static void ingest_init(struct ingest *in, struct stream *s, struct storage *st,
                         const struct ingest_options *o) {
@@ -68,8 +65,8 @@ static int run_stages(struct ingest *in, struct table *tb, const char *stage,
     return r;
 }
 
-int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o,
-                struct ingest_result *ret, struct err *e) {
+static int ingest(struct stream *s, struct storage *st, const struct ingest_options *o,
+                  struct ingest_result *ret, struct err *e) {
     struct ingest in;
     struct table *tb;
     char stage[LIMIT_PATH];
@@ -91,4 +88,16 @@ int flow_ingest(struct stream *s, struct storage *st, const struct ingest_option
     ingest_release(&in);
     *ret = sum;
     return r;
+}
+
+int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o,
+                struct ingest_result *ret, struct err *e) {
+    *ret = (struct ingest_result){0};
+    int r = ingest(s, st, o, ret, e);
+    if (r != ERR_STOPPED || o->once)
+        return r;
+    log_info("stopped: the open batch is dropped, its records will be read again",
+             F_STR("why", e->msg));
+    err_clear(e);
+    return 0;
 }

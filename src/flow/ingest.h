@@ -63,7 +63,4 @@ struct ingest_options {
 int flow_ingest(struct stream *s, struct storage *st, const struct ingest_options *o,
                 struct ingest_result *ret, struct err *e);
 
-/* "<app>/<cluster id>/<topic>/<partition>"; the caller frees. */
-char *ingest_app_id(const char *app, const struct stream *s, int32_t partition);
-
 #endif

@@ -7,10 +7,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/retry.h"
 #include "base/util.h"
 #include "flow/ingest_write.h"
 #include "flow/note.h"
-#include "flow/retry.h"
 #include "flow/step.h"
 #include "flow/totals.h"
 
@@ -29,7 +29,7 @@ static void close_files(struct writer *w) {
 
 void batch_drop(struct writer *w) {
     close_files(w);
-    step_discard(w->in->st, &bronze_events, &w->adds, ERR_CONFLICT); /* no entry names them */
+    table_discard(w->tb, &w->adds, ERR_CONFLICT); /* no entry names them */
     table_files_release(&w->adds);
     w->n_covered = w->n_losses = 0;
     w->records = w->bytes = w->events = w->rejected = 0;
@@ -135,7 +135,7 @@ static int publish_file(struct writer *w, struct open_file *f, struct err *e) {
         if (r == ERR_EXISTS && tried)
             r = 0; /* nobody else has this name: it is the try before, of which we got no answer */
         tried = true;
-    } while (r < 0 && retry_pause(&again, e));
+    } while (r < 0 && retry_pause(&again, &r, e));
     free(path);
     return r;
 }
@@ -243,7 +243,7 @@ static int commit_positions(struct writer *w, struct tries *tries, struct err *e
         tries->n++;
         r = table_commit(w->tb, &c, &version, e);
         tries->open = tries->open || (r < 0 && r != ERR_CONFLICT);
-    } while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, e));
+    } while (r < 0 && r != ERR_CONFLICT && retry_pause(&again, &r, e));
     parts_release(&parts);
     if (r == 0)
         log_debug("committed", F_STR("table", bronze_events.name), F_INT("version", version),

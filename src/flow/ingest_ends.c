@@ -6,9 +6,9 @@
  * leaves behind.
  */
 #include "base/clock.h"
+#include "base/retry.h"
 #include "base/util.h"
 #include "flow/ingest_poll.h"
-#include "flow/retry.h"
 
 enum { ASK_EVERY_MS = 250 };
 
@@ -17,7 +17,7 @@ static int look_up(struct poller *p, struct err *e) {
     int r;
     do
         r = stream_bounds(p->in->s, &p->ends, &p->n_ends, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
@@ -40,9 +40,12 @@ static int ask_table(struct poller *p) {
     return 0;
 }
 
-/* Nothing was ever in it, or all of it is in the table. */
+/*
+ * All of it is in the table, or nothing was ever in it. Where the app has never read of the topic, and all
+ * is gone, it is yet to be noted where it began.
+ */
 static bool is_committed(const struct bounds *b, int64_t seen) {
-    return seen < 0 ? b->begin == b->end : seen >= b->end;
+    return MAX(seen, 0) >= b->end;
 }
 
 int ends_start(struct poller *p, bool *ret_done, struct err *e) {

@@ -24,6 +24,8 @@ struct position *poller_ask(struct poller *p, enum unit_kind kind, const int32_t
     if (n)
         memcpy(u->partitions, parts, n * sizeof *parts);
     u->n_partitions = n;
+    u->begins = p->begins;
+    u->n_begins = p->n_begins;
     u->lost = lost;
     u->open = lost && p->batch_open;
     if (!poller_send(p, u, kind))
@@ -65,30 +67,36 @@ int poller_end_batch(struct poller *p, struct err *e) {
 
 /* --- assignments --- */
 
-/* Where reading from the beginning begins: bronze notes it. Before the assignment, so never too late. */
-static int look_up_begin(struct poller *p, const struct position *v, size_t n, struct bounds **ret,
-                         size_t *ret_n, struct err *e) {
-    bool needed = false;
-    for (size_t i = 0; i < n; i++)
-        needed = needed || v[i].offset < 0;
-    return needed ? stream_bounds(p->in->s, ret, ret_n, e) : 0;
+static void set_positions(struct poller *p, const struct position *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        struct position *at = poller_position(p, v[i].partition);
+        if (!at) {
+            p->at = xrealloc(p->at, (p->n_at + 1) * sizeof *p->at);
+            at = &p->at[p->n_at++];
+        }
+        *at = v[i];
+    }
 }
 
-static int assign(struct poller *p, const struct position *v, size_t n, struct err *e) {
-    struct bounds *b = NULL;
-    size_t n_bounds = 0;
-    int r = look_up_begin(p, v, n, &b, &n_bounds, e);
-    if (r == 0 && n > 0)
-        r = stream_assign(p->in->s, v, n, e);
-    for (size_t i = 0; r == 0 && i < n_bounds; i++) {
-        struct position *at = poller_position(p, b[i].partition);
-        if (at && at->offset < 0)
-            at->offset = b[i].begin;
-    }
-    free(b);
-    p->read_again =
-        r < 0; /* if it can pass: with positions from the table, nothing being in flight */
-    return r;
+static bool never_read(const struct position *v, size_t n) {
+    bool yes = false;
+    for (size_t i = 0; i < n; i++)
+        yes = yes || v[i].offset < 0;
+    return yes;
+}
+
+/* The app's first look at the topic: where its partitions begin now is where reading begins. */
+static int begin(struct poller *p, const int32_t *parts, size_t n, struct position **answer,
+                 struct err *e) {
+    int r = stream_bounds(p->in->s, &p->begins, &p->n_begins, e);
+    if (r < 0)
+        return r;
+    free(*answer);
+    *answer = poller_ask(p, UNIT_BEGIN, parts, n, false);
+    free(p->begins);
+    p->begins = NULL;
+    p->n_begins = 0;
+    return *answer ? 0 : ERR_STOPPED;
 }
 
 /* These partitions became ours, or must be read again: where do they stand in the table? */
@@ -96,16 +104,15 @@ static int take_over(struct poller *p, const int32_t *parts, size_t n, struct er
     struct position *answer = poller_ask(p, UNIT_ASSIGN, parts, n, false);
     if (!answer)
         return ERR_STOPPED;
-    for (size_t i = 0; i < n; i++) {
-        struct position *at = poller_position(p, parts[i]);
-        if (!at) {
-            p->at = xrealloc(p->at, (p->n_at + 1) * sizeof *p->at);
-            at = &p->at[p->n_at++];
-        }
-        *at = answer[i];
-    }
+    set_positions(p, answer, n);
     p->progress_ns = clock_mono_ns();
-    int r = assign(p, answer, n, e);
+    int r = never_read(answer, n) ? begin(p, parts, n, &answer, e) : 0;
+    if (r == 0) {
+        set_positions(p, answer, n);
+        r = n > 0 ? stream_assign(p->in->s, answer, n, e) : 0;
+    }
+    p->read_again =
+        r < 0; /* if it can pass: with positions from the table, nothing being in flight */
     free(answer);
     return r;
 }
@@ -155,6 +162,8 @@ static int read_again(struct poller *p, struct err *e) {
 /* --- the loop --- */
 
 static int poll_once(struct poller *p, struct err *e) {
+    if (!poller_need_unit(p)) /* the one before may be on its way with the end of a batch */
+        return ERR_STOPPED;
     struct span *sp = p->u->span;
     size_t from = sp->n, bytes = sp->bytes.len;
     int64_t room = MIN((int64_t)(SPAN_RECORDS - from), p->in->o->batch_rows - p->batch_records);
@@ -220,8 +229,6 @@ static int poll_loop(struct poller *p, struct err *e) {
             in->stopped_early = in->o->once;
             break;
         }
-        if (!poller_need_unit(p))
-            return ERR_STOPPED;
         tell_committed(p);
         r = judge(p, step(p, &done, e), e);
         if (r == 0 && !done && p->pause_ms == 0) /* else the error itself will tell */
@@ -257,6 +264,8 @@ void *ingest_poll_thread(void *arg) {
     tell_committed(&p);
     if (r < 0 && r != ERR_STOPPED)
         p.in->poll_err = e;
+    if (r == ERR_STOPPED && p.in->o->once && stop_requested())
+        p.in->stopped_early = true;
     struct unit *u = p.u ? TAKE_PTR(p.u) : poller_unit(&p);
     if (u)
         poller_send(&p, u, UNIT_END);

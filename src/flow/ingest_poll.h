@@ -16,9 +16,11 @@ struct poller {
     /* the open batch */
     bool batch_open;
     int64_t batch_records, batch_bytes, batch_since_ns;
-    /* the partitions that are ours: the next offset of each; -1: from the beginning, not known yet */
+    /* the partitions that are ours: the next offset of each; -1: where it begins is not known yet */
     struct position *at;
     size_t n_at;
+    struct bounds *begins; /* while it is asked with UNIT_BEGIN */
+    size_t n_begins;
     bool read_again; /* ask for all positions anew; nothing is in flight */
     /* once: where to stop, and where the table stood when last asked */
     struct bounds *ends;

@@ -28,6 +28,7 @@ enum {
 enum unit_kind {
     UNIT_SPAN,
     UNIT_ASSIGN, /* partitions became ours: the writer answers with their positions */
+    UNIT_BEGIN, /* the same, when the app has never read of the topic: where its partitions begin */
     UNIT_REVOKE, /* partitions go away: the writer answers when nothing of them is open */
     UNIT_ASK,    /* where does the table stand, whoever has read it? The writer answers */
     UNIT_END,    /* the poll thread is done, or failed (ingest.poll_err) */
@@ -59,9 +60,11 @@ struct unit {
     struct piece *pieces;
     size_t n_pieces, cap_pieces;
     int64_t rejected;
-    /* UNIT_ASSIGN, UNIT_REVOKE, UNIT_ASK */
+    /* UNIT_ASSIGN, UNIT_BEGIN, UNIT_REVOKE, UNIT_ASK */
     int32_t *partitions;
     size_t n_partitions;
+    const struct bounds *begins; /* UNIT_BEGIN: of all partitions; the poll thread's, which waits */
+    size_t n_begins;
     bool lost;
     bool open; /* lost: poll has dropped what it had of a batch */
 };

@@ -7,21 +7,14 @@
 #include "flow/ingest_write.h"
 
 #include "base/log.h"
+#include "base/retry.h"
 #include "flow/note.h"
-#include "flow/retry.h"
 
 struct partition_state *writer_part(struct writer *w, int32_t partition) {
     for (size_t i = 0; i < w->n_parts; i++)
         if (w->parts[i].partition == partition)
             return &w->parts[i];
     return NULL;
-}
-
-static int64_t position_in_table(const struct writer *w, int32_t partition) {
-    char *app_id = xasprintf("%s/%d", w->source, partition);
-    int64_t at = table_txn(w->tb, app_id);
-    free(app_id);
-    return at;
 }
 
 /* --- is it the topic we know? --- */
@@ -97,6 +90,7 @@ static int check_source(struct writer *w, bool no_topic, struct err *e) {
                  "from its beginning, and silver finds what it has already as duplicates",
                  F_STR("topic", s->topic), F_STR("cluster", s->cluster_id),
                  F_STR("other", k.elsewhere));
+    w->begun = w->begun && w->source && strcmp(w->source, source) == 0;
     free(w->source);
     free(w->topic_id);
     w->source = source;
@@ -114,36 +108,41 @@ static void reply(struct ingest *in, struct position *answer) {
     pthread_mutex_unlock(&in->lock);
 }
 
-static int look_again(struct writer *w, struct err *e) {
+int writer_look_again(struct writer *w, struct err *e) {
     struct retry again = retry_start(w->in->o->timeout_ms);
     int r;
     do
         r = table_refresh(w->tb, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 
-static void take_over(struct writer *w, int32_t partition, int64_t committed) {
+/* Ours from now on, from where it stands in the table. */
+static void take_over(struct writer *w, int32_t partition) {
+    _cleanup_(freep) char *app_id = xasprintf("%s/%d", w->source, partition);
     struct partition_state *p = writer_part(w, partition);
     if (!p) {
         w->parts = xrealloc(w->parts, (w->n_parts + 1) * sizeof *w->parts);
         p = &w->parts[w->n_parts++];
     }
-    *p = (struct partition_state){.partition = partition, .committed = committed};
+    *p = (struct partition_state){.partition = partition, .committed = table_txn(w->tb, app_id)};
 }
 
-/* Where do these partitions stand in the table? UNIT_ASSIGN: they are ours from now on. */
+/* Where do these partitions stand? But for UNIT_ASK they are ours from now on. */
 static int answer_positions(struct writer *w, const struct unit *u, struct err *e) {
-    int r = look_again(w, e);
+    int r = writer_look_again(w, e);
     if (r == 0)
         r = check_source(w, u->kind == UNIT_ASK && u->n_partitions == 0, e);
+    if (r == 0 && u->kind == UNIT_BEGIN)
+        r = begin_note(w, u, e);
     if (r < 0)
         return r;
     struct position *answer = xcalloc(MAX(u->n_partitions, 1), sizeof *answer);
     for (size_t i = 0; i < u->n_partitions; i++) {
-        answer[i] = (struct position){u->partitions[i], position_in_table(w, u->partitions[i])};
-        if (u->kind == UNIT_ASSIGN)
-            take_over(w, answer[i].partition, answer[i].offset);
+        int64_t at = note_position(w->tb, w->source, u->partitions[i]);
+        answer[i] = (struct position){u->partitions[i], w->begun ? MAX(at, 0) : at};
+        if (u->kind != UNIT_ASK)
+            take_over(w, u->partitions[i]);
     }
     reply(w->in, answer);
     return 0;
@@ -179,6 +178,7 @@ static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
         return r;
     }
     case UNIT_ASSIGN:
+    case UNIT_BEGIN:
     case UNIT_ASK:
         return answer_positions(w, u, e);
     case UNIT_REVOKE:

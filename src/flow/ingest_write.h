@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The last stage of ingest, for its own two files: ingest_write.c takes units in their order and
- * answers the poll thread's questions; ingest_batch.c makes files of them and commits.
+ * answers the poll thread's questions; ingest_batch.c makes files of them and commits;
+ * ingest_begin.c is the app's first look at a topic.
  */
 #ifndef CM_FLOW_INGEST_WRITE_H
 #define CM_FLOW_INGEST_WRITE_H
@@ -31,6 +32,7 @@ struct writer {
     /* Whose positions these are; copies, because the stream is the poll thread's. */
     char *source;   /* "<app>/<cluster id>/<topic>"; NULL: not asked yet */
     char *topic_id; /* NULL: not known */
+    bool begun;     /* it was looked at where its partitions begin */
     struct partition_state *parts;
     size_t n_parts;
     /* the open batch; none is open while n_covered is 0 */
@@ -48,6 +50,12 @@ struct writer {
 };
 
 struct partition_state *writer_part(struct writer *w, int32_t partition);
+
+/* Refreshes the table, waiting for a lake that does not answer. */
+int writer_look_again(struct writer *w, struct err *e);
+
+/* ingest_begin.c: notes where the partitions begin, unless somebody did. */
+int begin_note(struct writer *w, const struct unit *u, struct err *e);
 
 /* Takes the unit's rows and positions into the open batch. */
 int batch_take(struct writer *w, struct unit *u, struct err *e);

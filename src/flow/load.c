@@ -81,7 +81,7 @@ static int load_gold(struct loading *ld, const struct model *m, struct err *e) {
     bool same_table = ld->mark.version >= 0 && strcmp(ld->mark.table_id, table_id(ld->gold)) == 0;
     if (same_table && ld->mark.version >= table_version(ld->gold))
         return 0;
-    bool all;
+    bool all; /* the sink may hold rows of other dates, too */
     r = dates_changed(ld->gold, same_table ? ld->mark.version : -1, &ld->dates, &all, e);
     struct sink_load_result done = {0};
     if (r == 0)

@@ -41,6 +41,31 @@ bool source_parse(const char *app_id, struct source_parts *ret) {
     return true;
 }
 
+/* --- positions --- */
+
+struct source_search {
+    const char *source;
+    bool found;
+};
+
+static int look_for_source(void *arg, const char *app_id, int64_t version ATTR_UNUSED) {
+    struct source_search *l = arg;
+    struct source_parts s;
+    l->found = l->found || (source_parse(app_id, &s) && s.source_len == strlen(l->source) &&
+                            strncmp(app_id, l->source, s.source_len) == 0);
+    return 0;
+}
+
+int64_t note_position(const struct table *tb, const char *source, int32_t partition) {
+    _cleanup_(freep) char *app_id = xasprintf("%s/%d", source, partition);
+    int64_t at = table_txn(tb, app_id);
+    if (at >= 0)
+        return at;
+    struct source_search l = {.source = source};
+    table_txn_each(tb, source, look_for_source, &l);
+    return l.found ? 0 : -1;
+}
+
 /* --- writing --- */
 
 static void begin_range(struct json_out *o, int32_t partition, int64_t from, int64_t to) {

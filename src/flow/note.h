@@ -53,6 +53,13 @@ char *note_positions(const struct covered *v, size_t n);
 char *note_losses(const struct loss *v, size_t n);
 
 /*
+ * Where the source ("<app>/<cluster>/<topic>") stands in a partition: the next offset bronze will take.
+ * -1: the app has never read of this topic. 0: it has, and the partition is new: its first look noted
+ * where all partitions began that were there (ingest_begin.c), so what comes later begins with offset 0.
+ */
+int64_t note_position(const struct table *tb, const char *source, int32_t partition);
+
+/*
  * The topic id of this source ("<app>/<cluster>/<topic>"), from the table's state (totals.h) or the
  * newest commit that moved a position of it; NULL if there is none, or it is not known. The caller
  * frees *ret.

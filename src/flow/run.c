@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/retry.h"
 #include "base/util.h"
-#include "flow/retry.h"
 #include "flow/step.h"
 
 struct run {
@@ -38,7 +38,7 @@ int flow_run_load(struct storage *st, struct engine *en, const struct run_option
     int r;
     do
         r = try_load(&run, ret, e);
-    while (r < 0 && retry_pause(&again, e));
+    while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
 

@@ -83,25 +83,10 @@ struct silver_positions {
     struct silver_account left; /* what is not carried yet */
 };
 
-static bool is_position(const char *app_id) {
-    return !strchr(app_id, '#');
-}
-
-static int subtract_carried(void *arg, const char *app_id, int64_t version ATTR_UNUSED) {
-    struct silver_positions *p = arg;
-    if (!is_position(app_id))
-        return 0;
-    p->left.events -= MAX(total_of(p->tb, app_id, "events"), 0);
-    p->left.rejected -= MAX(total_of(p->tb, app_id, "rejected"), 0);
-    p->left.duplicates -= MAX(total_of(p->tb, app_id, "duplicates"), 0);
-    p->left.conflicts -= MAX(total_of(p->tb, app_id, "conflicts"), 0);
-    return 0;
-}
-
 /* The first position without totals gets all that is left: they are only asked for together. */
 static int seal_position(void *arg, const char *app_id, int64_t version) {
     struct silver_positions *p = arg;
-    if (!is_position(app_id) || total_of(p->tb, app_id, "events") >= 0)
+    if (!silver_is_position(app_id) || total_of(p->tb, app_id, "events") >= 0)
         return 0;
     txn_list_add(p->l, xstrdup(app_id), version, version);
     total_start(p->l, app_id, "events", p->left.events);
@@ -120,7 +105,12 @@ static int seal_silver(struct table *tb, struct seal *s, struct err *e) {
     s->why = TAKE_PTR(p.left.broken);
     if (s->why)
         return 0;
-    table_txn_each(tb, "silver/", subtract_carried, &p);
+    struct silver_account carried;
+    silver_account_carried(tb, &carried);
+    p.left.events -= carried.events;
+    p.left.rejected -= carried.rejected;
+    p.left.duplicates -= carried.duplicates;
+    p.left.conflicts -= carried.conflicts;
     table_txn_each(tb, "silver/", seal_position, &p);
     return 0;
 }

@@ -201,7 +201,7 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
     if (r == 0)
         r = collect_old(s, e);
     struct engine_result made = {0};
-    if (r == 0)
+    if (r == 0 && s->fresh.n) /* else the commits only rewrote files, or held none */
         r = run_model(s, &made, e);
     if (r == 0)
         r = check_counters(&made, s, e);
@@ -211,7 +211,7 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
         add_up(sum, &made);
         step_checkpoint(s->silver, s->checkpoint_interval);
     } else
-        step_discard(s->st, &silver_events, &made.files, r);
+        table_discard(s->silver, &made.files, r);
     engine_result_release(&made);
     table_files_release(&s->fresh);
     table_files_release(&s->old);

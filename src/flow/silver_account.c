@@ -8,13 +8,13 @@ struct carried {
     bool all; /* every position carries totals */
 };
 
-static bool is_position(const char *app_id) {
+bool silver_is_position(const char *app_id) {
     return strncmp(app_id, "silver/", 7) == 0 && !strchr(app_id, '#');
 }
 
 static int take_position(void *arg, const char *app_id, int64_t version ATTR_UNUSED) {
     struct carried *c = arg;
-    if (!is_position(app_id))
+    if (!silver_is_position(app_id))
         return 0;
     int64_t events = total_of(c->tb, app_id, "events");
     c->all = c->all && events >= 0;
@@ -40,6 +40,12 @@ static struct carried take_carried(const struct table *silver) {
     table_txn_each(silver, "silver/", take_position, &c);
     c.a.rows = c.a.events - c.a.rejected - c.a.duplicates - c.a.conflicts;
     return c;
+}
+
+bool silver_account_carried(const struct table *silver, struct silver_account *ret) {
+    struct carried c = take_carried(silver);
+    *ret = c.a;
+    return c.all;
 }
 
 int silver_account_audit(struct table *silver, struct silver_account *ret, struct err *e) {
@@ -73,9 +79,5 @@ int silver_account_audit(struct table *silver, struct silver_account *ret, struc
 }
 
 int silver_account_read(struct table *silver, struct silver_account *ret, struct err *e) {
-    struct carried c = take_carried(silver);
-    if (!c.all)
-        return silver_account_audit(silver, ret, e);
-    *ret = c.a;
-    return 0;
+    return silver_account_carried(silver, ret) ? 0 : silver_account_audit(silver, ret, e);
 }

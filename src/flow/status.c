@@ -4,38 +4,15 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "flow/accounts.h"
-#include "flow/ingest.h"
 #include "flow/lake.h"
-
-/* at: the position in the table, -1: none. */
-static struct partition_status partition_status(const struct bounds *b, int64_t at) {
-    struct partition_status s = {
-        .partition = b->partition, .position = MAX(at, 0), .begin = b->begin, .end = b->end};
-    s.lag = MAX(b->end - MAX(at, b->begin), 0);
-    s.gone = at >= 0 ? MAX(b->begin - at, 0) : 0;
-    s.lag_share = b->end > b->begin ? (double)s.lag / (double)(b->end - b->begin) : 0;
-    return s;
-}
 
 static int stream_status(struct stream *s, const char *app, struct table *bronze,
                          struct status *ret, struct err *e) {
-    struct bounds *v = NULL;
-    size_t n = 0;
-    int r = stream_bounds(s, &v, &n, e);
-    if (r < 0)
-        return r;
-    ret->partitions = xcalloc(MAX(n, 1), sizeof *ret->partitions);
-    ret->n_partitions = n;
-    for (size_t i = 0; i < n; i++) {
-        char *app_id = ingest_app_id(app, s, v[i].partition);
-        int64_t at = table_txn(bronze, app_id);
-        free(app_id);
-        ret->partitions[i] = partition_status(&v[i], at);
-        ret->lag += ret->partitions[i].lag;
-        ret->lag_share = MAX(ret->lag_share, ret->partitions[i].lag_share);
-    }
-    free(v);
-    return 0;
+    struct lag_memory m = {0};
+    int r = lag_look(&m, s, app, bronze, &ret->partitions, &ret->n_partitions, e);
+    lag_memory_release(&m);
+    ret->lag = lag_total(ret->partitions, ret->n_partitions);
+    return r;
 }
 
 static int note_time(void *arg, const struct table_entry *en, struct err *e) {
@@ -105,7 +82,6 @@ static int newest(struct table *bronze, struct status *ret, struct err *e) {
     }
     double age = (double)(now - ret->newest_ms) / 1000;
     ret->age_seconds = ret->newest_ms ? MAX(age, 0) : -1;
-    ret->lag_seconds = ret->newest_ms && ret->lag > 0 ? ret->age_seconds : 0;
     return 0;
 }
 

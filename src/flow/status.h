@@ -7,18 +7,10 @@
 #define CM_FLOW_STATUS_H
 
 #include "base/err.h"
+#include "flow/lag.h"
 #include "sink/sink.h"
 #include "storage/storage.h"
 #include "stream/stream.h"
-
-struct partition_status {
-    int32_t partition;
-    int64_t position; /* next offset bronze will hold; 0 when it holds none */
-    int64_t begin, end;
-    int64_t lag;  /* offsets in the stream that bronze has not covered */
-    int64_t gone; /* offsets the stream forgot before bronze had them; 0 where none was read yet */
-    double lag_share; /* lag of what the stream holds, 0 … 1: near 1 retention is about to win */
-};
 
 struct layer_status {
     char *table;     /* "silver.events" */
@@ -34,17 +26,15 @@ struct layer_status {
 };
 
 struct status {
-    struct partition_status *partitions;
+    struct lag *partitions;
     size_t n_partitions;
-    int64_t lag;      /* all partitions together */
-    double lag_share; /* the largest */
+    struct lag lag; /* of all together: lag_total */
     /*
      * When the newest record in bronze came to the stream, ms since 1970; 0: none. From the files'
-     * statistics. Its age says how far bronze is behind, as long as there is a lag.
+     * statistics. Its age says how fresh bronze is.
      */
     int64_t newest_ms;
     double age_seconds;          /* of it, now; -1: none */
-    double lag_seconds;          /* the same while there is a lag, else 0 */
     int64_t lost;                /* offsets accepted as lost (--accept-loss), by all commits */
     struct layer_status *layers; /* bronze, silver, then gold: the contract's table first */
     size_t n_layers;

@@ -21,21 +21,6 @@ int step_settle(const char *step, int r, struct err *e) {
     return r < 0 && r != ERR_STOPPED && !named ? err_wrap(e, "%s", step) : r;
 }
 
-void step_remove(struct storage *st, const struct table_def *def, const struct table_files *files) {
-    for (size_t i = 0; i < files->n; i++) {
-        char *path = xasprintf("%s/%s", def->name, files->v[i].path);
-        struct err ignored;
-        storage_remove(st, path, &ignored); /* at worst vacuum finds it */
-        free(path);
-    }
-}
-
-void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
-                  int r) {
-    if (r == ERR_CONFLICT || r == ERR_BUG)
-        step_remove(st, def, files);
-}
-
 void step_also(struct step_failures *f, const struct err *e) {
     enum { TAIL = 32 }; /* for "; and N more" */
     size_t len = strlen(f->all.msg);

@@ -21,15 +21,6 @@ int step_stopped(const char *step, struct err *e);
 int step_settle(const char *step, int r, struct err *e);
 
 /*
- * Removes files that were published and certainly not committed: the commit was never tried. After
- * an error of the commit itself they stay for vacuum, being possibly in the table.
- */
-void step_remove(struct storage *st, const struct table_def *def, const struct table_files *files);
-/* The same after a failed commit: only where it was refused. */
-void step_discard(struct storage *st, const struct table_def *def, const struct table_files *files,
-                  int r);
-
-/*
  * Of several tables, those that failed alone. What can pass, and a stop, ends the step: it is tried
  * again as a whole, and what is done already costs nothing then.
  */

@@ -239,8 +239,8 @@ const struct metric_def meters[M_N] = {
          {"partition"},
          NULL,
          "seconds",
-         "Age of the oldest record that is not in bronze; 0: there is none. "
-         "Of assigned partitions."},
+         "Age of the oldest record in the stream that is not in bronze; 0: there is none. "
+         "Absent: unknown."},
     [M_PARTITION_RETENTION] =
         {"clickmill_partition_retention_used_ratio",
          GAUGE,
@@ -248,8 +248,10 @@ const struct metric_def meters[M_N] = {
          {"partition"},
          NULL,
          "0 to 1",
-         "Lag as a share of what the stream holds; at 1 records are about to be "
-         "lost."},
+         "How near that record is to being removed: its age by the topic's retention.ms, or "
+         "the bytes from it on by retention.bytes, whichever is more; at 1 it may go. 0: it is "
+         "kept "
+         "for ever. Absent: unknown."},
 
     /* silver, gold, load: what this process has done since it started. */
     [M_SILVER_COMMITS] = {"clickmill_silver_commits_total",

@@ -8,6 +8,7 @@
 #include "serve/sampler.h"
 #include "serve/server.h"
 #include "serve/watch_storage.h"
+#include "serve/watch_stream.h"
 #include "version.h"
 
 struct monitor {
@@ -107,7 +108,6 @@ static void start_sampler(struct monitor *mo, const struct monitor_options *o) {
         &(struct sampler_options){.cfg = o->cfg,
                                   .m = mo->m,
                                   .open_stream = o->does & MONITOR_INGEST ? o->open_stream : NULL,
-                                  .w = mo->input,
                                   .all_tables = o->does & MONITOR_RUN,
                                   .every_ms = config_int(o->cfg, CFG_SERVE_SAMPLE_EVERY)});
 }

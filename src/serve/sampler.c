@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "flow/ingest.h"
+#include "flow/lag.h"
 #include "flow/lake.h"
 #include "table/table.h"
 
@@ -31,6 +31,7 @@ struct sampler {
     struct storage *st;
     struct table_def defs[TABLES]; /* names are the sampler's own */
     struct table *tb[TABLES];
+    struct lag_memory lag;
     int64_t shown[TABLES];        /* version whose size is in the metrics */
     struct newest newest[TABLES]; /* of gold: of the silver it is made from */
     bool told;
@@ -45,36 +46,33 @@ static void set(struct sampler *sa, enum meter id, const char *label, int64_t va
 
 /* ---- the partitions ---- */
 
-static void show_partition(struct sampler *sa, const struct bounds *b) {
-    char *app_id = ingest_app_id(config_text(sa->o.cfg, CFG_STREAM_APP), sa->s, b->partition);
-    int64_t at = table_txn(sa->tb[0], app_id);
-    free(app_id);
+/* Below zero: unknown, and then not shown. */
+static void set_known(struct sampler *sa, enum meter id, const char *label, double value) {
+    if (value < 0)
+        metrics_drop(sa->o.m, id, label, NULL);
+    else
+        metric_set(metrics_get(sa->o.m, id, label, NULL), value);
+}
+
+static void show_partition(struct sampler *sa, const struct lag *l) {
     char number[METRIC_NUMBER];
-    metric_number(b->partition, number);
-    /* What bronze does not know yet begins where the stream begins. */
-    int64_t lag = MAX(b->end - MAX(at, b->begin), 0);
-    set(sa, M_PARTITION_BEGIN, number, b->begin);
-    set(sa, M_PARTITION_END, number, b->end);
-    set(sa, M_PARTITION_COMMITTED, number, MAX(at, 0));
-    set(sa, M_PARTITION_LAG, number, lag);
-    metric_set(metrics_get(sa->o.m, M_PARTITION_RETENTION, number, NULL),
-               b->end > b->begin ? (double)lag / (double)(b->end - b->begin) : 0);
-    if (sa->o.w)
-        stream_watch_note(sa->o.w, b, at);
+    metric_number(l->partition, number);
+    set(sa, M_PARTITION_BEGIN, number, l->begin);
+    set(sa, M_PARTITION_END, number, l->end);
+    set(sa, M_PARTITION_COMMITTED, number, MAX(l->position, 0));
+    set(sa, M_PARTITION_LAG, number, l->offsets);
+    set_known(sa, M_PARTITION_LAG_SECONDS, number, l->seconds);
+    set_known(sa, M_PARTITION_RETENTION, number, l->retention_used);
 }
 
 static int sample_stream(struct sampler *sa, struct err *e) {
     if (!sa->o.open_stream)
         return 0;
     int r = sa->s ? 0 : sa->o.open_stream(sa->o.cfg, &sa->s, e);
-    struct bounds *v = NULL;
+    struct lag *v = NULL;
     size_t n = 0;
     if (r == 0)
-        r = stream_bounds(sa->s, &v, &n, e);
-    if (r < 0)
-        return r;
-    /* The ends first, then the positions: the other way round there could be a lag below zero. */
-    r = table_refresh(sa->tb[0], e);
+        r = lag_look(&sa->lag, sa->s, config_text(sa->o.cfg, CFG_STREAM_APP), sa->tb[0], &v, &n, e);
     for (size_t i = 0; r == 0 && i < n; i++)
         show_partition(sa, &v[i]);
     free(v);
@@ -110,11 +108,16 @@ static int note_entry(void *arg, const struct table_entry *en, struct err *e ATT
     return 0;
 }
 
-/* Takes in the commits up to `to`; of those before the first look only the last. */
+/*
+ * Takes in the commits up to `to`; of those before the first look, and where the log was cleaned
+ * since the last one, only the last.
+ */
 static int advance(struct newest *n, struct table *tb, int64_t to, struct err *e) {
-    if (to <= n->version)
-        return 0;
-    return table_each_entry(tb, n->version < 0 ? to - 1 : n->version, to, note_entry, n, e);
+    int64_t from = n->version < 0 ? to - 1 : n->version;
+    int r = to <= n->version ? 0 : table_each_entry(tb, from, to, note_entry, n, e);
+    if (r == ERR_NOT_FOUND)
+        r = table_each_entry(tb, to - 1, to, note_entry, n, e);
+    return r == ERR_NOT_FOUND ? 0 : r; /* that one, too: there are newer ones to come */
 }
 
 static int note_time(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
@@ -160,7 +163,7 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
     int64_t version = table_version(tb), at = i > BRONZE ? taken_in(sa, i) : -1;
     if (version >= 0 && version != sa->shown[i]) {
         r = table_each_entry(tb, version - 1, version, note_time, &sa->committed_ms[i], e);
-        if (r < 0)
+        if (r < 0 && r != ERR_NOT_FOUND) /* overtaken, and cleaned away already */
             return r;
         show_size(sa, i);
         sa->shown[i] = version;
@@ -200,7 +203,7 @@ static int open_table(struct sampler *sa, const struct table_def *def, struct er
 
 static int open_tables(struct sampler *sa, struct err *e) {
     struct lake_defs d = {0};
-    int r = sa->st ? 0 : storage_open(config_text(sa->o.cfg, CFG_LAKE_URL), &sa->st, e);
+    int r = sa->st ? 0 : storage_open_configured(sa->o.cfg, &sa->st, e);
     if (r == 0 && !sa->o.all_tables)
         return open_table(sa, &bronze_events, e);
     if (r == 0)
@@ -260,6 +263,7 @@ static void *run(void *arg) {
         table_close(sa->tb[i]);
     storage_free(sa->st);
     stream_free(sa->s);
+    lag_memory_release(&sa->lag);
     return NULL;
 }
 

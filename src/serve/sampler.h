@@ -9,15 +9,14 @@
 
 #include "base/config.h"
 #include "serve/meters.h"
-#include "serve/watch_stream.h"
+#include "stream/stream.h"
 
 struct sampler_options {
     const struct config *cfg;
     struct metrics *m;
     /* Opens another stream on the same topic; NULL: no partitions are looked at. */
     int (*open_stream)(const struct config *cfg, struct stream **ret, struct err *e);
-    struct stream_watch *w; /* told of the partitions; may be NULL */
-    bool all_tables;        /* of the lake, as they come; else bronze alone */
+    bool all_tables; /* of the lake, as they come; else bronze alone */
     int64_t every_ms;
 };
 

@@ -68,6 +68,12 @@ static int parse_address(const char *listen, struct sockaddr_storage *ret, sockl
     return 0;
 }
 
+int server_check(const char *listen, struct err *e) {
+    struct sockaddr_storage at;
+    socklen_t len;
+    return strcmp(listen, "off") == 0 ? 0 : parse_address(listen, &at, &len, e);
+}
+
 /* The port field lies at the same place in both. */
 static in_port_t *port_of(struct sockaddr_storage *at) {
     return at->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)at)->sin6_port

@@ -43,6 +43,8 @@ struct server;
  */
 int server_start(const char *listen, const struct server_route *routes, void *arg,
                  struct server **ret, struct err *e);
+/* Is it an address to listen at, or "off"? ERR_CONFIG. */
+int server_check(const char *listen, struct err *e);
 const char *server_address(const struct server *sv); /* "127.0.0.1:9464", as it is */
 bool server_moved(const struct server *sv);          /* another port than the one asked for */
 void server_free(struct server *sv);                 /* open requests are cut; returns at once */

@@ -147,7 +147,9 @@ static const struct storage_ops watched_ops = {
 
 struct storage *storage_watch_wrap(struct storage_watch *w, struct storage *inner) {
     struct watched *s = xcalloc(1, sizeof *s);
-    *s = (struct watched){.st = {.ops = &watched_ops, .url = inner->url}, .inner = inner, .w = w};
+    *s = (struct watched){.st = {.ops = &watched_ops, .url = inner->url, .lanes = inner->lanes},
+                          .inner = inner,
+                          .w = w};
     health_ready(w->health);
     return &s->st;
 }

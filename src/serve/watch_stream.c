@@ -3,41 +3,12 @@
 
 #include <pthread.h>
 
-#include "base/clock.h"
-
-enum {
-    MARKS = 64,            /* of a partition; then every second one goes */
-    MARK_EVERY_US = 50000, /* of record time */
-};
-
-/* The record at this offset arrived at this time. */
-struct mark {
-    int64_t offset, at_us;
-};
-
-/*
- * One partition of the topic. The marks stand for the records read and not committed; the first is
- * the youngest one known that is not behind the position, so its time is that of the oldest
- * record not in bronze, or a little before.
- */
-struct partition {
-    int32_t partition;
-    bool assigned;
-    int64_t committed, read; /* next offsets; -1: unknown */
-    int64_t end;             /* as sampled; -1: unknown */
-    int64_t last_us;         /* time of the newest record read; 0: none */
-    struct mark marks[MARKS];
-    size_t n_marks;
-};
-
 struct stream_watch {
     struct metrics *m;
     struct health_part *health;
     bool consumer;
-    pthread_mutex_t lock;     /* guards what follows */
-    struct stream *inner;     /* NULL: closed */
-    struct partition **parts; /* by number */
-    size_t n_parts;
+    pthread_mutex_t lock; /* guards what follows */
+    struct stream *inner; /* NULL: closed */
     bool assigned, had_brokers;
     bool failing;
     struct metric *read;                          /* of a consumer, */
@@ -71,9 +42,6 @@ struct stream_watch *stream_watch_new(struct metrics *m, struct health_part *hea
 void stream_watch_free(struct stream_watch *w) {
     if (!w)
         return;
-    for (size_t i = 0; i < w->n_parts; i++)
-        free(w->parts[i]);
-    free(w->parts);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
@@ -85,69 +53,13 @@ static void count(struct metric *s, double by) {
 
 /* ---- what is noted; under the lock ---- */
 
-static struct partition *part_of(struct stream_watch *w, int32_t number) {
-    size_t low = 0, high = w->n_parts;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (w->parts[mid]->partition < number)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low < w->n_parts && w->parts[low]->partition == number)
-        return w->parts[low];
-    w->parts = xrealloc(w->parts, (w->n_parts + 1) * sizeof *w->parts);
-    memmove(w->parts + low + 1, w->parts + low, (w->n_parts - low) * sizeof *w->parts);
-    w->n_parts++;
-    struct partition *p = w->parts[low] = xcalloc(1, sizeof *p);
-    p->partition = number;
-    p->committed = p->read = p->end = -1;
-    return p;
-}
-
-static void note_position(struct partition *p, int64_t committed) {
-    p->committed = committed;
-    size_t gone = 0;
-    while (gone + 1 < p->n_marks && p->marks[gone + 1].offset <= committed)
-        gone++;
-    p->n_marks -= gone;
-    memmove(p->marks, p->marks + gone, p->n_marks * sizeof *p->marks);
-}
-
-static void note_record(struct partition *p, const struct record *rec) {
-    p->read = rec->offset + 1;
-    p->last_us = rec->timestamp_us;
-    const struct mark *last = p->n_marks ? &p->marks[p->n_marks - 1] : NULL;
-    if (last && rec->timestamp_us - last->at_us < MARK_EVERY_US && last->offset >= p->committed)
-        return;
-    if (p->n_marks == MARKS) {
-        for (size_t i = 1; i < MARKS / 2; i++)
-            p->marks[i] = p->marks[2 * i];
-        p->n_marks = MARKS / 2;
-    }
-    p->marks[p->n_marks++] = (struct mark){rec->offset, rec->timestamp_us};
-}
-
-static void note_records(struct stream_watch *w, const struct span *sp, size_t from) {
-    struct partition *p = NULL;
-    for (size_t i = from; i < sp->n; i++) {
-        if (!p || p->partition != sp->v[i].partition)
-            p = part_of(w, sp->v[i].partition);
-        note_record(p, &sp->v[i]);
-    }
-    count(w->read, (double)(sp->n - from));
-}
-
-static void set_assigned(struct stream_watch *w, struct partition *p, bool yes) {
+static void set_assigned(struct stream_watch *w, int32_t partition, bool yes) {
     char text[METRIC_NUMBER];
-    metric_number(p->partition, text);
-    p->assigned = yes;
-    if (yes) {
+    metric_number(partition, text);
+    if (yes)
         metric_set(metrics_get(w->m, M_PARTITION_ASSIGNED, text, NULL), 1);
-    } else {
+    else
         metrics_drop(w->m, M_PARTITION_ASSIGNED, text, NULL);
-        metrics_drop(w->m, M_PARTITION_LAG_SECONDS, text, NULL);
-    }
 }
 
 static void note_result(struct stream_watch *w, int r, const struct err *e) {
@@ -196,12 +108,12 @@ static int watched_poll(struct stream *base, int timeout_ms, struct span *sp, si
     pthread_mutex_lock(&w->lock);
     note_result(w, r, e);
     if (r == 0 && sp->n > from)
-        note_records(w, sp, from);
+        count(w->read, (double)(sp->n - from));
     if (r == 0 && ret->kind == POLL_LOSS)
         metric_add(metrics_get(w->m, M_STREAM_LOST, NULL, NULL),
                    (double)(ret->loss.to - ret->loss.from));
     for (size_t i = 0; r == 0 && ret->kind == POLL_REVOKE && i < ret->n_partitions; i++)
-        set_assigned(w, part_of(w, ret->partitions[i]), false);
+        set_assigned(w, ret->partitions[i], false);
     pthread_mutex_unlock(&w->lock);
     return r;
 }
@@ -212,12 +124,8 @@ static int watched_assign(struct stream *base, const struct position *p, size_t 
     int r = stream_assign(s->inner, p, n, e);
     pthread_mutex_lock(&w->lock);
     note_result(w, r, e);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        struct partition *part = part_of(w, p[i].partition);
-        part->n_marks = 0;
-        part->committed = part->read = p[i].offset;
-        set_assigned(w, part, true);
-    }
+    for (size_t i = 0; r == 0 && i < n; i++)
+        set_assigned(w, p[i].partition, true);
     if (r == 0) {
         w->assigned = true;
         health_ready(w->health);
@@ -244,13 +152,16 @@ static int watched_bounds(struct stream *base, struct bounds **ret, size_t *ret_
     return r;
 }
 
+static int watched_peek(struct stream *base, struct peek *v, size_t n, struct err *e) {
+    return stream_peek(((struct watched *)base)->inner, v, n, e);
+}
+
+static int watched_retention(struct stream *base, struct retention *ret, struct err *e) {
+    return stream_retention(((struct watched *)base)->inner, ret, e);
+}
+
 static void watched_committed(struct stream *base, const struct position *p, size_t n) {
-    struct watched *s = (struct watched *)base;
-    pthread_mutex_lock(&s->w->lock);
-    for (size_t i = 0; i < n; i++)
-        note_position(part_of(s->w, p[i].partition), p[i].offset);
-    pthread_mutex_unlock(&s->w->lock);
-    stream_committed(s->inner, p, n);
+    stream_committed(((struct watched *)base)->inner, p, n);
 }
 
 static void watched_stats(struct stream *base, struct stream_stats *ret) {
@@ -309,6 +220,8 @@ static const struct stream_ops watched_ops = {
     .assign = watched_assign,
     .confirm = watched_confirm,
     .bounds = watched_bounds,
+    .peek = watched_peek,
+    .retention = watched_retention,
     .committed = watched_committed,
     .stats = watched_stats,
     .send = watched_send,
@@ -337,28 +250,6 @@ struct stream *stream_watch_wrap(struct stream_watch *w, struct stream *inner) {
 
 /* ---- what is asked ---- */
 
-void stream_watch_note(struct stream_watch *w, const struct bounds *b, int64_t committed) {
-    pthread_mutex_lock(&w->lock);
-    struct partition *p = part_of(w, b->partition);
-    p->end = b->end;
-    int64_t from = MAX(b->begin, 0);
-    if (committed > p->committed || (p->committed < 0 && b->end <= from))
-        note_position(p, MAX(committed, from)); /* another process may have been faster */
-    pthread_mutex_unlock(&w->lock);
-}
-
-/* Seconds; -1: unknown. */
-static double lag_of(const struct partition *p, int64_t now_us) {
-    int64_t end = MAX(p->end, p->read), oldest_us = 0;
-    if (p->committed >= end && end >= 0)
-        return 0;
-    if (p->read > p->committed && p->n_marks)
-        oldest_us = p->marks[0].at_us;
-    else if (p->last_us)
-        oldest_us = p->last_us; /* what follows is not read yet, and not older */
-    return oldest_us ? (double)MAX(now_us - oldest_us, 0) / 1e6 : -1;
-}
-
 static void collect_stats(struct stream_watch *w) {
     struct stream_stats st;
     stream_stats(w->inner, &st);
@@ -379,18 +270,8 @@ static void collect_stats(struct stream_watch *w) {
 void stream_watch_collect(struct stream_watch *w) {
     if (!w->consumer)
         return;
-    int64_t now_us = clock_now_us();
     pthread_mutex_lock(&w->lock);
     if (w->inner)
         collect_stats(w);
-    for (size_t i = 0; i < w->n_parts; i++) {
-        const struct partition *p = w->parts[i];
-        char text[METRIC_NUMBER];
-        double lag = lag_of(p, now_us);
-        if (p->assigned && lag >= 0)
-            metric_set(
-                metrics_get(w->m, M_PARTITION_LAG_SECONDS, metric_number(p->partition, text), NULL),
-                lag);
-    }
     pthread_mutex_unlock(&w->lock);
 }

@@ -26,9 +26,6 @@ void stream_watch_free(struct stream_watch *w);
 /* Takes the stream over; freeing the result frees it. */
 struct stream *stream_watch_wrap(struct stream_watch *w, struct stream *inner);
 
-/* What the sampler has seen of a partition: where it ends, and where bronze stands. */
-void stream_watch_note(struct stream_watch *w, const struct bounds *b, int64_t committed);
-
 /* Brings metrics and readiness up to now; before they are read. */
 void stream_watch_collect(struct stream_watch *w);
 

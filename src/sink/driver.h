@@ -13,6 +13,8 @@ int sink_sqlite_open(const char *url, const struct sink_options *o, struct sink 
                      struct err *e);
 int sink_postgres_open(const char *url, const struct sink_options *o, struct sink **ret,
                        struct err *e);
+int sink_sqlite_check(const char *url, struct err *e);
+int sink_postgres_check(const char *url, struct err *e);
 
 /* clickmill_loads as a table that must fit, and the text that makes it (after CREATE TABLE). */
 extern const struct sink_table sink_loads;

@@ -524,7 +524,7 @@ static const struct sink_ops pg_ops = {
 };
 
 /* The URL can be read, and no piece of its password would be taken for a host's name. */
-static int check_url(const char *url, struct err *e) {
+int sink_postgres_check(const char *url, struct err *e) {
     _cleanup_(freep) char *masked = url_mask(url);
     if (!url_is_clear(url)) {
         err_set(e, ERR_CONFIG, "sink.url %s: where the password ends cannot be told", masked);
@@ -548,7 +548,7 @@ static void drop_notice(void *arg ATTR_UNUSED, const PGresult *r ATTR_UNUSED) {
 
 int sink_postgres_open(const char *url, const struct sink_options *o, struct sink **ret,
                        struct err *e) {
-    int rc = check_url(url, e);
+    int rc = sink_postgres_check(url, e);
     if (rc)
         return rc;
     /* What stands before dbname can be overridden by the URL, what stands after it cannot. */

@@ -63,7 +63,8 @@ static int make_missing(struct pg_sink *pg, const struct sink_table *t, struct p
     int rc = pg_run(pg, "lock the schema", buf_str(&sql), e);
     if (rc == 0)
         rc = pg_tables_find(pg, t, ret, e);
-    if (rc == 0 && !ret->table.name) {
+    bool made = rc == 0 && !ret->table.name;
+    if (made) {
         buf_reset(&sql);
         sql_create(&sql, t->name, t);
         rc = pg_run(pg, "make the table", buf_str(&sql), e);
@@ -77,6 +78,11 @@ static int make_missing(struct pg_sink *pg, const struct sink_table *t, struct p
         rc = pg_run(pg, "make the table", buf_str(&sql), e);
         if (rc == 0)
             rc = pg_tables_find(pg, t, ret, e);
+    }
+    if (rc == 0 && made) {
+        buf_reset(&sql);
+        sql_forget(&sql, ret->loads.name, t);
+        rc = pg_run(pg, "forget what was loaded before", buf_str(&sql), e);
     }
     buf_release(&sql);
     return rc;

@@ -33,19 +33,18 @@ enum { DEFAULT_TIMEOUT_MS = 10000 };
 static const struct {
     const char *prefix;
     int (*open)(const char *url, const struct sink_options *o, struct sink **ret, struct err *e);
+    int (*check)(const char *url, struct err *e);
 } drivers[] = {
-    {"sqlite:", sink_sqlite_open},
-    {"postgresql://", sink_postgres_open},
-    {"postgres://", sink_postgres_open},
+    {"sqlite:", sink_sqlite_open, sink_sqlite_check},
+    {"postgresql://", sink_postgres_open, sink_postgres_check},
+    {"postgres://", sink_postgres_open, sink_postgres_check},
 };
 
-int sink_open(const char *url, const struct sink_options *o, struct sink **ret, struct err *e) {
-    struct sink_options with = *o;
-    if (with.timeout_ms <= 0)
-        with.timeout_ms = DEFAULT_TIMEOUT_MS;
+/* The driver's number. */
+static int find_driver(const char *url, struct err *e) {
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
         if (strncmp(url, drivers[i].prefix, strlen(drivers[i].prefix)) == 0)
-            return drivers[i].open(url, &with, ret, e);
+            return (int)i;
     /* Of a URL we cannot read only the scheme is shown: the rest may hold a password. */
     size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
     if (url[n] == ':')
@@ -54,4 +53,17 @@ int sink_open(const char *url, const struct sink_options *o, struct sink **ret, 
         err_set(e, ERR_CONFIG, "sink.url does not begin with the name of a sink");
     return err_hint(e, "there are sqlite:PATH and postgresql://USER@HOST:PORT/DATABASE "
                        "(postgres:// is the same)");
+}
+
+int sink_open(const char *url, const struct sink_options *o, struct sink **ret, struct err *e) {
+    struct sink_options with = *o;
+    if (with.timeout_ms <= 0)
+        with.timeout_ms = DEFAULT_TIMEOUT_MS;
+    int i = find_driver(url, e);
+    return i < 0 ? i : drivers[i].open(url, &with, ret, e);
+}
+
+int sink_check(const char *url, struct err *e) {
+    int i = find_driver(url, e);
+    return i < 0 ? i : drivers[i].check(url, e);
 }

@@ -114,6 +114,8 @@ struct sink_options {
  * parameters. ERR_CONFIG for a URL no driver can read.
  */
 int sink_open(const char *url, const struct sink_options *o, struct sink **ret, struct err *e);
+/* Can the URL be read, as far as itself tells? ERR_CONFIG. */
+int sink_check(const char *url, struct err *e);
 
 /*
  * Makes the table and clickmill_loads if they are missing; a table that is there is used if it

@@ -152,6 +152,10 @@ void sql_watermark(struct buf *b, const char *loads, char mark, const char *now)
              loads, mark, mark, mark, now);
 }
 
+void sql_forget(struct buf *b, const char *loads, const struct sink_table *t) {
+    buf_addf(b, "DELETE FROM %s WHERE table_name = '%s'", loads, t->name);
+}
+
 void sql_copy_value(struct buf *b, const char *value) {
     if (!value) {
         buf_add_str(b, "\\N");

@@ -40,6 +40,9 @@ void sql_select(struct buf *b, const char *name, const struct sink_table *t, con
 /* The watermark's row; its values are the parameters ?1 ?2 ?3 or $1 $2 $3 (mark); `now` is SQL. */
 void sql_watermark(struct buf *b, const char *loads, char mark, const char *now);
 
+/* No watermark of the table any more: it has been made anew, whatever was loaded before. */
+void sql_forget(struct buf *b, const char *loads, const struct sink_table *t);
+
 /* One value of COPY's text format; NULL becomes \N. */
 void sql_copy_value(struct buf *b, const char *value);
 

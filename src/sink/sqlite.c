@@ -203,11 +203,12 @@ static int check_fit(struct sqlite_sink *sq, const struct sink_table *t, const c
 
 /* A table that is missing is made; one that is there must fit. Inside a transaction. */
 static int make_or_check(struct sqlite_sink *sq, const struct sink_table *t, const char *create,
-                         struct err *e) {
+                         bool *ret_made, struct err *e) {
     char kind[16];
     int rc = kind_of(sq, t->name, kind, e);
     if (rc)
         return rc;
+    *ret_made = !*kind;
     if (*kind)
         return check_fit(sq, t, kind, e);
     return run(sq, "make the table", create, e);
@@ -237,12 +238,18 @@ static void sqlite_rollback(struct sink *sk);
 
 static int make_tables(struct sqlite_sink *sq, const struct sink_table *t, struct err *e) {
     struct buf sql = BUF_INIT(LIMIT_SQL);
+    bool made, unused;
     sql_create(&sql, t->name, t);
-    int rc = make_or_check(sq, t, buf_str(&sql), e);
-    buf_release(&sql);
+    int rc = make_or_check(sq, t, buf_str(&sql), &made, e);
     if (rc == 0)
         rc = make_or_check(sq, &sink_loads, "CREATE TABLE " SINK_LOADS_NAME " " SINK_LOADS_COLUMNS,
-                           e);
+                           &unused, e);
+    if (rc == 0 && made) {
+        buf_reset(&sql);
+        sql_forget(&sql, SINK_LOADS_NAME, t);
+        rc = run(sq, "forget what was loaded before", buf_str(&sql), e);
+    }
+    buf_release(&sql);
     return rc;
 }
 
@@ -553,20 +560,30 @@ static int open_file(struct sqlite_sink *sq, const char *path, const struct sink
     return rc;
 }
 
+static const char *path_of(const char *url) {
+    return url + strlen("sqlite:");
+}
+
+int sink_sqlite_check(const char *url, struct err *e) {
+    const char *path = path_of(url);
+    if (*path && (strncmp(path, "//", 2) != 0 || path[2] == '/') && path[strlen(path) - 1] != '/')
+        return 0;
+    err_set(e, ERR_CONFIG, "sink.url %s names no file", url);
+    return err_hint(e, "sqlite:PATH, as in sqlite:data/analytics.db or sqlite:/var/lib/a.db");
+}
+
 int sink_sqlite_open(const char *url, const struct sink_options *o, struct sink **ret,
                      struct err *e) {
-    const char *path = url + strlen("sqlite:");
-    if (!*path || (strncmp(path, "//", 2) == 0 && path[2] != '/') ||
-        path[strlen(path) - 1] == '/') {
-        err_set(e, ERR_CONFIG, "sink.url %s names no file", url);
-        return err_hint(e, "sqlite:PATH, as in sqlite:data/analytics.db or sqlite:/var/lib/a.db");
-    }
+    int rc = sink_sqlite_check(url, e);
+    if (rc)
+        return rc;
+    const char *path = path_of(url);
     /* "./": a file may be called ":memory:", which SQLite would take for something else. */
     _cleanup_(freep) char *file = xasprintf("%s%s", *path == '/' ? "" : "./", path);
     struct sqlite_sink *sq = xcalloc(1, sizeof *sq);
     sq->base.ops = &sqlite_ops;
     sq->base.url = xstrdup(url);
-    int rc = o->read_only ? 0 : make_folders(url, file, e);
+    rc = o->read_only ? 0 : make_folders(url, file, e);
     if (rc == 0)
         rc = open_file(sq, file, o, e);
     if (rc == 0)

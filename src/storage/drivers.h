@@ -15,5 +15,12 @@ void storage_entries_sort(struct storage_entries *l);
 
 /* The folder is made if missing. `url` is what messages call it. */
 int storage_local_open(const char *url, const char *folder, struct storage **ret, struct err *e);
+/* hdfs://, webhdfs:// and swebhdfs://: see hdfs_url.h. The folder is made at the first write. */
+int storage_hdfs_open(const char *url, const struct storage_options *o, struct storage **ret,
+                      struct err *e);
+
+/* s3://BUCKET[/PREFIX]. Nobody is asked yet. */
+int storage_s3_open(const char *url, const struct storage_options *o, struct storage **ret,
+                    struct err *e);
 
 #endif

@@ -103,6 +103,16 @@ static int make(struct local_stage *sg, struct err *e) {
     return r;
 }
 
+void local_stage_sweep(struct local_stage *sg) {
+    _cleanup_(freep) char *stages = xasprintf("%s/.stage", sg->root);
+    _cleanup_(freep) char *all = xasprintf("%s/.lock", stages);
+    int fd = lock_file(all, LOCK_EX);
+    if (fd < 0)
+        return;
+    remove_dead(stages);
+    close(fd);
+}
+
 int local_stage_path(struct local_stage *sg, char **ret, struct err *e) {
     pthread_mutex_lock(&sg->lock);
     int r = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the local driver puts what is not finished: `.stage/<pid>-<uuid>/` under the lake's root,
- * one per process and storage, made at the first write. Its `lock` file is held by flock as long
+ * Where what is not finished lies: `.stage/<pid>-<uuid>/` under the root of a local lake, or under
+ * cache.dir; one per process and storage, made at the first write. Its `lock` file is held by flock as long
  * as the process lives, so that the next process to write knows a dead one's folder and removes it,
  * whatever process ids have been used again meanwhile.
  */
@@ -14,7 +14,7 @@
 #include "base/err.h"
 
 struct local_stage {
-    char *root; /* the lake's, absolute */
+    char *root; /* absolute */
     pthread_mutex_t lock;
     char *dir;   /* this process's folder; NULL: not made yet */
     int lock_fd; /* holds dir's lock */
@@ -27,5 +27,8 @@ void local_stage_release(struct local_stage *sg); /* removes the folder */
 
 /* A path in the stage nobody has used: nothing is made there. The caller frees. */
 int local_stage_path(struct local_stage *sg, char **ret, struct err *e);
+
+/* Removes the folders of dead processes, as the first local_stage_path does. */
+void local_stage_sweep(struct local_stage *sg);
 
 #endif

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/storage.h"
 
+#include "base/config.h"
+#include "base/value.h"
 #include "storage/drivers.h"
+#include "storage/hdfs_url.h"
 
 static bool path_char_ok(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -20,18 +23,68 @@ bool storage_path_ok(const char *path) {
     return true;
 }
 
-int storage_open(const char *url, struct storage **ret, struct err *e) {
-    if (strncmp(url, "file:", 5) == 0) {
-        const char *folder = url + 5;
-        /* file:///data is /data; in file://data the word would be a host, not a folder. */
-        if (!*folder || (folder[0] == '/' && folder[1] == '/' && folder[2] != '/')) {
-            err_set(e, ERR_CONFIG, "lake %s: no folder is named", url);
-            return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
-        }
-        return storage_local_open(url, folder, ret, e);
+/* Keys and passwords may stand in what cannot be used: such a text is not told. */
+static int refuse(const char *url, const char *why, struct err *e) {
+    _cleanup_(freep) char *masked = url_mask(url);
+    bool tell = !strchr(url, '@');
+    return err_set(e, ERR_CONFIG, "lake%s%s: %s", tell ? " " : "", tell ? masked : "", why);
+}
+
+int storage_check(const char *url, struct err *e) {
+    if (hdfs_is_url(url) || strncmp(url, "s3://", 5) == 0)
+        return 0;
+    if (strncmp(url, "file:", 5) != 0) {
+        refuse(url, "no storage of that kind", e);
+        return err_hint(e, "a lake's URL begins with file:, hdfs:// or s3://");
     }
-    err_set(e, ERR_CONFIG, "lake %s: no storage of that kind", url);
-    return err_hint(e, "a lake's URL begins with file:");
+    const char *folder = url + 5;
+    /* file:///data is /data; in file://data the word would be a host, not a folder. */
+    if (*folder && (folder[0] != '/' || folder[1] != '/' || folder[2] == '/'))
+        return 0;
+    refuse(url, "no folder is named", e);
+    return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
+}
+
+int storage_open(const char *url, const struct storage_options *o, struct storage **ret,
+                 struct err *e) {
+    int r = storage_check(url, e);
+    if (r < 0)
+        return r;
+    if (hdfs_is_url(url))
+        return storage_hdfs_open(url, o, ret, e);
+    if (strncmp(url, "s3://", 5) == 0)
+        return storage_s3_open(url, o, ret, e);
+    return storage_local_open(url, url + 5, ret, e);
+}
+
+/* NULL for a text that is left empty. */
+static const char *text_or_none(const struct config *cfg, enum config_id id) {
+    const char *text = config_text(cfg, id);
+    return *text ? text : NULL;
+}
+
+static enum s3_path_style path_style_of(const char *text) {
+    return strcmp(text, "auto") == 0  ? S3_PATH_STYLE_AUTO
+           : strcmp(text, "yes") == 0 ? S3_PATH_STYLE_YES
+                                      : S3_PATH_STYLE_NO;
+}
+
+int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e) {
+    struct storage_options o = {
+        .cache_dir = config_text(cfg, CFG_CACHE_DIR),
+        .cache_max_bytes = config_int(cfg, CFG_CACHE_MAX_BYTES),
+        .timeout_ms = config_int(cfg, CFG_LAKE_TIMEOUT),
+        .ca_file = text_or_none(cfg, CFG_LAKE_CA_FILE),
+        .hdfs_user = text_or_none(cfg, CFG_HDFS_USER),
+        .hdfs_token = text_or_none(cfg, CFG_HDFS_TOKEN),
+        .hdfs_cert_file = text_or_none(cfg, CFG_HDFS_CERT_FILE),
+        .s3_endpoint = text_or_none(cfg, CFG_S3_ENDPOINT),
+        .s3_region = text_or_none(cfg, CFG_S3_REGION),
+        .s3_profile = text_or_none(cfg, CFG_S3_PROFILE),
+        .s3_path_style = path_style_of(config_text(cfg, CFG_S3_PATH_STYLE)),
+        .hdfs_kerberos = strcmp(config_text(cfg, CFG_HDFS_AUTH), "kerberos") == 0,
+    };
+    return storage_open(config_text(cfg, CFG_LAKE_URL), &o, ret, e);
 }
 
 struct storage_entry *storage_entries_add(struct storage_entries *l) {

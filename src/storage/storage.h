@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the lake's bytes lie: local disk today; HDFS and S3 are further drivers of the same
- * contract. One conformance suite runs against every driver and the fake.
+ * Where the lake's bytes lie: local disk, or far away. The drivers keep one contract; one conformance
+ * suite runs against every driver and the fake.
  *
  * A storage is opened on the lake's root. Paths are relative to it, '/'-separated, of ASCII
  * letters, digits and -._=%~, without empty parts and without parts that begin with '.': such names
@@ -32,18 +32,23 @@ struct storage_entries {
 };
 void storage_entries_release(struct storage_entries *l);
 
+struct config;
 struct storage;
 
 struct storage_ops {
     const char *scheme; /* "file" */
     /* Reads a whole object in place of what ret held; ERR_NOT_FOUND. ret->max bounds it. */
     int (*get)(struct storage *st, const char *path, struct buf *ret, struct err *e);
-    /* Put-if-absent: exactly one of several callers wins, readers see the whole object or none. ERR_EXISTS. */
+    /*
+     * Put-if-absent: exactly one of several callers wins, readers see the whole object or none.
+     * ERR_EXISTS: something stands there. Where an answer got lost on the way, that may be this call's
+     * own object, as it may be after ERR_STORAGE: who must know looks at what is there.
+     */
     int (*put_new)(struct storage *st, const char *path, const void *data, size_t len,
                    struct err *e);
     /* Replaces or creates, atomically for readers. */
     int (*put)(struct storage *st, const char *path, const void *data, size_t len, struct err *e);
-    /* ret->name is not set; ERR_NOT_FOUND. */
+    /* Of a file; ret->name is not set. ERR_NOT_FOUND, which a folder may be where there are none. */
     int (*stat)(struct storage *st, const char *path, struct storage_entry *ret, struct err *e);
     /*
      * The entries of one folder in byte order of their names, those after `start_after` (may be
@@ -75,10 +80,16 @@ struct storage_ops {
     void (*free)(struct storage *st);
 };
 
-/* Drivers embed this first. `url` names the lake in messages, secrets masked. */
+/*
+ * Drivers embed this first. `url` names the lake in messages, secrets masked. `lanes`: how many calls
+ * at a time make many files go faster; 0 and 1: one after the other does. `patience_ms`: how long a
+ * call has tried by itself before it gives an error that can pass; 0: not at all.
+ */
 struct storage {
     const struct storage_ops *ops;
     char *url;
+    int lanes;
+    int64_t patience_ms;
 };
 
 /*
@@ -87,8 +98,47 @@ struct storage {
  */
 bool storage_path_ok(const char *path);
 
-/* Opens by URL: file:PATH (created if missing). ERR_CONFIG for a scheme no driver has. */
-int storage_open(const char *url, struct storage **ret, struct err *e);
+enum s3_path_style { S3_PATH_STYLE_AUTO, S3_PATH_STYLE_YES, S3_PATH_STYLE_NO };
+
+/* What drivers of lakes far away need to know. Texts live as long as the storage does. */
+struct storage_options {
+    const char *cache_dir;   /* local folder for what is fetched, and for what is made */
+    int64_t cache_max_bytes; /* see storage/cache.h */
+    int64_t timeout_ms;      /* how long one call is tried again when the failure can pass */
+    const char
+        *ca_file; /* PEM: who signs the servers' certificates; NULL: whom the system trusts */
+    const char *hdfs_user, *hdfs_token, *hdfs_cert_file; /* see webhdfs.h; NULL: none */
+    bool hdfs_kerberos;
+    const char *s3_endpoint, *s3_region, *s3_profile; /* NULL: see s3_url.c and s3_keys.h */
+    enum s3_path_style s3_path_style;
+};
+
+/*
+ * Opens by URL: file:PATH (created if missing), hdfs://HOST:PORT/PATH,
+ * s3://BUCKET/PREFIX. ERR_CONFIG for a scheme no driver has.
+ * o may be NULL for a local lake.
+ */
+int storage_open(const char *url, const struct storage_options *o, struct storage **ret,
+                 struct err *e);
+/* Can the URL be opened, as far as itself tells? ERR_CONFIG. */
+int storage_check(const char *url, struct err *e);
+/* The lake the configuration names, opened as it says. cfg outlives it. */
+int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e);
+
+/* One of many files that are brought here or sent away together. */
+struct storage_file {
+    char *path;   /* in the lake; the caller's */
+    int64_t size; /* to localize: as for storage_localize */
+    char *local;  /* to localize: set, the caller frees; to publish: the file to send */
+    bool done;    /* to publish: stands in the lake now */
+};
+/*
+ * Localizes all of them, or none: after a failure none needs unlocalize. The error is one of a file's,
+ * with its words. Uses as many threads as the storage has lanes.
+ */
+int storage_localize_all(struct storage *st, struct storage_file *v, size_t n, struct err *e);
+/* Publishes them. After a failure some may stand in the lake: `done` tells. */
+int storage_publish_all(struct storage *st, struct storage_file *v, size_t n, struct err *e);
 
 static inline int storage_get(struct storage *st, const char *path, struct buf *ret,
                               struct err *e) {

@@ -13,6 +13,10 @@ int local_open(const char *rest, const struct stream_options *o, struct stream *
 int kafka_open(const char *rest, const struct stream_options *o, struct stream **ret,
                struct err *e);
 
+int local_check(const char *rest, const struct stream_options *o, struct err *e);
+int kafka_check(const char *rest, const struct stream_options *o, struct err *e);
+int kafka_check_property(const char *name, const char *value, struct err *e);
+
 /*
  * Kafka's default partitioner for a record with a key: murmur2 of the key, sign bit off, modulo
  * (org.apache.kafka.common.utils.Utils.murmur2). All drivers put a key into the same partition.

@@ -37,7 +37,7 @@ static bool is_login(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM;
 }
 
-static bool is_forbidden(rd_kafka_resp_err_t err) {
+bool kafka_is_forbidden(rd_kafka_resp_err_t err) {
     return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
            err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
@@ -80,10 +80,15 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
         err_retry(e);
         return err_hint(e, "is the broker up, and is stream.url its address?");
     }
+    if (err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
+        err == RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID)
+        return err_hint(e,
+                        "another process has joined with this kafka.group.instance.id: each needs "
+                        "one of its own");
     if (is_login(err))
         return err_hint(e, "kafka.security.protocol, kafka.sasl.mechanisms, kafka.sasl.username "
                            "and kafka.sasl.password say how to log in (docs/kafka.md)");
-    if (is_forbidden(err))
+    if (kafka_is_forbidden(err))
         return err_hint(e, "the cluster's ACLs must allow it: docs/kafka.md lists what is needed");
     return e->code;
 }
@@ -95,6 +100,21 @@ int kafka_refused(struct kafka *k, struct err *e) {
         k->mechanism ? xasprintf("the broker refuses the login by %s", k->mechanism)
                      : xstrdup("the broker refuses the connection");
     return kafka_failed(k, e, RD_KAFKA_RESP_ERR__AUTHENTICATION, k->trouble, what);
+}
+
+int kafka_oversize(struct kafka *k, const char *why, struct err *e) {
+    kafka_error(k, e, "cannot read: %s", why);
+    return err_hint(e,
+                    "kafka.receive.message.max.bytes must be larger than the largest batch that "
+                    "was written to the topic; absurd sizes come from a port that is not Kafka's");
+}
+
+void kafka_tell_forbidden(struct kafka *k, const char *what, const char *why) {
+    if (!k->forbidden_told)
+        log_warn(
+            "not all of the topic can be looked at: docs/kafka.md lists what the ACLs must allow",
+            F_STR("topic", k->s.topic), F_STR("unknown", what), F_STR("why", why));
+    k->forbidden_told = true;
 }
 
 void kafka_went_well(struct kafka *k) {
@@ -116,7 +136,8 @@ bool kafka_may_log(struct kafka *k) {
 /* From librdkafka's own threads. What it calls an error it will try again: a warning to us. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     /* Producer and consumer are given the same properties; each speaks of the other's. */
-    if (strcmp(facility, "CONFWARN") == 0 && strstr(text, "will be ignored by this"))
+    if (strcmp(facility, "CONFWARN") == 0 &&
+        (strstr(text, "will be ignored by this") || strstr(text, "No `bootstrap.servers`")))
         return;
     bool trouble = level <= 4 && !strstr(text, "retrying");
     enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
@@ -127,12 +148,15 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     log_write(to, text, LOG_FIELDS(F_STR("kafka", facility)));
 }
 
-static void on_error(rd_kafka_t *rk ATTR_UNUSED, int code, const char *reason, void *opaque) {
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
     struct kafka *k = opaque;
     rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
     atomic_fetch_add(&k->errors, 1);
     if (is_login(err) && !k->refused_ns)
         k->refused_ns = clock_mono_ns();
+    /* rdkafka_transport.c. The connection is closed, the same is asked again: nothing would ever come. */
+    if (rk == k->rk[KAFKA_CONSUMER] && strstr(reason, "increase receive.message.max.bytes"))
+        snprintf(k->oversize, sizeof k->oversize, "%s", reason);
     /* "2/2 brokers are down" says less than why. */
     if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !*k->trouble)
         snprintf(k->trouble, sizeof k->trouble, "%s", reason);
@@ -181,8 +205,9 @@ int kafka_handle(struct kafka *k, enum kafka_role role, rd_kafka_t **ret, struct
             return r;
         add_callbacks(k, role, conf);
         char why[512];
-        k->rk[role] = rd_kafka_new(role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER,
-                                   conf, why, sizeof why);
+        bool reads = role == KAFKA_CONSUMER || role == KAFKA_PEEKER;
+        k->rk[role] =
+            rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof why);
         if (!k->rk[role]) {
             rd_kafka_conf_destroy(conf);
             err_set(e, ERR_CONFIG, "stream %s: the kafka.* properties do not fit together: %s",
@@ -211,6 +236,7 @@ static void kafka_free(struct stream *s) {
     k->closing = true;
     kafka_consumer_free(k);
     kafka_producer_free(k);
+    kafka_peeker_free(k);
     for (int i = 0; i < KAFKA_ROLES; i++)
         if (k->rk[i])
             rd_kafka_destroy_flags(k->rk[i], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
@@ -236,6 +262,8 @@ static const struct stream_ops kafka_ops = {
     .assign = consume_assign,
     .confirm = consume_confirm,
     .bounds = kafka_bounds,
+    .peek = kafka_peek,
+    .retention = kafka_retention,
     .committed = consume_committed,
     .stats = kafka_stats,
     .send = produce_send,
@@ -257,6 +285,24 @@ static int check_brokers(const char *rest, struct err *e) {
     return err_hint(e, strchr(hosts, '@') ? "user and password are kafka.sasl.username and "
                                             "kafka.sasl.password, not part of the URL"
                                           : "for example kafka://localhost:9092");
+}
+
+/*
+ * librdkafka checks how properties fit together, and the files they name, where a handle is made; one
+ * with OpenID Connect would fetch a token at once.
+ */
+int kafka_check(const char *rest, const struct stream_options *o, struct err *e) {
+    struct stream *s;
+    int r = kafka_open(rest, o, &s, e);
+    if (r < 0)
+        return r;
+    struct kafka *k = (struct kafka *)s;
+    k->brokers[0] = '\0'; /* nobody to connect to */
+    rd_kafka_t *rk;
+    for (int role = KAFKA_PRODUCER; role < KAFKA_ROLES && r == 0 && !kafka_uses_oidc(k); role++)
+        r = kafka_handle(k, (enum kafka_role)role, &rk, e);
+    stream_free(s);
+    return r;
 }
 
 int kafka_open(const char *rest, const struct stream_options *o, struct stream **ret,

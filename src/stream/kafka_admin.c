@@ -165,19 +165,30 @@ static void replace(char **p, const char *text) {
     *p = text && *text ? xstrdup(text) : NULL;
 }
 
-int kafka_identify(struct kafka *k, const struct topic_info *t, struct err *e) {
-    if (!k->s.cluster_id) {
-        rd_kafka_t *rk;
-        int r = asking_handle(k, &rk, e);
-        if (r < 0)
-            return r;
-        char *id = rd_kafka_clusterid(rk, (int)MIN(k->timeout_ms, 60000));
-        if (!id)
-            return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
-                                "the cluster does not tell its id");
+/* librdkafka takes it from each answer about brokers and topics. */
+static int identify_cluster(struct kafka *k, struct err *e) {
+    rd_kafka_t *rk;
+    int r = asking_handle(k, &rk, e);
+    char *id = r == 0 ? rd_kafka_clusterid(rk, (int)MIN(k->timeout_ms, 60000)) : NULL;
+    if (r < 0)
+        return r;
+    if (!id)
+        return kafka_failed(k, e, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL,
+                            "the cluster does not tell its id");
+    if (k->s.cluster_id && strcmp(id, k->s.cluster_id) != 0 && kafka_is_reading(k)) {
+        kafka_error(k, e, "another cluster answers (its id was %s and is %s)", k->s.cluster_id, id);
+        r = err_hint(e, "started again, ingest reads this one from its beginning");
+    } else if (!k->s.cluster_id || strcmp(id, k->s.cluster_id) != 0) {
         replace(&k->s.cluster_id, id);
-        rd_kafka_mem_free(rk, id);
     }
+    rd_kafka_mem_free(rk, id);
+    return r;
+}
+
+int kafka_identify(struct kafka *k, const struct topic_info *t, struct err *e) {
+    int r = identify_cluster(k, e);
+    if (r < 0)
+        return r;
     if (t->partitions == 0 || (k->s.topic_id && strcmp(k->s.topic_id, t->id) == 0))
         return 0;
     if (k->s.topic_id && kafka_is_reading(k)) {
@@ -342,4 +353,75 @@ int kafka_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct er
     *ret = v;
     *ret_n = n;
     return 0;
+}
+
+/* --- how long records stay --- */
+
+static int64_t limit_of(const rd_kafka_ConfigResource_t *topic, const char *name) {
+    size_t n;
+    const rd_kafka_ConfigEntry_t **v = rd_kafka_ConfigResource_configs(topic, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(v[i]), name) == 0) {
+            const char *value = rd_kafka_ConfigEntry_value(v[i]);
+            return value ? strtoll(value, NULL, 10) : -1;
+        }
+    return -1;
+}
+
+/* A topic that is only compacted keeps the newest value of each key, for ever. */
+static bool deletes(const rd_kafka_ConfigResource_t *topic) {
+    size_t n;
+    const rd_kafka_ConfigEntry_t **v = rd_kafka_ConfigResource_configs(topic, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rd_kafka_ConfigEntry_name(v[i]), "cleanup.policy") == 0) {
+            const char *value = rd_kafka_ConfigEntry_value(v[i]);
+            return !value || strstr(value, "delete");
+        }
+    return true;
+}
+
+static int read_retention(struct kafka *k, rd_kafka_event_t *ev, struct retention *ret,
+                          struct err *e) {
+    size_t n;
+    const rd_kafka_ConfigResource_t **v =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &n);
+    rd_kafka_resp_err_t err =
+        n == 1 ? rd_kafka_ConfigResource_error(v[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
+    const char *why = n == 1 ? rd_kafka_ConfigResource_error_string(v[0]) : NULL;
+    *ret = (struct retention){.ms = -1, .bytes = -1};
+    if (kafka_is_forbidden(err)) {
+        kafka_tell_forbidden(k, "how long the topic keeps records", rd_kafka_err2str(err));
+        return 0;
+    }
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        return 0;
+    if (err)
+        return kafka_failed(k, e, err, why, "cannot read the topic's retention");
+    ret->known = true;
+    if (deletes(v[0])) {
+        ret->ms = limit_of(v[0], "retention.ms");
+        ret->bytes = limit_of(v[0], "retention.bytes");
+    }
+    return 0;
+}
+
+int kafka_retention(struct stream *s, struct retention *ret, struct err *e) {
+    static const char what[] = "cannot read the topic's retention";
+    struct kafka *k = (struct kafka *)s;
+    rd_kafka_t *rk;
+    int r = asking_handle(k, &rk, e);
+    if (r == 0)
+        r = reach(k, rk, clock_mono_ns() + k->timeout_ms * 1000000, what, e);
+    if (r < 0)
+        return r;
+    rd_kafka_ConfigResource_t *topic =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, s->topic);
+    rd_kafka_AdminOptions_t *o = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ASK_MS);
+    _queue_ q = rd_kafka_queue_new(rk);
+    _event_ ev = NULL;
+    rd_kafka_DescribeConfigs(rk, &topic, 1, o, q);
+    rd_kafka_AdminOptions_destroy(o);
+    rd_kafka_ConfigResource_destroy(topic);
+    r = await(k, rk, q, ASK_MS, what, &ev, e);
+    return r < 0 ? r : read_retention(k, ev, ret, e);
 }

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "base/value.h"
+#include "stream/drivers.h"
 #include "stream/kafka_private.h"
 
 struct preset {
@@ -36,7 +37,6 @@ static const struct preset consumer[] = {
     {"fetch.wait.max.ms", "100"}, /* a new position waits for the fetch that is under way */
     {"fetch.queue.backoff.ms", "5"},
     {"fetch.error.backoff.ms", "200"},
-    {"check.crcs", "true"},
     {0},
 };
 static const struct preset producer[] = {
@@ -62,6 +62,7 @@ static const struct {
     {"auto.offset.reset", "positions come from the table"},
     {"enable.partition.eof", "ingest needs to know where a partition ends"},
     {"isolation.level", "only committed records are read"},
+    {"check.crcs", "bytes that were damaged on the way must not be taken for records"},
     {"enable.idempotence", "a record that is sent again must not be there twice"},
     {"acks", "an acknowledged record is on all replicas in sync"},
     {"request.required.acks", "an acknowledged record is on all replicas in sync"},
@@ -136,15 +137,23 @@ static bool brokers_assign(const struct kafka *k) {
     return protocol && strcasecmp(protocol, "consumer") == 0;
 }
 
+bool kafka_uses_oidc(const struct kafka *k) {
+    const char *method = given(k, "sasl.oauthbearer.method");
+    return method && strcasecmp(method, "oidc") == 0;
+}
+
+static int set_users_one(rd_kafka_conf_t *conf, const char *name, const char *value,
+                         struct err *e) {
+    for (size_t n = 0; n < ARRAY_LEN(reserved); n++)
+        if (strcmp(name, reserved[n].name) == 0)
+            return err_set(e, ERR_CONFIG, "kafka.%s cannot be set: %s", name, reserved[n].why);
+    return set(conf, name, value, e);
+}
+
 static int set_users(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
     int r = 0;
-    for (size_t i = 0; i < k->n_properties && r == 0; i++) {
-        const char *name = k->properties[i].name;
-        for (size_t n = 0; n < ARRAY_LEN(reserved); n++)
-            if (strcmp(name, reserved[n].name) == 0)
-                return err_set(e, ERR_CONFIG, "kafka.%s cannot be set: %s", name, reserved[n].why);
-        r = set(conf, name, k->properties[i].value, e);
-    }
+    for (size_t i = 0; i < k->n_properties && r == 0; i++)
+        r = set_users_one(conf, k->properties[i].name, k->properties[i].value, e);
     return r;
 }
 
@@ -176,13 +185,37 @@ static int set_classic_group(struct kafka *k, rd_kafka_conf_t *conf, struct err 
     return r;
 }
 
-static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
+/* The same for all that read. */
+static int finish_reader(rd_kafka_conf_t *conf, struct err *e) {
     static const struct preset fixed[] = {
-        {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},        {"enable.partition.eof", "true"},
-        {"isolation.level", "read_committed"}, {0},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"enable.partition.eof", "true"},
+        {"isolation.level", "read_committed"},
+        {"check.crcs", "true"},
+        {0},
     };
-    int r = set_all(conf, fixed, e);
+    return set_all(conf, fixed, e);
+}
+
+/* It wants one record of each partition, and takes the rest of a batch as it comes. */
+static int finish_peeker(rd_kafka_conf_t *conf, struct err *e) {
+    static const struct preset small[] = {
+        {"queued.min.messages", "1"},
+        {"queued.max.messages.kbytes", "1"},
+        {"fetch.queue.backoff.ms", "5"},
+        {"fetch.wait.max.ms", "100"},
+        {"fetch.message.max.bytes", "131072"},
+        {"statistics.interval.ms", "0"},
+        {0},
+    };
+    int r = finish_reader(conf, e);
+    return r < 0 ? r : set_all(conf, small, e);
+}
+
+static int finish_consumer(struct kafka *k, rd_kafka_conf_t *conf, struct err *e) {
+    int r = finish_reader(conf, e);
     if (r == 0)
         r = set(conf, "group.id", k->group, e);
     if (r == 0 && !brokers_assign(k))
@@ -218,6 +251,8 @@ int kafka_conf(struct kafka *k, enum kafka_role role, rd_kafka_conf_t **ret, str
         r = set(conf, "bootstrap.servers", k->brokers, e);
     if (r == 0 && role == KAFKA_CONSUMER)
         r = finish_consumer(k, conf, e);
+    if (r == 0 && role == KAFKA_PEEKER)
+        r = finish_peeker(conf, e);
     if (r == 0 && role == KAFKA_PRODUCER)
         r = finish_producer(k, conf, e);
     if (r == 0 && role == KAFKA_ADMIN) /* it asks; a producer id it needs not */
@@ -248,5 +283,12 @@ int kafka_conf_check(struct kafka *k, struct err *e) {
         if (r == 0)
             rd_kafka_conf_destroy(conf);
     }
+    return r;
+}
+
+int kafka_check_property(const char *name, const char *value, struct err *e) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int r = set_users_one(conf, name, value, e);
+    rd_kafka_conf_destroy(conf);
     return r;
 }

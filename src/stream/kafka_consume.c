@@ -70,6 +70,8 @@ static int serve_error(struct kafka *k, const rd_kafka_message_t *m, struct err 
     }
     atomic_fetch_add(&k->errors, 1);
     switch (m->err) {
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return 0; /* group_serve knows which */
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
         return p ? group_out_of_range(k, m->partition, why, e) : 0;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -77,10 +79,11 @@ static int serve_error(struct kafka *k, const rd_kafka_message_t *m, struct err 
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-    case RD_KAFKA_RESP_ERR__FATAL:
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
         return kafka_failed(k, e, m->err, why, "cannot read");
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        return kafka_oversize(k, why, e);
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

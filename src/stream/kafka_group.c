@@ -91,33 +91,64 @@ static struct change *take_change(struct kafka_consumer *c) {
     return ch;
 }
 
-/* In our caller's thread, in the middle of a batch: see kafka_consume.h. */
-void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list, void *opaque) {
-    struct kafka *k = opaque;
+/*
+ * A static member that comes back gets what it had, though it subscribes to another topic now: the
+ * broker calls for no new assignment then.
+ */
+static void check_topic(struct kafka *k, const part_list *list) {
     struct kafka_consumer *c = k->consumer;
-    if (k->closing) {
-        rd_kafka_assign(rk, NULL);
-        return;
-    }
-    bool ours = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-    if (!ours && err != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
-        log_warn("the group's rebalance failed", F_STR("why", rd_kafka_err2str(err)));
-    atomic_fetch_add(&k->rebalances, 1);
-    struct change *ch = add_change(c, ours ? POLL_ASSIGN : POLL_REVOKE);
-    ch->list = rd_kafka_topic_partition_list_copy(list);
-    ch->lost = rd_kafka_assignment_lost(rk);
+    for (int i = 0; i < list->cnt; i++)
+        if (strcmp(list->elems[i].topic, k->s.topic) != 0) {
+            kafka_error(k, &c->failed, "the group '%s' gives us partitions of the topic '%s'",
+                        k->group, list->elems[i].topic);
+            err_hint(&c->failed,
+                     "this kafka.group.instance.id had them before: choose another, or another "
+                     "stream.app, or start again when kafka.session.timeout.ms has passed");
+            return;
+        }
 }
 
 static bool cooperative(const struct kafka_consumer *c) {
     return c->subscribed && strcmp(rd_kafka_rebalance_protocol(c->rk), "COOPERATIVE") == 0;
 }
 
+/*
+ * Answers a rebalance by reading nothing. The protocol may be told late, after a session that timed
+ * out, and is of no account while the consumer is closed: librdkafka refuses the wrong way, and an
+ * answer that never comes keeps rd_kafka_destroy for ever. So the other way is tried, too.
+ */
+static void read_nothing(struct kafka_consumer *c, const part_list *list, bool revoked) {
+    if (!cooperative(c) && rd_kafka_assign(c->rk, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_error_t *error = revoked ? rd_kafka_incremental_unassign(c->rk, list)
+                                      : rd_kafka_incremental_assign(c->rk, list);
+    if (error)
+        rd_kafka_assign(c->rk, NULL);
+    rd_kafka_error_destroy(error);
+}
+
+/* In our caller's thread, in the middle of a batch: see kafka_consume.h. */
+void consume_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, part_list *list, void *opaque) {
+    struct kafka *k = opaque;
+    struct kafka_consumer *c = k->consumer;
+    bool ours = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    if (k->closing) {
+        read_nothing(c, list, !ours);
+        return;
+    }
+    if (!ours && err != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        log_warn("the group's rebalance failed", F_STR("why", rd_kafka_err2str(err)));
+    atomic_fetch_add(&k->rebalances, 1);
+    if (ours)
+        check_topic(k, list);
+    struct change *ch = add_change(c, ours ? POLL_ASSIGN : POLL_REVOKE);
+    ch->list = rd_kafka_topic_partition_list_copy(list);
+    ch->lost = rd_kafka_assignment_lost(rk);
+}
+
 /* The caller is done with what was revoked: librdkafka may go on with the rebalance. */
 static void answer_revocation(struct kafka_consumer *c, struct change *ch) {
-    if (cooperative(c))
-        rd_kafka_error_destroy(rd_kafka_incremental_unassign(c->rk, ch->list));
-    else
-        rd_kafka_assign(c->rk, NULL);
+    read_nothing(c, ch->list, true);
     change_free(ch);
 }
 
@@ -243,7 +274,7 @@ int group_serve(struct kafka *k, struct err *e) {
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(c->rk, why, sizeof why);
     if (fatal)
         return kafka_failed(k, e, fatal, why, "the consumer cannot go on");
-    int r = kafka_refused(k, e);
+    int r = *k->oversize ? kafka_oversize(k, k->oversize, e) : kafka_refused(k, e);
     if (r == 0)
         r = serve_check(k, e);
     if (r < 0 && !e->retry)
@@ -471,11 +502,17 @@ void consume_committed(struct stream *s, const struct position *p, size_t n) {
 
 /* Leaves the group, so that others need not wait for our session to expire; but not for ever. */
 static void close_consumer(struct kafka_consumer *c) {
+    /*
+     * A rebalance that was told and never answered would keep it, and rd_kafka_destroy, for ever; and so
+     * would an answer that comes when it is closed already, so this comes first.
+     */
+    if (c->offered)
+        read_nothing(c, c->offered->list, false);
+    for (const struct change *ch = c->changes; ch; ch = ch->next)
+        if (ch->list)
+            read_nothing(c, ch->list, ch->kind == POLL_REVOKE);
     rd_kafka_queue_t *q = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, q);
-    /* A rebalance that was told and never answered would keep it, and rd_kafka_destroy, for ever. */
-    if (c->changes || c->offered)
-        rd_kafka_assign(c->rk, NULL);
     int64_t until = clock_mono_ns() + CLOSE_MS * 1000000LL;
     while (!error && !rd_kafka_consumer_closed(c->rk) && clock_mono_ns() < until) {
         rd_kafka_message_t *late[64]; /* what was fetched lies in the same queue */

@@ -2,7 +2,8 @@
 /*
  * Inside the Kafka driver (kafka.c has the overview): the client's handles and what its callbacks
  * told (kafka.c), its properties (kafka_conf.c), questions to the cluster (kafka_admin.c), the
- * producer (kafka_produce.c), the consumer (kafka_consume.c, kafka_group.c).
+ * producer (kafka_produce.c), the consumer (kafka_consume.c, kafka_group.c), and what is looked at beside
+ * them (kafka_peek.c).
  *
  * The one place that knows librdkafka's header.
  */
@@ -19,6 +20,7 @@ enum kafka_role {
     KAFKA_ADMIN, /* questions only, where neither of the others is open */
     KAFKA_PRODUCER,
     KAFKA_CONSUMER,
+    KAFKA_PEEKER, /* looks at single records, without a group */
     KAFKA_ROLES
 };
 
@@ -35,11 +37,14 @@ struct kafka {
     rd_kafka_t *rk[KAFKA_ROLES];
     struct kafka_producer *producer;
     struct kafka_consumer *consumer;
-    bool closing; /* callbacks that come now are of no interest */
+    rd_kafka_topic_t *peeked; /* the peeker's */
+    bool forbidden_told;      /* warned once that not all can be known */
+    bool closing;             /* callbacks that come now are of no interest */
 
     /* Told by callbacks, in the thread that calls us. */
     char trouble[512];     /* the last error librdkafka spoke of; empty: none since it went well */
     int64_t refused_ns;    /* since when the login or TLS fails; 0: it does not */
+    char oversize[512];    /* an answer was larger than librdkafka takes; empty: none was */
     bool reached;          /* an answer has come, once */
     atomic_llong told_ns;  /* when a lost connection was last logged */
     atomic_int rebalances; /* the rest for kafka_stats, from any thread */
@@ -63,8 +68,13 @@ int kafka_error(struct kafka *k, struct err *e, const char *fmt, ...) ATTR_PRINT
 /* The same for an error of librdkafka, with retry and the hint that fits it; `why` NULL: its name. */
 int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const char *why,
                  const char *what);
+bool kafka_is_forbidden(rd_kafka_resp_err_t err);
+/* Warns, once, that an ACL keeps us from knowing `what`. */
+void kafka_tell_forbidden(struct kafka *k, const char *what, const char *why);
 /* An error once the cluster refuses our login; 0 as long as there is hope. */
 int kafka_refused(struct kafka *k, struct err *e);
+/* A batch, or an answer, is larger than we take: that does not pass by waiting. */
+int kafka_oversize(struct kafka *k, const char *why, struct err *e);
 /* Of what repeats while the cluster is away, one line in a while goes to the log. From any thread. */
 bool kafka_may_log(struct kafka *k);
 /* Whatever came from the cluster proves that it is there and lets us in. */
@@ -74,6 +84,8 @@ void kafka_went_well(struct kafka *k);
 
 /* librdkafka's configuration for a role; ERR_CONFIG names the property. */
 int kafka_conf(struct kafka *k, enum kafka_role role, rd_kafka_conf_t **ret, struct err *e);
+/* Do the user's properties say that tokens come from an OpenID provider? */
+bool kafka_uses_oidc(const struct kafka *k);
 /* Checks the properties and reads from them what we must know ourselves. */
 int kafka_conf_check(struct kafka *k, struct err *e);
 
@@ -98,6 +110,11 @@ int kafka_create(struct kafka *k, struct err *e);
 /* First and next offset of each of these partitions (only .partition is read). */
 int kafka_offsets(struct kafka *k, struct bounds *v, size_t n, struct err *e);
 int kafka_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
+int kafka_retention(struct stream *s, struct retention *ret, struct err *e);
+
+/* kafka_peek.c */
+int kafka_peek(struct stream *s, struct peek *v, size_t n, struct err *e);
+void kafka_peeker_free(struct kafka *k);
 
 /* kafka_produce.c */
 int produce_send(struct stream *s, const void *key, size_t key_len, const void *value,

@@ -181,8 +181,16 @@ static void local_stats(struct stream *s ATTR_UNUSED, struct stream_stats *ret) 
     *ret = (struct stream_stats){0}; /* no broker, no group, nothing fetched ahead */
 }
 
+/* Nothing goes by itself. */
+static int local_retention(struct stream *s ATTR_UNUSED, struct retention *ret,
+                           struct err *e ATTR_UNUSED) {
+    *ret = (struct retention){.known = true, .ms = -1, .bytes = -1};
+    return 0;
+}
+
 static void local_free(struct stream *s) {
     struct local *l = (struct local *)s;
+    peekers_free(l);
     appender_free(l->appender);
     consumer_free(l->consumer);
     free(l->root);
@@ -200,6 +208,8 @@ static const struct stream_ops local_ops = {
     .assign = read_assign,
     .confirm = local_confirm,
     .bounds = read_bounds,
+    .peek = read_peek,
+    .retention = local_retention,
     .committed = local_committed,
     .stats = local_stats,
     .send = append_send,
@@ -207,29 +217,41 @@ static const struct stream_ops local_ops = {
     .free = local_free,
 };
 
-int local_open(const char *rest, const struct stream_options *o, struct stream **ret,
-               struct err *e) {
+/* Without slashes at its end. */
+static size_t path_len(const char *rest) {
     size_t n = strlen(rest);
     while (n > 1 && rest[n - 1] == '/')
         n--;
+    return n;
+}
+
+int local_check(const char *rest, const struct stream_options *o ATTR_UNUSED, struct err *e) {
+    size_t n = path_len(rest);
     /* What is joined to it: topic, partition, segment, a uuid. */
-    if (n == 0 || n > LIMIT_PATH - 512) {
-        err_set(e, ERR_CONFIG, "the stream URL \"local:%.200s\" has %s", rest,
-                n ? "too long a path" : "no path");
-        return err_hint(e, "for example local:data/stream");
-    }
+    if (n > 0 && n <= LIMIT_PATH - 512)
+        return 0;
+    err_set(e, ERR_CONFIG, "the stream URL \"local:%.200s\" has %s", rest,
+            n ? "too long a path" : "no path");
+    return err_hint(e, "for example local:data/stream");
+}
+
+int local_open(const char *rest, const struct stream_options *o, struct stream **ret,
+               struct err *e) {
+    int r = local_check(rest, o, e);
+    if (r < 0)
+        return r;
     struct local *l = xcalloc(1, sizeof *l);
     l->s.ops = &local_ops;
     l->s.url = xasprintf("local:%s", rest);
     l->s.topic = xstrdup(o->topic);
-    l->root = xstrndup(rest, n);
+    l->root = xstrndup(rest, path_len(rest));
     l->dir = xasprintf("%s/%s", l->root, o->topic);
     l->create_partitions = MAX(o->partitions, 1);
     l->accept_loss = o->accept_loss;
     l->segment_bytes = SEGMENT_BYTES;
     l->s.on_ack = o->on_ack;
     l->s.ack_arg = o->ack_arg;
-    int r = load_cluster_id(l, e);
+    r = load_cluster_id(l, e);
     if (r < 0) {
         local_free(&l->s);
         return r;

@@ -37,29 +37,33 @@ static void put64(char *p, int64_t v) {
     memcpy(p, &w, 8);
 }
 
+bool frame_glance(const char *p, struct frame *ret) {
+    uint32_t len = get32(p);
+    int32_t key_len = (int32_t)get32(p + 16), value_len = (int32_t)get32(p + 20);
+    if (len < 16 || len - 16 > FRAME_MAX || key_len < -1 || value_len < -1)
+        return false;
+    size_t key_size = key_len < 0 ? 0 : (size_t)key_len;
+    size_t value_size = value_len < 0 ? 0 : (size_t)value_len;
+    if (16 + key_size + value_size != len)
+        return false;
+    *ret = (struct frame){.size = 8 + (size_t)len,
+                          .timestamp_ms = get64(p + 8),
+                          .key = key_len < 0 ? NULL : p + FRAME_HEAD,
+                          .value = value_len < 0 ? NULL : p + FRAME_HEAD + key_size,
+                          .key_len = key_size,
+                          .value_len = value_size};
+    return true;
+}
+
 enum frame_state frame_parse(const char *p, size_t n, struct frame *ret) {
     ret->size = 0;
     if (n < FRAME_HEAD)
         return FRAME_SHORT;
-    uint32_t len = get32(p);
-    int32_t key_len = (int32_t)get32(p + 16), value_len = (int32_t)get32(p + 20);
-    if (len < 16 || len - 16 > FRAME_MAX || key_len < -1 || value_len < -1)
+    if (!frame_glance(p, ret))
         return FRAME_BAD;
-    size_t key_size = key_len < 0 ? 0 : (size_t)key_len;
-    size_t value_size = value_len < 0 ? 0 : (size_t)value_len;
-    if (16 + key_size + value_size != len)
-        return FRAME_BAD;
-    ret->size = 8 + (size_t)len;
     if (n < ret->size)
         return FRAME_SHORT;
-    if (crc32c(0, p + 8, len) != get32(p + 4))
-        return FRAME_BAD;
-    ret->timestamp_ms = get64(p + 8);
-    ret->key = key_len < 0 ? NULL : p + FRAME_HEAD;
-    ret->key_len = key_size;
-    ret->value = value_len < 0 ? NULL : p + FRAME_HEAD + key_size;
-    ret->value_len = value_size;
-    return FRAME_OK;
+    return crc32c(0, p + 8, ret->size - 8) == get32(p + 4) ? FRAME_OK : FRAME_BAD;
 }
 
 size_t frame_add(struct buf *b, const void *key, size_t key_len, const void *value,

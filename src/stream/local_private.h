@@ -46,6 +46,8 @@ struct frame {
 };
 
 enum frame_state frame_parse(const char *p, size_t n, struct frame *ret);
+/* What the FRAME_HEAD bytes at p say of a frame; the rest is not looked at. false: no frame. */
+bool frame_glance(const char *p, struct frame *ret);
 /* Appends a frame without timestamp and checksum; frame_seal adds these. Returns its size. */
 size_t frame_add(struct buf *b, const void *key, size_t key_len, const void *value,
                  size_t value_len);
@@ -70,6 +72,8 @@ struct local {
     int64_t segment_bytes;     /* SEGMENT_BYTES; tests make it small */
     struct appender *appender; /* NULL until the first send */
     struct consumer *consumer; /* NULL until subscribe or assign */
+    struct reader *peekers;    /* by partition, each where it looked last */
+    int32_t n_peekers;
 };
 
 /* local.c */
@@ -124,6 +128,8 @@ int read_poll(struct stream *s, int timeout_ms, struct span *sp, size_t max_reco
               size_t max_bytes, struct poll_result *ret, struct err *e);
 int read_assign(struct stream *s, const struct position *p, size_t n, struct err *e);
 int read_bounds(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
+int read_peek(struct stream *s, struct peek *v, size_t n, struct err *e);
 void consumer_free(struct consumer *c);
+void peekers_free(struct local *l);
 
 #endif

@@ -115,6 +115,8 @@ static int seek_reader(struct local *l, struct reader *rd, int64_t offset, struc
     size_t i = n;
     while (i > 0 && segments[i - 1] > offset)
         i--;
+    if (i > 0 && rd->fd >= 0 && rd->at.base == segments[i - 1] && rd->at.offset <= offset)
+        return log_walk(l, rd->partition, rd->fd, &rd->at, offset, e);
     rd->at = (struct point){.base = offset, .offset = offset};
     if (i == 0)
         return 0; /* no segment yet: it will have this name */
@@ -172,6 +174,60 @@ int read_assign(struct stream *s, const struct position *p, size_t n, struct err
         r = assign_one(l, &c->v[i], &p[i], e);
     if (r < 0)
         close_readers(c);
+    return r;
+}
+
+/* --- peek --- */
+
+void peekers_free(struct local *l) {
+    for (int32_t i = 0; i < l->n_peekers; i++)
+        if (l->peekers[i].fd >= 0)
+            close(l->peekers[i].fd);
+    free(l->peekers);
+}
+
+/* From where it looked last, if that is before the offset: positions go forward. */
+static struct reader *peeker_of(struct local *l, int32_t partition) {
+    if (partition >= l->n_peekers) {
+        l->peekers = xrealloc(l->peekers, ((size_t)partition + 1) * sizeof *l->peekers);
+        for (; l->n_peekers <= partition; l->n_peekers++)
+            l->peekers[l->n_peekers] = (struct reader){.partition = l->n_peekers, .fd = -1};
+    }
+    return &l->peekers[partition];
+}
+
+static int peek_one(struct local *l, struct peek *pk, struct err *e) {
+    struct reader *rd = peeker_of(l, pk->partition);
+    int64_t begin;
+    struct point end;
+    int r = log_range(l, pk->partition, &begin, &end, e);
+    if (r < 0 || pk->offset < begin)
+        return r;
+    pk->state = PEEK_NONE;
+    if (pk->offset >= end.offset)
+        return 0;
+    r = seek_reader(l, rd, pk->offset, e);
+    char head[FRAME_HEAD];
+    struct frame f;
+    if (r < 0 || rd->fd < 0 || pread(rd->fd, head, FRAME_HEAD, rd->at.pos) != FRAME_HEAD ||
+        !frame_glance(head, &f)) {
+        pk->state = PEEK_UNKNOWN;
+        return r;
+    }
+    pk->state = PEEK_FOUND;
+    pk->timestamp_us = f.timestamp_ms * 1000;
+    pk->bytes = (int64_t)(f.key_len + f.value_len);
+    return 0;
+}
+
+int read_peek(struct stream *s, struct peek *v, size_t n, struct err *e) {
+    struct local *l = (struct local *)s;
+    int r = local_load_topic(l, e);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        v[i].state = PEEK_UNKNOWN;
+        if (v[i].partition >= 0 && v[i].partition < l->partitions && v[i].offset >= 0)
+            r = peek_one(l, &v[i], e);
+    }
     return r;
 }
 

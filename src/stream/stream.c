@@ -4,15 +4,17 @@
 #include <assert.h>
 
 #include "base/limits.h"
+#include "base/value.h"
 #include "stream/drivers.h"
 
 static const struct {
     const char *scheme;
     int (*open)(const char *rest, const struct stream_options *o, struct stream **ret,
                 struct err *e);
+    int (*check)(const char *rest, const struct stream_options *o, struct err *e);
 } drivers[] = {
-    {"local", local_open},
-    {"kafka", kafka_open},
+    {"local", local_open, local_check},
+    {"kafka", kafka_open, kafka_check},
 };
 
 /* Kafka's rule (org.apache.kafka.common.internals.Topic): a topic can move between drivers. */
@@ -30,18 +32,38 @@ static int check_topic(const char *topic, struct err *e) {
     return err_hint(e, "stream.topic takes 1 to 249 letters, digits, '.', '_' and '-'");
 }
 
-int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
-                struct err *e) {
-    int r = check_topic(o->topic, e);
+/* Which driver: its number, and where the URL goes on behind its scheme. */
+static int find_driver(const char *url, const char *topic, const char **ret_rest, struct err *e) {
+    int r = check_topic(topic, e);
     if (r < 0)
         return r;
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
         size_t n = strlen(drivers[i].scheme);
-        if (strncmp(url, drivers[i].scheme, n) == 0 && url[n] == ':')
-            return drivers[i].open(url + n + 1, o, ret, e);
+        if (strncmp(url, drivers[i].scheme, n) == 0 && url[n] == ':') {
+            *ret_rest = url + n + 1;
+            return (int)i;
+        }
     }
-    err_set(e, ERR_CONFIG, "no stream driver for the URL \"%s\"", url);
+    _cleanup_(freep) char *masked = url_mask(url);
+    err_set(e, ERR_CONFIG, "no stream driver for the URL \"%s\"", masked);
     return err_hint(e, "stream.url is local:PATH or kafka://HOST:PORT[,HOST:PORT…]");
+}
+
+int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
+                struct err *e) {
+    const char *rest;
+    int i = find_driver(url, o->topic, &rest, e);
+    return i < 0 ? i : drivers[i].open(rest, o, ret, e);
+}
+
+int stream_check(const char *url, const struct stream_options *o, struct err *e) {
+    const char *rest;
+    int i = find_driver(url, o->topic, &rest, e);
+    return i < 0 ? i : drivers[i].check(rest, o, e);
+}
+
+int stream_check_property(const struct stream_property *p, struct err *e) {
+    return kafka_check_property(p->name, p->value, e);
 }
 
 struct span *span_new(size_t max_bytes) {

@@ -56,6 +56,28 @@ struct bounds {
     int64_t begin, end;
 };
 
+/*
+ * How long records stay: a partition's oldest ones may go once they are older than ms, or once those behind
+ * them fill bytes.
+ */
+struct retention {
+    bool known;        /* false: we may not ask */
+    int64_t ms, bytes; /* -1: without limit */
+};
+
+/* The first record at or behind an offset. */
+struct peek {
+    int32_t partition;
+    int64_t offset; /* where to look; what follows is the answer */
+    enum peek_state {
+        PEEK_UNKNOWN, /* it was not read in time, we may not read, or the offset is gone */
+        PEEK_NONE,    /* the partition ends there */
+        PEEK_FOUND,
+    } state;
+    int64_t timestamp_us; /* as in struct record; -1: it has none */
+    int64_t bytes;        /* key and value */
+};
+
 /* Offsets from <= o < to of a partition that the stream held once and holds no more. */
 struct loss {
     int32_t partition;
@@ -134,6 +156,8 @@ struct stream_ops {
     int (*assign)(struct stream *s, const struct position *p, size_t n, struct err *e);
     int (*confirm)(struct stream *s, struct err *e);
     int (*bounds)(struct stream *s, struct bounds **ret, size_t *ret_n, struct err *e);
+    int (*peek)(struct stream *s, struct peek *v, size_t n, struct err *e);
+    int (*retention)(struct stream *s, struct retention *ret, struct err *e);
     void (*committed)(struct stream *s, const struct position *p, size_t n);
     void (*stats)(struct stream *s, struct stream_stats *ret);
     /* Producer */
@@ -159,11 +183,18 @@ struct stream {
 };
 
 /*
- * Opens by URL: local:PATH or kafka://HOST:PORT[,HOST:PORT…]. A topic that does not exist is created by the first send; reading it
- * finds nothing.
+ * Opens by URL: local:PATH or kafka://HOST:PORT[,HOST:PORT…]. A topic that does not exist is created by
+ * the first send; reading it finds nothing.
  */
 int stream_open(const char *url, const struct stream_options *o, struct stream **ret,
                 struct err *e);
+
+/*
+ * Would it open, by URL, topic and properties? Nothing is made and nobody is asked. ERR_CONFIG.
+ */
+int stream_check(const char *url, const struct stream_options *o, struct err *e);
+/* Is there such a property (kafka.NAME), may it be set, does it take this value? For any URL. */
+int stream_check_property(const struct stream_property *p, struct err *e);
 
 /* librdkafka's own version, "2.15.0". */
 const char *stream_library_version(void);
@@ -202,6 +233,13 @@ static inline int stream_confirm(struct stream *s, struct err *e) {
 static inline int stream_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
                                 struct err *e) {
     return s->ops->bounds(s, ret, ret_n, e);
+}
+/* Looks at these offsets of the topic, besides all that is read; takes no part in the group. */
+static inline int stream_peek(struct stream *s, struct peek *v, size_t n, struct err *e) {
+    return s->ops->peek(s, v, n, e);
+}
+static inline int stream_retention(struct stream *s, struct retention *ret, struct err *e) {
+    return s->ops->retention(s, ret, e);
 }
 /* May be called from any thread while the stream is open. */
 static inline void stream_stats(struct stream *s, struct stream_stats *ret) {

@@ -11,7 +11,11 @@
 #ifndef CM_TABLE_CHECKPOINT_H
 #define CM_TABLE_CHECKPOINT_H
 
+#include "table/parquet_session.h"
 #include "table/snapshot.h"
+
+/* How long removals stand in our checkpoints at least: delta.deletedFileRetentionDuration where not set. */
+#define CHECKPOINT_KEEPS_REMOVES_MS (7 * 86400000LL)
 
 /* What the table's log folder holds. */
 struct log_listing {
@@ -29,6 +33,12 @@ int log_list(const struct table *tb, bool hinted, struct log_listing *ret, struc
 int log_list_up_to(const struct table *tb, int64_t up_to, struct log_listing *ret, struct err *e);
 /* The version that a file in the log's folder belongs to: an entry, a checkpoint, a .crc; -1: none. */
 int64_t log_name_version(const char *name);
+
+/* "<table>/_delta_log/<version>.checkpoint.parquet", or part i of n. The caller frees. */
+char *checkpoint_path(const struct table_def *def, int64_t version, int64_t part, int64_t parts);
+/* The list of a checkpoint's files as SQL: ['…', '…']. */
+int checkpoint_add_files(struct parquet_session *s, const struct log_listing *l, struct buf *sql,
+                         struct err *e);
 
 /* Fills a table that holds nothing yet. On any error it still holds nothing. */
 int checkpoint_load(struct table *tb, const struct log_listing *l, struct err *e);

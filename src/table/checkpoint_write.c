@@ -6,13 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/models.h"
-#include "table/checkpoint_priv.h"
-
-enum {
-    /* Removals younger than this stand in the checkpoint, so that nobody's vacuum takes their files
-       from under a reader: delta.deletedFileRetentionDuration, a week, where it is not set. */
-    KEEP_REMOVES_MS = 7 * 24 * 3600 * 1000,
-};
+#include "table/checkpoint.h"
+#include "table/retention.h"
 
 /* What our own checkpoints carry, so that they are known again. FORMAT changes with `columns`. */
 #define KEY "clickmill.checkpoint"
@@ -42,13 +37,13 @@ static int note_number(void *arg, const char *const *v, size_t n ATTR_UNUSED,
 }
 
 /* Did this program write the checkpoint, with the columns above? */
-static int is_ours(struct checkpoint_session *s, const char *files, bool *ret, struct err *e) {
+static int is_ours(struct parquet_session *s, const char *files, bool *ret, struct err *e) {
     int64_t n = 0;
     _cleanup_(freep) char *sql =
         xasprintf("SELECT count(*) FROM parquet_kv_metadata(%s) WHERE key = '" KEY
                   "' AND value = '" FORMAT "'",
                   files);
-    int r = checkpoint_query(s, sql, note_number, &n, e);
+    int r = parquet_query(s, sql, note_number, &n, e);
     *ret = n > 0;
     return r;
 }
@@ -57,11 +52,11 @@ static int is_ours(struct checkpoint_session *s, const char *files, bool *ret, s
  * The checkpoint before in our columns: another writer's by way of JSON, which gives NULL for a
  * field that is not there, our own as it is, which is many times as fast.
  */
-static int base_sql(struct checkpoint_session *s, const struct log_listing *l, struct buf *sql,
+static int base_sql(struct parquet_session *s, const struct log_listing *l, struct buf *sql,
                     struct err *e) {
     struct buf files = BUF_INIT(LIMIT_SQL);
     bool none = l->checkpoint < 0, ours = false;
-    int r = none ? 0 : checkpoint_add_files(s, l->checkpoint, l->parts, &files, e);
+    int r = none ? 0 : checkpoint_add_files(s, l, &files, e);
     if (r == 0 && !none)
         r = is_ours(s, buf_str(&files), &ours, e);
     buf_add_str(sql, "SELECT ");
@@ -83,7 +78,7 @@ static int base_sql(struct checkpoint_session *s, const struct log_listing *l, s
 }
 
 /* Appends 'file' to names and ('file', version) to versions; the largest entry sets the buffers' size. */
-static int add_entry(struct checkpoint_session *s, int64_t version, struct buf *names,
+static int add_entry(struct parquet_session *s, int64_t version, struct buf *names,
                      struct buf *versions, int64_t *largest, struct err *e) {
     _cleanup_(freep) char *path = log_entry_path(s->tb->def, version);
     const char *comma = names->len ? ", " : "";
@@ -94,14 +89,14 @@ static int add_entry(struct checkpoint_session *s, int64_t version, struct buf *
     *largest = MAX(*largest, st.size);
     buf_add_str(names, comma);
     size_t at = names->len;
-    r = checkpoint_add_local(s, path, names, e);
+    r = parquet_add_local(s, path, names, e);
     buf_addf(versions, "%s(%.*s, %lld)", comma, (int)(names->len - at), names->data + at,
              (long long)version);
     return r;
 }
 
 /* The entries after it, each action with its version. */
-static int tail_sql(struct checkpoint_session *s, int64_t after, struct buf *sql, struct err *e) {
+static int tail_sql(struct parquet_session *s, int64_t after, struct buf *sql, struct err *e) {
     struct buf names = BUF_INIT(LIMIT_SQL), versions = BUF_INIT(LIMIT_SQL);
     int64_t largest = MIB;
     int r = 0;
@@ -129,7 +124,15 @@ static int skip_row(void *arg ATTR_UNUSED, const char *const *v ATTR_UNUSED, siz
     return 0;
 }
 
-static int make_file(struct checkpoint_session *s, const struct log_listing *l, const char *file,
+/* Removals younger than this are kept, so that nobody's vacuum takes their files from under a reader. */
+static int64_t removes_kept_ms(const struct table *tb) {
+    int64_t ms = 0;
+    struct err ignored; /* vacuum is where a retention that cannot be read is told */
+    retention_of(tb, FILE_RETENTION, 0, &ms, &ignored);
+    return MAX(ms, CHECKPOINT_KEEPS_REMOVES_MS);
+}
+
+static int make_file(struct parquet_session *s, const struct log_listing *l, const char *file,
                      struct err *e) {
     struct buf base = BUF_INIT(LIMIT_SQL), tail = BUF_INIT(LIMIT_SQL), sql = BUF_INIT(LIMIT_SQL);
     int r = base_sql(s, l, &base, e);
@@ -137,7 +140,8 @@ static int make_file(struct checkpoint_session *s, const struct log_listing *l, 
         r = tail_sql(s, l->checkpoint, &tail, e);
     if (r == 0) {
         char since[32];
-        snprintf(since, sizeof since, "%lld", (long long)(clock_now_us() / 1000 - KEEP_REMOVES_MS));
+        snprintf(since, sizeof since, "%lld",
+                 (long long)(clock_now_us() / 1000 - removes_kept_ms(s->tb)));
         struct model_var vars[] = {
             {"base", buf_str(&base)}, {"tail", buf_str(&tail)}, {"kept_since", since}};
         _cleanup_(freep) char *select =
@@ -147,7 +151,7 @@ static int make_file(struct checkpoint_session *s, const struct log_listing *l, 
                  "KV_METADATA {'" KEY "': '" FORMAT "'})",
                  select, file);
         r = sql.overflow ? err_set(e, ERR_STORAGE, "a statement of too many files")
-                         : checkpoint_query(s, buf_str(&sql), skip_row, NULL, e);
+                         : parquet_query(s, buf_str(&sql), skip_row, NULL, e);
     }
     buf_release(&base);
     buf_release(&tail);
@@ -169,13 +173,13 @@ static int note_made(void *arg, const char *const *v, size_t n ATTR_UNUSED,
 }
 
 /* A checkpoint that says anything else than the snapshot must not be: what is wrong with it would stay. */
-static int check_file(struct checkpoint_session *s, const char *file, struct made *ret,
+static int check_file(struct parquet_session *s, const char *file, struct made *ret,
                       struct err *e) {
     _cleanup_(freep) char *sql = xasprintf(
         "SELECT count(*), count(\"add\"), CAST(sum(\"add\".size) AS BIGINT), count(txn) FROM "
         "read_parquet('%s')",
         file);
-    int r = checkpoint_query(s, sql, note_made, ret, e);
+    int r = parquet_query(s, sql, note_made, ret, e);
     if (r)
         return r;
     const struct table *tb = s->tb;
@@ -199,7 +203,7 @@ static int put_hint(const struct table *tb, const struct made *m, int64_t size, 
     return storage_put(tb->st, path, text, strlen(text), e);
 }
 
-static int write_one(struct checkpoint_session *s, const struct log_listing *l, struct err *e) {
+static int write_one(struct parquet_session *s, const struct log_listing *l, struct err *e) {
     const struct table *tb = s->tb;
     _cleanup_(freep) char *file = xasprintf("%s/checkpoint.parquet", s->stage);
     _cleanup_(freep) char *path = checkpoint_path(tb->def, tb->version, 1, 1);
@@ -226,13 +230,13 @@ int table_checkpoint(struct table *tb, struct err *e) {
     r = log_list(tb, true, &l, e);
     if (r || l.checkpoint >= tb->version)
         return r;
-    struct checkpoint_session s;
-    r = checkpoint_begin(&s, tb, e);
+    struct parquet_session s;
+    r = parquet_begin(&s, tb, e);
     if (r)
         return r;
     int64_t start = clock_mono_ns();
     r = write_one(&s, &l, e);
-    checkpoint_end(&s);
+    parquet_end(&s);
     if (r)
         return err_wrap(e, "checkpoint of %s/%s at version %lld", tb->st->url, tb->def->name,
                         (long long)tb->version);

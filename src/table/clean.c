@@ -18,9 +18,9 @@ int table_checkpointed(const struct table *tb, int64_t *ret, struct err *e) {
     return r;
 }
 
-/* The first version whose entry must stay: by age, or since somebody needs it, or we stand at it. */
+/* The first version whose entry must stay: by age, number, since somebody needs it, or we stand at it. */
 static int64_t first_kept(const struct table *tb, const struct storage_entries *names,
-                          int64_t cutoff_ms, int64_t needed_after) {
+                          int64_t cutoff_ms, const struct table_clean_options *o) {
     int64_t kept = 0;
     for (size_t i = 0; i < names->n; i++) {
         int64_t v = log_entry_version(names->v[i].name);
@@ -30,15 +30,16 @@ static int64_t first_kept(const struct table *tb, const struct storage_entries *
             break; /* entries behind it are kept, too, whatever their clocks say */
         kept = v + 1;
     }
-    if (needed_after < kept)
-        kept = needed_after + 1;
+    if (o->max_entries > 0 && !table_property(tb, LOG_RETENTION))
+        kept = MAX(kept, tb->version - o->max_entries);
+    if (o->needed_after < kept)
+        kept = o->needed_after + 1;
     return MIN(kept, tb->version);
 }
 
 /* A checkpoint that cannot be read stands for nothing. */
 static int check_readable(const struct table *tb, const struct log_listing *l, struct err *e) {
-    struct table *scratch = xcalloc(1, sizeof *scratch);
-    *scratch = snapshot_blank(tb->st, tb->given);
+    struct table *scratch = snapshot_new(tb->st, tb->given);
     int r = checkpoint_load(scratch, l, e);
     table_close(scratch);
     return r;
@@ -71,7 +72,7 @@ static int clean(struct table *tb, const struct table_clean_options *o, int64_t 
     if (r)
         return r;
     int64_t cutoff = clock_now_us() / 1000 - retention_ms;
-    int64_t kept = first_kept(tb, &names, cutoff, o->needed_after);
+    int64_t kept = first_kept(tb, &names, cutoff, o);
     r = log_list_up_to(tb, kept, &l, e);
     if (r == 0 && l.checkpoint > 0 && l.first < l.checkpoint) {
         r = check_readable(tb, &l, e);

@@ -27,8 +27,9 @@ struct plan {
     struct buf rules; /* protocol and metaData, where this commit makes or defines the table */
     struct arena texts;
     struct strmap apps, removed,
-        replaced; /* our appIds, paths taken out, partitions written anew */
-    bool creates; /* the table was not there when the caller decided on this commit */
+        replaced;     /* our appIds, paths taken out, partitions written anew */
+    int64_t since_ns; /* when the commit began */
+    bool creates;     /* the table was not there when the caller decided on this commit */
 };
 
 static void plan_release(struct plan *p) {
@@ -64,7 +65,7 @@ static void plan_files(struct plan *p) {
 static int plan_init(struct plan *p, const struct table *tb, const struct table_commit *c,
                      struct err *e) {
     assert((c->add && c->add->n) || (c->remove && c->remove->n) || c->n_txn);
-    *p = (struct plan){.c = c, .creates = tb->version < 0};
+    *p = (struct plan){.c = c, .since_ns = clock_mono_ns(), .creates = tb->version < 0};
     p->info.max = p->rules.max = p->actions.max = LIMIT_LOG_ENTRY;
     uuid_make(p->txn_id);
     for (size_t i = 0; i < c->n_txn; i++) {
@@ -172,10 +173,7 @@ static int check_winner(const struct plan *p, const struct table *tb, const stru
 
 /* Random, so that writers who met once do not meet again. */
 static void pause_up_to(long longest_us) {
-    char id[UUID_TEXT];
-    uuid_make(id);
-    long us = strtol((char[]){id[0], id[1], id[2], id[3], '\0'}, NULL, 16) * longest_us / 65536;
-    struct timespec ts = {.tv_nsec = us * 1000};
+    struct timespec ts = {.tv_nsec = 1000L * random_below((uint32_t)longest_us)};
     nanosleep(&ts, NULL); /* not stop_wait: a commit under way is finished */
 }
 
@@ -241,12 +239,18 @@ static int read_winners(const struct plan *p, struct table *tb, bool *ret_overta
 
 enum outcome { COMMITTED, OVERTAKEN, NOT_THERE, FAILED };
 
+/* A storage that has been patient itself is not asked again and again. */
+static bool patience_is_over(const struct plan *p, const struct table *tb) {
+    int64_t patience_ms = tb->st->patience_ms;
+    return patience_ms > 0 && clock_mono_ns() - p->since_ns >= patience_ms * 1000000;
+}
+
 /* What became of a put_new that failed with `why`; FAILED leaves there what to report. */
 static enum outcome settle(const struct plan *p, struct table *tb, struct err *why) {
     struct err e = {0};
     bool overtaken = false;
     int r = read_winners(p, tb, &overtaken, &e);
-    for (int tries = 0; r && e.retry && tries < MAX_FAILURES; tries++) {
+    for (int tries = 0; r && e.retry && tries < MAX_FAILURES && !patience_is_over(p, tb); tries++) {
         pause_after_error(tries + 5);
         r = read_winners(p, tb, &overtaken, &e);
     }
@@ -258,9 +262,12 @@ static enum outcome settle(const struct plan *p, struct table *tb, struct err *w
         *why = e;
         return FAILED;
     }
+    bool stopped = why->code == ERR_STOPPED || r == ERR_STOPPED;
     err_wrap(why, "it is not known whether version %lld of %s/%s was written",
              (long long)tb->version + 1, tb->st->url, tb->def->name);
-    err_retry(why);
+    if (stopped)
+        err_recode(why, ERR_STOPPED);
+    why->retry = !stopped;
     return FAILED;
 }
 
@@ -289,7 +296,10 @@ static int commit(const struct plan *p, struct table *tb, struct buf *body, stru
                     tb->st->url, tb->def->name, lost);
             return err_retry(e);
         case NOT_THERE:
-            if ((!e->retry && e->code != ERR_EXISTS) || ++failures >= MAX_FAILURES)
+            if (e->code == ERR_STOPPED)
+                return e->code;
+            if ((!e->retry && e->code != ERR_EXISTS) || ++failures >= MAX_FAILURES ||
+                patience_is_over(p, tb))
                 return err_recode(e, ERR_STORAGE);
             pause_after_error(failures);
             continue;
@@ -330,4 +340,14 @@ int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_ve
     if (r == 0 && ret_version)
         *ret_version = tb->version;
     return r;
+}
+
+void table_discard(const struct table *tb, const struct table_files *files, int r) {
+    if (r != ERR_CONFLICT && r != ERR_BUG)
+        return;
+    for (size_t i = 0; i < files->n; i++) {
+        _cleanup_(freep) char *path = xasprintf("%s/%s", tb->def->name, files->v[i].path);
+        struct err ignored;
+        storage_remove(tb->st, path, &ignored); /* at worst vacuum finds it */
+    }
 }

@@ -30,8 +30,8 @@ static struct table_entry entry_of(struct log_entry *le) {
     for (size_t i = 0; i < le->n_txn; i++)
         en.txn[i] =
             (struct table_txn){.app_id = TAKE_PTR(le->txn[i].app_id), .next = le->txn[i].version};
-    take_files(&en.add, &le->add, &en.n_other_files);
-    take_files(&en.remove, &le->remove, &en.n_other_files);
+    take_files(&en.add, &le->add, &en.n_other_adds);
+    take_files(&en.remove, &le->remove, &en.n_other_removes);
     log_entry_release(le);
     return en;
 }

@@ -14,7 +14,9 @@
 #include "table/table.h"
 
 struct log_file {
-    struct table_file file; /* path is decoded; of a remove: path and partition, size where known */
+    /* path is decoded; of a remove: path and partition, size where known, and mtime_ms is when it was
+       removed, 0: unknown */
+    struct table_file file;
     bool data_change;
 };
 

@@ -75,7 +75,8 @@ static int parse_file(struct parser *p, const char *what, const json *action,
         .partition = json_str(json_get(json_get(action, "partitionValues"), p->def->partition_by)),
         .stats = json_str(json_get(action, "stats")),
         .size = json_int(json_get(action, "size"), -1),
-        .mtime_ms = json_int(json_get(action, "modificationTime"), 0),
+        .mtime_ms = json_int(json_get(action, "modificationTime"),
+                             json_int(json_get(action, "deletionTimestamp"), 0)),
         .data_change = json_bool(json_get(action, "dataChange"), true),
         .has_vector = vector && !json_is_null(vector)};
     return t.path ? log_files_add(to, what, &t, p->e)

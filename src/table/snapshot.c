@@ -84,7 +84,8 @@ static void take_file(struct table *tb, struct log_file *lf) {
     struct table_file *f = table_files_add(&tb->live);
     *f = lf->file;
     lf->file = (struct table_file){0};
-    free(TAKE_PTR(f->stats)); /* nobody asks, and a million files make a gigabyte of them */
+    if (!tb->keeps_stats) /* nobody asks, and a million files make a gigabyte of them */
+        free(TAKE_PTR(f->stats));
     strmap_set(&tb->by_path, f->path, tb->live.n - 1);
     tb->sorted = false;
 }
@@ -198,6 +199,16 @@ static int read_listed(struct table *tb, struct log_listing *l, struct err *e) {
     return read_on(tb, l->last, e);
 }
 
+static struct table blank(struct storage *st, const struct table_def *given) {
+    return (struct table){.st = st, .given = given, .def = given, .version = -1, .sorted = true};
+}
+
+struct table *snapshot_new(struct storage *st, const struct table_def *given) {
+    struct table *tb = xcalloc(1, sizeof *tb);
+    *tb = blank(st, given);
+    return tb;
+}
+
 /* What is known of the table; not which it is. */
 static void forget(struct table *tb) {
     table_files_release(&tb->live);
@@ -210,7 +221,9 @@ static void forget(struct table *tb) {
     json_free(tb->meta);
     free(tb->id);
     support_declared_free(tb->declared);
-    *tb = snapshot_blank(tb->st, tb->given);
+    bool keeps_stats = tb->keeps_stats;
+    *tb = blank(tb->st, tb->given);
+    tb->keeps_stats = keeps_stats;
 }
 
 /* Was the log cleaned while we read what is gone by now? */
@@ -238,8 +251,7 @@ static int read_all(struct table *tb, struct err *e) {
 }
 
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e) {
-    struct table *tb = xcalloc(1, sizeof *tb);
-    *tb = snapshot_blank(st, def);
+    struct table *tb = snapshot_new(st, def);
     int r = read_all(tb, e);
     if (r) {
         table_close(tb);
@@ -302,6 +314,10 @@ int64_t table_version(const struct table *tb) {
 
 const char *table_id(const struct table *tb) {
     return tb->id;
+}
+
+int64_t table_created_ms(const struct table *tb) {
+    return json_int(json_get(action_of(tb->meta, "metaData"), "createdTime"), 0);
 }
 
 int64_t table_txn(const struct table *tb, const char *app_id) {

@@ -29,13 +29,12 @@ struct table {
     struct strmap by_app;             /* appId → index in txn */
     struct json_doc *protocol, *meta; /* the newest lines of their kind */
     bool append_only;
+    bool keeps_stats;    /* the live files' statistics stay in memory */
     struct err no_write; /* why the table must not be written to; code 0: it may */
 };
 
-/* A table nothing was read of yet. */
-static inline struct table snapshot_blank(struct storage *st, const struct table_def *given) {
-    return (struct table){.st = st, .given = given, .def = given, .version = -1, .sorted = true};
-}
+/* A table that holds nothing yet, as before version 0; table_close ends it. */
+struct table *snapshot_new(struct storage *st, const struct table_def *given);
 /* Reads one entry; ERR_NOT_FOUND if there is none of that version. Messages name the file. */
 int snapshot_load(const struct table *tb, int64_t version, struct log_entry *ret, struct err *e);
 /* Moves the table on by the entry, which must be the next one; takes what it needs out of it. */

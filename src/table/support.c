@@ -213,6 +213,18 @@ int support_write(const struct table_def *def ATTR_UNUSED, const json *protocol,
     return 0;
 }
 
+char *support_foreign_column(const struct table_def *def, const json *meta) {
+    struct err ignored;
+    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, &ignored);
+    const json *fields = schema ? json_get(json_root(schema), "fields") : NULL;
+    for (struct json_iter it = json_iter(fields); json_next(&it);) {
+        const char *name = json_str(json_get(it.value, "name"));
+        if (!name || !table_def_column(def, name))
+            return xstrdup(name ? name : "");
+    }
+    return NULL;
+}
+
 bool support_append_only(const json *meta) {
     return is_true(setting(meta, "delta.appendOnly"));
 }

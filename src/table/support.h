@@ -16,6 +16,9 @@ int support_read(const struct table_def *def, const json *protocol, const json *
 int support_write(const struct table_def *def, const json *protocol, const json *meta,
                   struct err *e);
 
+/* The first column that the table has and we do not know, NULL: none. The caller frees. */
+char *support_foreign_column(const struct table_def *def, const json *meta);
+
 /*
  * The caller's definition with the columns of the schema, the partition column last. ERR_STORAGE for
  * a column of a type that clickmill does not use.

@@ -31,8 +31,9 @@ int table_refresh(struct table *tb, struct err *e);
 
 /* With the log's columns, if the caller's definition had none; valid until the next refresh or commit. */
 const struct table_def *table_definition(const struct table *tb);
-int64_t table_version(const struct table *tb); /* -1: no such table yet */
-const char *table_id(const struct table *tb);  /* metaData id; NULL: no such table yet */
+int64_t table_version(const struct table *tb);    /* -1: no such table yet */
+const char *table_id(const struct table *tb);     /* metaData id; NULL: no such table yet */
+int64_t table_created_ms(const struct table *tb); /* metaData createdTime; 0: unknown */
 /* The txn version of an appId; -1 if it has none. */
 int64_t table_txn(const struct table *tb, const char *app_id);
 /* Calls fn for each txn whose appId starts with prefix; stops at and returns the first non-zero. */
@@ -87,10 +88,15 @@ struct table_commit {
  * On success the table stands at the new version. An ambiguous write is settled by looking for
  * our own txnId in the entry; if even that fails, the error says that the outcome is not known and
  * the entry may still turn up. So never delete published files because a commit failed: what no
- * entry names is vacuum's.
+ * entry names is vacuum's, but for those of table_discard.
  */
 int table_commit(struct table *tb, const struct table_commit *c, int64_t *ret_version,
                  struct err *e);
+/*
+ * Removes files that were published for a commit that came to `r`, where they are certainly in no
+ * entry: it was refused, or never tried (ERR_CONFLICT, ERR_BUG). After any other error they stay.
+ */
+void table_discard(const struct table *tb, const struct table_files *files, int r);
 
 /*
  * Folds the log up to the version the table stands at into a checkpoint, so that readers need no
@@ -104,6 +110,9 @@ int table_checkpointed(const struct table *tb, int64_t *ret, struct err *e);
 
 struct table_clean_options {
     int64_t retention_ms; /* delta.logRetentionDuration counts instead where the table sets it */
+    int64_t
+        max_entries; /* of these at most so many are kept, unless the table sets that property; 0:
+                             any number */
     int64_t needed_after; /* entries after this version are kept, whatever their age: somebody has
                              still to read them. INT64_MAX: nobody */
 };
@@ -117,6 +126,69 @@ struct table_clean_options {
 int table_clean_log(struct table *tb, const struct table_clean_options *o, int64_t *ret_removed,
                     struct err *e);
 
+struct table_vacuum_options {
+    /* at most a week, as removals are not remembered longer; delta.deletedFileRetentionDuration
+       counts instead where the table sets it, and makes them remembered as long */
+    int64_t retention_ms;
+    int64_t asked_ms; /* -1: none; else instead of both, if it is not shorter, or `force` */
+    bool force;
+    int64_t needed_after; /* files removed by commits after this version are kept, whatever their
+                             age: somebody has still to read these commits. INT64_MAX: nobody */
+    bool dry_run;         /* nothing is deleted */
+    int (*on_file)(void *arg, const char *path, int64_t size, int64_t mtime_ms); /* may be NULL */
+    void *arg;
+};
+struct table_vacuum_result {
+    int64_t files, bytes; /* deleted, or to be deleted */
+    int64_t kept; /* files that are not in the table, but too young, or removed too lately */
+};
+/*
+ * Deletes the Parquet files below the table's folder that are older than the retention, are not in
+ * the table, and were not removed from it within the retention: so a reader of an older version, and
+ * a writer that has not committed yet, have that long to end. Folders and files whose names begin
+ * with _ or . are not looked at. ERR_USAGE: a shorter retention without `force`, or a longer one than
+ * removals are remembered.
+ */
+int table_vacuum(struct table *tb, const struct table_vacuum_options *o,
+                 struct table_vacuum_result *ret, struct err *e);
+
+struct table_optimize_options {
+    int64_t target_bytes; /* of a rewritten file; one of half of that stays as it is */
+    int64_t min_files;    /* a partition with fewer small files stays as it is; >= 2 */
+    /* Also what was rewritten before: as few files as can be. Else a large file waits until as much
+       has come behind it, so that over its life a row is rewritten only a few times. */
+    bool full;
+};
+struct table_optimize_result {
+    int64_t commits, removed, added; /* files */
+    int64_t bytes_before, bytes_after, rows;
+    int64_t conflicts; /* rewritten for nothing: another process was faster */
+};
+/*
+ * Rewrites small files of one partition into one, in the order in which they came, a commit each
+ * (dataChange=false), in bounded memory. Whoever appends is not disturbed, nor are readers. What is
+ * committed stays, whenever it ends. ERR_STORAGE, before anything is done, for a table with columns
+ * that are not ours: they would be lost.
+ */
+int table_optimize(struct table *tb, const struct table_optimize_options *o,
+                   struct table_optimize_result *ret, struct err *e);
+/* 0, or why table_optimize refuses the table as it stands. */
+int table_check_rewritable(const struct table *tb, struct err *e);
+
+/*
+ * Is everything as the log says? Calls fn for each check, the detail a sentence; stops at and returns
+ * the first non-zero. What is wrong is no error but ok = false, with the first differing file.
+ *     log          every entry from the oldest checkpoint or version 0 on can be read, none is missing
+ *     checkpoint   the newest says what the entries before it add up to
+ *     positions    no txn goes back
+ *     files        every live file is there, in its size
+ *     rows         every file's footer has the rows the log says
+ *     content      deep only: every file can be read from end to end, and nulls, smallest and largest
+ *                  values are within what the log says
+ */
+typedef int table_check_fn(void *arg, const char *name, bool ok, const char *detail, struct err *e);
+int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, struct err *e);
+
 /* One commit as it stands in the log. */
 struct table_entry {
     int64_t version;
@@ -126,11 +198,10 @@ struct table_entry {
     size_t n_metrics;
     struct table_text *parameters; /* those whose value is a text */
     size_t n_parameters;
-    struct table_files add,
-        remove;            /* with dataChange=true only, unless all_changes was asked for */
-    struct table_txn *txn; /* expected is not set */
+    struct table_files add, remove; /* with dataChange=true only */
+    struct table_txn *txn;          /* expected is not set */
     size_t n_txn;
-    size_t n_other_files; /* adds and removes with dataChange=false */
+    size_t n_other_adds, n_other_removes; /* with dataChange=false */
 };
 void table_entry_release(struct table_entry *en);
 

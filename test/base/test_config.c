@@ -151,7 +151,7 @@ static void ini_files_are_read_as_people_write_them(void **state ATTR_UNUSED) {
         {"# c\n; c\n[stream]\n  # topic = no\n;topic = no\ntopic = t#1;2", CFG_STREAM_TOPIC,
          "t#1;2", 0},
         {"stream.topic = t", CFG_STREAM_TOPIC, "t", 0},
-        {"[stream]\ntopic = a\n[sink]\n[stream]\ntopic = b", CFG_STREAM_TOPIC, "b", 0},
+        {"[stream]\napp = a\n[sink]\n[stream]\ntopic = b", CFG_STREAM_TOPIC, "b", 0},
         {"[stream]\nurl = kafka://h?a=b&c=d", CFG_STREAM_URL, "kafka://h?a=b&c=d", 0},
         {"[run]\nhistory =\n", CFG_RUN_HISTORY, "", 0},
         {"[debug]\ncrash_at = \n", CFG_DEBUG_CRASH_AT, "", 0},
@@ -181,6 +181,10 @@ static void mistakes_in_a_file_name_the_line(void **state ATTR_UNUSED) {
         {"[stream]\npartitions = 0\n", "INI:2: stream.partitions: '0' is out of range: 1 to 1024"},
         {"[sink]\ntimeout = soon\n",
          "INI:2: sink.timeout: 'soon' is no duration such as 500ms, 10s, 5m, 1h or 7d"},
+        {"[stream]\ntopic = a\n[sink]\n[stream]\n\ntopic = a",
+         "INI:6: stream.topic is set already in line 2"},
+        {"[kafka]\nlinger.ms = 1\nacks = all\nlinger.ms = 2",
+         "INI:4: kafka.linger.ms is set already in line 2"},
         {"\xEF\xBB\xBF[stream]\n", "INI:1: expected key = value"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)

@@ -73,7 +73,7 @@ static void every_spelling_is_read(void **state ATTR_UNUSED) {
         {"--from|--once", "from=--once "},
         {"--from|--", "from=-- "},
         {"--events=1|--every=5m", "1/300000 "},
-        {"--events|1000|--every|10", "1000/10000 "},
+        {"--events|1000|--every|10s", "1000/10000 "},
         {"--late=0.25", "0.25 "},
         {"-c|a=1", "c=a=1 "},
         {"-ca=1", "c=a=1 "},
@@ -117,6 +117,8 @@ static void mistakes_are_named(void **state ATTR_UNUSED) {
         {"--events|1001", "--events: '1001' is out of range: 1 to 1000", ""},
         {"--events=", "--events: '' is no whole number", ""},
         {"--events= 5", "--events: ' 5' is no whole number", ""},
+        {"--every=5",
+         "--every: '5' is no duration such as 500ms, 10s, 5m, 1h or 7d: it has no unit", ""},
         {"--every=2x", "--every: '2x' is no duration such as 500ms, 10s, 5m, 1h or 7d", ""},
         {"--late=1.5", "--late: '1.5' is no number from 0 to 1", ""},
     };

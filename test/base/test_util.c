@@ -146,6 +146,38 @@ static void a_wait_lasts_as_long_as_asked(void **state ATTR_UNUSED) {
     }
 }
 
+static void a_drill_names_a_point_there_is(void **state ATTR_UNUSED) {
+    static const char *const good[] = {"",
+                                       "run.after_gold",
+                                       "silver.after_data:2",
+                                       "commit.before_log:2147483647",
+                                       "hdfs.before_rename",
+                                       "s3.after_file",
+                                       "vacuum.removed",
+                                       "clean.removed"};
+    static const char *const bad[][2] = {
+        {"run.after_gol", "no point 'run.after_gol'"},
+        {"run.after_golds", "no point 'run.after_golds'"},
+        {"nonsense:3", "no point 'nonsense'"},
+        {":1", "no point ''"},
+        {"run.after_gold:0", "'0' is out of range: 1 to 2147483647"},
+        {"run.after_gold:-1", "'-1' is out of range"},
+        {"run.after_gold:", "'' is no whole number"},
+        {"run.after_gold:1:2", "'1:2' is no whole number"},
+    };
+    struct err e;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_ok(crash_check(good[i], &e), &e);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(crash_check(bad[i][0], &e), ERR_CONFIG);
+        assert_non_null(strstr(e.msg, "debug.crash_at"));
+        if (!strstr(e.msg, bad[i][1]))
+            fail_msg("%s: %s", bad[i][0], e.msg);
+    }
+    assert_int_equal(crash_check("x", &e), ERR_CONFIG);
+    assert_non_null(strstr(e.hint, " commit.before_log "));
+}
+
 /* How many times a child passes the point "here" before it is killed; 10: it was not. */
 static int passes(const char *spec) {
     int ends[2];
@@ -195,6 +227,7 @@ int main(void) {
         cmocka_unit_test(utf8_is_told_from_bytes),
         cmocka_unit_test(a_stop_ends_the_wait),
         cmocka_unit_test(a_wait_lasts_as_long_as_asked),
+        cmocka_unit_test(a_drill_names_a_point_there_is),
         cmocka_unit_test(a_drill_kills_at_the_right_count),
     };
     return cmocka_run_group_tests_name("util", tests, NULL, NULL);

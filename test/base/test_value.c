@@ -27,7 +27,7 @@ static void spellings_have_their_values(void **state ATTR_UNUSED) {
         {VALUE_SIZE, "2G", 2147483648},
         {VALUE_SIZE, "8589934591GiB", 9223372035781033984},
         {VALUE_DURATION, "0", 0},
-        {VALUE_DURATION, "10", 10000},
+        {VALUE_DURATION, "0s", 0},
         {VALUE_DURATION, "500ms", 500},
         {VALUE_DURATION, "10s", 10000},
         {VALUE_DURATION, "5m", 300000},
@@ -95,7 +95,6 @@ static void what_is_no_value_is_refused(void **state ATTR_UNUSED) {
         const char *text;
     } good[] = {{VALUE_INT, "2"},
                 {VALUE_SIZE, "2"},
-                {VALUE_DURATION, "2"},
                 {VALUE_INT, "9223372036854776"},
                 {VALUE_SIZE, "9223372036854776"}};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -115,6 +114,15 @@ static void what_is_no_value_is_refused(void **state ATTR_UNUSED) {
                 assert_non_null(strstr(e.msg, value_type_name(types[t])));
             }
         }
+}
+
+static void a_duration_has_a_unit(void **state ATTR_UNUSED) {
+    int64_t v = 77;
+    struct err e;
+    assert_int_equal(value_parse(VALUE_DURATION, "--every", "5", 0, 0, &v, &e), ERR_CONFIG);
+    assert_string_equal(
+        e.msg, "--every: '5' is no duration such as 500ms, 10s, 5m, 1h or 7d: it has no unit");
+    assert_int_equal(v, 77);
 }
 
 static void negative_sizes_and_durations_are_none(void **state ATTR_UNUSED) {
@@ -241,7 +249,8 @@ static void names_of_secrets_are_known(void **state ATTR_UNUSED) {
                                          "ssl.key.pem",
                                          "sasl.oauthbearer.config",
                                          "sasl.oauthbearer.client.secret",
-                                         "sasl.oauthbearer.assertion.private.key.passphrase"};
+                                         "sasl.oauthbearer.assertion.private.key.passphrase",
+                                         "hdfs.token"};
     static const char *const open[] = {"sasl.username", "ssl.key.location", "linger.ms",
                                        "sasl.oauthbearer.token.endpoint.url"};
     for (size_t i = 0; i < ARRAY_LEN(secret); i++)
@@ -277,6 +286,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spellings_have_their_values),
         cmocka_unit_test(what_is_no_value_is_refused),
+        cmocka_unit_test(a_duration_has_a_unit),
         cmocka_unit_test(negative_sizes_and_durations_are_none),
         cmocka_unit_test(limits_are_included),
         cmocka_unit_test(ratios_go_from_0_to_1),

@@ -10,6 +10,8 @@
 import os
 import shlex
 import shutil
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -31,10 +33,12 @@ QUICK = "log.cleaner.backoff.ms=100\nlog.retention.check.interval.ms=500\n"
 class Broker:
     """test/services/kafka.sh says how it is set up."""
 
-    def __init__(self, extra=QUICK):
+    def __init__(self, extra=QUICK, listeners=(), first=None, node=1, heap="256m"):
+        """listeners: NAME:PROTOCOL, found as self.at[NAME]; first: the broker whose cluster it joins as this node."""
         self.folder = tempfile.mkdtemp(prefix="clickmill-kafka-")
-        self.env = {**os.environ, "KAFKA_OWNER": str(os.getpid()), "KAFKA_EXTRA": extra}
-        self.clients = {}
+        self.env = {**os.environ, "KAFKA_OWNER": str(os.getpid()), "KAFKA_EXTRA": extra, "KAFKA_LISTENERS": " ".join(listeners),
+                    "KAFKA_XMX": heap, **({"KAFKA_JOIN": first.folder, "KAFKA_NODE": str(node)} if first else {})}
+        self.node, self.clients = node, {}
 
     def run(self, action):
         done = subprocess.run([KAFKA_SH, action, self.folder], env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
@@ -50,6 +54,7 @@ class Broker:
     def read_env(self):
         settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
         self.address, self.sasl, self.tls = (settings[n] for n in ("TEST_KAFKA", "TEST_KAFKA_SASL", "TEST_KAFKA_TLS"))
+        self.at = {name.removeprefix("TEST_KAFKA_"): value for name, value in settings.items()}
         self.ca, self.password, self.pid = settings["TEST_KAFKA_CA"], settings["TEST_KAFKA_PASSWORD"], int(settings["TEST_KAFKA_PID"])
 
     def stop(self):
@@ -91,10 +96,11 @@ class Broker:
         for future in futures.values():
             future.result(WAIT_S)
 
-    def create(self, topic, partitions=1, **config):
-        """config: max_message_bytes is max.message.bytes, and so on."""
+    def create(self, topic, partitions=1, replicas=1, **config):
+        """config: max_message_bytes is max.message.bytes, and so on. replicas: how many, or the nodes of each partition."""
         settings = {name.replace("_", "."): str(value) for name, value in config.items()}
-        self.done(self.admin().create_topics([NewTopic(topic, partitions, 1, config=settings)]))
+        where = {"replication_factor": replicas} if isinstance(replicas, int) else {"replica_assignment": replicas}
+        self.done(self.admin().create_topics([NewTopic(topic, partitions, config=settings, **where)]))
         wait_for(lambda: self.partitions(topic) == partitions, f"topic {topic}", WAIT_S)
         return topic
 
@@ -114,6 +120,21 @@ class Broker:
     def forget(self, topic, partition, before):
         """As retention does it: the offsets below are gone."""
         self.done(self.admin().delete_records([TopicPartition(topic, partition, before)]))
+
+    def quota(self, client_id, **rates):
+        """Bytes a second of a client: producer_byte_rate=…, consumer_byte_rate=…; None: none. The one question the client's
+        administrator cannot ask: AlterClientQuotas, key 49, version 0, as Kafka's protocol guide has it."""
+        def text(s):
+            return struct.pack(">h", len(s)) + s.encode()
+        ops = b"".join(text(name) + struct.pack(">d?", value or 0, value is None) for name, value in rates.items())
+        body = struct.pack(">hhi", 49, 0, 1) + text("test") + struct.pack(">ii", 1, 1) + text("client-id") + text(client_id)
+        body += struct.pack(">i", len(rates)) + ops + b"\0"
+        host, port = self.address.split(":")
+        with socket.create_connection((host, int(port)), WAIT_S) as s, s.makefile("rb") as answer:
+            s.sendall(struct.pack(">i", len(body)) + body)
+            answer = answer.read(struct.unpack(">i", answer.read(4))[0])
+        _, _, entries, error = struct.unpack_from(">iiih", answer)
+        assert (entries, error) == (1, 0), answer
 
     # ---- as a producer ----
 

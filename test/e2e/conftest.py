@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fixtures: mill (a clickmill in its own empty folder), postgres (an empty database), sink (each of both),
-kafka (a broker), kafka_mill (a mill that reads a fresh topic of it)."""
+lake (the mill's tables on local disk, in HDFS, …: each test with it runs on every kind), kafka (a broker),
+kafka_mill (a mill that reads a fresh topic of it)."""
 import os
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import uuid
 import psycopg
 import pytest
 
+import lakes
 from broker import Broker
 from mill import Mill, ROOT
 from sinks import Postgres, Sqlite
@@ -89,6 +91,36 @@ def sink(request, mill):
     postgres = request.getfixturevalue("postgres")
     mill.env["CLICKMILL_SINK_URL"] = postgres.url
     return postgres
+
+
+@pytest.fixture(scope="session")
+def hdfs():
+    server = lakes.Hdfs().start()
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def s3():
+    server = lakes.S3().start()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def own_hdfs():
+    """An HDFS of this test alone, which it may kill."""
+    server = lakes.Hdfs().start()
+    yield server
+    server.end()
+
+
+@pytest.fixture(params=lakes.KINDS)
+def lake(request, mill):
+    """The mill's tables lie there, in a folder of their own; `file` is what a mill has anyway."""
+    if request.param != "file":
+        mill.set_lake(request.getfixturevalue(request.param).new_lake())
+    return mill.lake
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 
-import deltalake
+from lakes import FileLake
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("CM_BUILD_ROOT", ROOT / "build")) / "clickmill"
@@ -88,7 +88,12 @@ class Mill:
         self.home, self.logs = home, home / "logs"
         self.common = []  # options in front of every verb
         self.running = []
+        self.lake = FileLake(home)
         self.env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C.UTF-8"}
+
+    def set_lake(self, lake):
+        self.lake = lake
+        self.env.update(lake.env)
 
     def __call__(self, *args, input=None, env=None, seconds=LONGEST_S, **options):
         done = subprocess.run([PROGRAM, *self.common, *map(str, args)], cwd=self.home, env={**self.env, **(env or {})},
@@ -159,20 +164,19 @@ class Mill:
         return {n: s[n] for n in ("lag", "events", "rejected", "duplicates", "conflicts")}
 
     def table_path(self, name):
-        return self.home / "data/lake" / name.replace(".", "/")
+        """On local disk."""
+        assert self.lake.kind == "file"
+        return self.lake.path / self.lake.folder(name)
 
     def log(self, name):
-        """The table's log: for each version, its actions as [(name, action)]."""
-        files = sorted((self.table_path(name) / "_delta_log").glob("*.json"))
-        assert [int(f.stem) for f in files] == list(range(len(files))), f"{name}: versions without a gap from 0"
-        return [[next(iter(json.loads(line).items())) for line in f.read_text().splitlines()] for f in files]
+        return self.lake.log(name)
 
     def versions(self):
         return {name: len(self.log(name)) - 1 for name in TABLES}
 
     def rows(self, name):
         """All rows as a reader that is not ours sees them: deltalake's."""
-        return deltalake.DeltaTable(self.table_path(name)).to_pyarrow_table().to_pylist()
+        return self.lake.rows(name)
 
     def data_files(self, name):
         return sorted(self.table_path(name).glob("*=*/*.parquet"))

@@ -601,6 +601,17 @@ def test_the_database_crashes_in_the_middle(mill, own_postgres):
     all_is_well(mill, sink)
 
 
+@pytest.mark.parametrize("away", ["DROP TABLE clickstream_metrics", "ALTER TABLE clickstream_metrics RENAME TO old_metrics"])
+def test_a_table_of_the_database_that_is_made_anew_is_filled_anew(mill, sink, away):
+    some_shoppers(mill)
+    mill.steps()
+    before = sink.metrics()
+    sink.query(away)
+    mill.ok("load")
+    assert sink.metrics() == before
+    all_is_well(mill, sink)
+
+
 def test_a_database_that_holds_a_table_that_does_not_fit(mill, sink):
     if isinstance(sink, Sqlite):
         sink.path.parent.mkdir()

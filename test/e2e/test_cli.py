@@ -82,11 +82,25 @@ def test_unknown_keys_name_the_nearest_wherever_they_stand(mill):
 @pytest.mark.parametrize("setting", [
     "stream.partitions=0", "stream.partitions=1025", "stream.partitions=two", "stream.partitions=", "ingest.batch_rows=-1",
     "engine.memory=lots", "engine.memory=1KiB", "sink.timeout=5 minutes", "sink.timeout=-1s", "ingest.keep_raw=maybe", "log.level=loud",
-    "ingest.zstd_level=99999999999999999999", "stream.topic="])
+    "ingest.zstd_level=99999999999999999999", "stream.topic=", "stream.timeout=60",
+    "debug.crash_at=nowhere", "debug.crash_at=run.after_gold:0", "kafka.linger.sm=5", "kafka.linger.ms=soon", "kafka.check.crcs=false"])
 def test_bad_values_are_exit_3(mill, setting):
     key, _, value = setting.partition("=")
-    mill.fails(3, "-c", setting, "status", says=[key, value])
+    for verb in ["status"], ["silver"], ["config", "check"]:
+        told = mill.fails(3, "-c", setting, *verb)
+        assert key in told and (value.partition(":")[0] in told or key.startswith("kafka.")), told
     assert not (mill.home / "data").exists()
+
+
+def test_a_key_that_stands_twice_in_the_file(mill):
+    (mill.home / "clickmill.ini").write_text("[stream]\ntopic = a\n[kafka]\nlinger.ms = 1\n[stream]\ntopic = b\n")
+    mill.fails(3, "status", says=["clickmill.ini:6", "stream.topic", "line 2"])
+    (mill.home / "clickmill.ini").write_text("[stream]\ntopic = a\n")
+    mill.ok("-c", "stream.topic=b", "-c", "stream.topic=c", "config", "check")  # other sources, and later ones of a source, win
+
+
+def test_a_pause_has_a_unit(mill):
+    mill.fails(2, "run", "--every", "5", says=["--every", "'5'", "no unit"])
 
 
 @pytest.mark.parametrize("line", ["[stream", "no equals sign", "[stream]\nurl"])
@@ -108,16 +122,33 @@ def test_files_that_are_not_there(mill):
     ("sink.url", "mysql://u@h/d", "load"), ("sink.url", "sqlite:", "load"), ("sink.url", "analytics.db", "load")])
 def test_a_url_nothing_stands_behind_is_exit_3(mill, key, url, verb):
     mill.feed(SHIRT)
-    told = mill.fails(3, "-c", f"{key}={url}", verb, *(["--once"] if verb == "ingest" else []))
-    assert "HINT: " in told, "what there is instead"
+    for args in [verb, *(["--once"] if verb == "ingest" else [])], ["config", "check"]:
+        told = mill.fails(3, "-c", f"{key}={url}", *args)
+        assert "HINT: " in told, "what there is instead"
+
+
+@pytest.mark.parametrize("setting", [
+    "stream.topic=a/b", "stream.url=kafka://", "stream.url=kafka://u:p@h:1", "serve.listen=nonsense", "lake.url=file:", "sink.url=sqlite:",
+    "stream.url=local:" + "x" * 4000])
+def test_config_check_finds_it_and_makes_nothing(mill, setting):
+    assert "HINT: " in mill.fails(3, "-c", setting, "config", "check")
+    mill.ok("config", "check")
+    assert not (mill.home / "data").exists()
+
+
+def test_config_check_asks_librdkafka_how_the_properties_fit(mill):
+    mill.common = ["-c", "stream.url=kafka://127.0.0.1:9", "-c", "kafka.security.protocol=SSL"]
+    mill.ok("config", "check")
+    mill.fails(3, "-c", "kafka.ssl.ca.location=none.pem", "config", "check", says="ssl.ca.location", hint="docs/kafka.md")
+    mill.fails(3, "-c", "kafka.fetch.max.bytes=1000", "config", "check", says="fetch.max.bytes")
 
 
 def test_later_sources_win(mill):
     def shown():
         return {row["key"]: (row["value"], row["from"]) for row in mill.json("config", "show")}
     assert shown()["stream.topic"] == ("clickstream", "default")
-    (mill.home / "clickmill.ini").write_text("[stream]\n  topic =  clicks of mine  \n; a remark\napp=a\n[sink]\nurl=sqlite:x.db\n")
-    assert shown()["stream.topic"] == ("clicks of mine", "clickmill.ini:2")
+    (mill.home / "clickmill.ini").write_text("[stream]\n  topic =  clicks-of-mine  \n; a remark\napp=a\n[sink]\nurl=sqlite:x.db\n")
+    assert shown()["stream.topic"] == ("clicks-of-mine", "clickmill.ini:2")
     mill.env["POSTGRES_HOST"] = "db.example"
     assert shown()["sink.url"] == ("postgresql://db.example/", "environment POSTGRES_HOST")
     mill.env["CLICKMILL_SINK_URL"] = "sqlite:y.db"
@@ -148,6 +179,14 @@ def test_properties_of_kafka(mill):
     for verb in ["config", "check"], ["produce"], ["ingest"]:
         mill.fails(3, "-c", "kafka.linger.sm=5", *verb, says=["'kafka.linger.sm'", "'kafka.linger.ms'"])
         mill.fails(3, "-c", "kafka.acks=1", *verb, says="kafka.acks")
+
+
+def test_an_hdfs_that_is_away_is_exit_5_and_a_wrong_url_3(mill):
+    away = ("-c", "lake.url=hdfs://127.0.0.1:1/lake", "-c", "lake.timeout=200ms")
+    mill.fails(5, *away, "status", says=["127.0.0.1", "onnect"])
+    mill.fails(5, *away, "doctor", says="cannot put hdfs://127.0.0.1:1/lake")
+    for url in ("hdfs://me@nn/lake", "hdfs:///lake", "swebhdfs://nn:x/lake", "hdfs://nn/../lake"):
+        mill.fails(3, "-c", f"lake.url={url}", "status", says="the lake's URL cannot be used", hint="hdfs://HOST:PORT/PATH")
 
 
 def test_a_kafka_that_is_away_is_exit_4(mill):

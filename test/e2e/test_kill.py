@@ -14,14 +14,17 @@ import time
 import pytest
 
 import books
-from mill import ROOT
+import lakes
+from mill import ROOT, wait_for
 from sinks import Sqlite
 
 SEEDS = range(1, 9)
+FAR_SEEDS = {kind: [100 + i] for i, kind in enumerate(lakes.KINDS) if kind != "file"}
 KILLS_A_SEED = 26  # of processes that were alive: more than 200 in all
 SHOPPERS = ("produce", "--events", "400", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
 TRICKLE = SHOPPERS + ("--rate", "4000")
-SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150", "-c", "table.checkpoint_interval=3")
+SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150", "-c", "table.checkpoint_interval=3",
+         "-c", "table.upkeep_every=1ms", "-c", "table.optimize_files=2", "-c", "table.log_retention=0", "-c", "table.vacuum_every=1s")
 VERBS = [SHOPPERS, TRICKLE, (*SMALL, "ingest", "--once"), ("ingest", "--once"), (*SMALL, "silver"), ("silver",), ("gold",), ("load",),
          ("run",), (*SMALL, "run"), (*SMALL, "-c", "ingest.batch_age=20ms", "-c", "up.every=50ms", "up", "--demo", "--rate", "500")]
 
@@ -75,18 +78,44 @@ def crash_points():
 
 
 PRODUCE, INGEST, SILVER, GOLD, LOAD, RUN = SHOPPERS, ("ingest", "--once"), ("silver",), ("gold",), ("load",), ("run",)
+OPTIMIZE = ("table", "optimize", "bronze.events")
+CLEAN = ("-c", "table.log_retention=0", "table", "checkpoint", "bronze.events")
+VACUUM = ("table", "vacuum", "bronze.events", "--retention", "0", "--force")
 WAYS = {  # the verbs that come to a point, by the first word of its name
     "local": [PRODUCE], "produce": [PRODUCE], "ingest": [INGEST], "engine": [SILVER, GOLD], "silver": [SILVER], "gold": [GOLD],
-    "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], "storage": [INGEST, SILVER, GOLD],
+    "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], **{kind: [INGEST, SILVER, GOLD] for kind in lakes.KINDS},
+    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM],
 }
 STEPS = [PRODUCE, INGEST, SILVER, GOLD, LOAD]
+IN_THE_LAKE = {"ingest", "engine", "silver", "gold", "commit", "optimize", "clean", "vacuum"}
 
 
-@pytest.mark.parametrize("point", crash_points())
-def test_kill_at_a_named_point(mill, sink, point):
-    for verb in WAYS[re.split(r"[._]", point)[0]]:
+def family(point):
+    return re.split(r"[._]", point)[0]
+
+
+def drills():
+    """Each point on local disk with both databases; those that concern the lake also on each other kind of it."""
+    for point in crash_points():
+        kinds = [family(point)] if family(point) in lakes.KINDS else lakes.KINDS if family(point) in IN_THE_LAKE else ["file"]
+        for kind in kinds:
+            for database in ("sqlite", "postgresql") if kind == "file" else ("sqlite",):
+                yield pytest.param(kind, database, point, id=f"{point}-{kind}-{database}")
+
+
+def steps_before(verb):
+    if verb in STEPS:
+        return STEPS[:STEPS.index(verb)]
+    if verb is RUN:
+        return STEPS[:2]
+    return STEPS[:2] * 2 + [OPTIMIZE] * (verb is VACUUM)
+
+
+@pytest.mark.parametrize("lake, sink, point", list(drills()), indirect=["lake", "sink"])
+def test_kill_at_a_named_point(mill, lake, sink, point):
+    for verb in WAYS[family(point)]:
         for count in (1, 2) if point.startswith("local") else (1,):
-            for before in STEPS[:STEPS.index(verb)] if verb in STEPS else STEPS[:2]:
+            for before in steps_before(verb):
                 mill.ok(*before, *(["--seed", "1"] if before is PRODUCE else []))
             events = ("--events", "3000", "--rate", "20000") if verb is PRODUCE else ()  # in several appends
             done = mill("-c", f"debug.crash_at={point}:{count}", *verb, *events)
@@ -104,7 +133,7 @@ def one_kill(mill, draw, verb):
     started = [mill.start(*seeded)]
     if verb[0] != "produce" and draw.random() < 0.3:
         started.append(mill.start(*draw.choice([v for v in VERBS if v[0] != "produce"])))
-    time.sleep(draw.random() ** 2 * (1.0 if "up" in verb else 0.25))
+    time.sleep(draw.random() ** 2 * (1.0 if "up" in verb or mill.lake.kind != "file" else 0.25))
     codes = [process.kill() for process in started]
     for process, code in zip(started, codes):
         # One that ended by itself in time has done its work, or found another faster.
@@ -112,8 +141,9 @@ def one_kill(mill, draw, verb):
     return codes.count(-signal.SIGKILL)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_kill_at_random_moments(mill, request, seed):
+@pytest.mark.parametrize("lake, seed", [("file", seed) for seed in SEEDS] + [(kind, seed) for kind, seeds in FAR_SEEDS.items() for seed in seeds],
+                         indirect=["lake"])
+def test_kill_at_random_moments(mill, lake, request, seed):
     draw = random.Random(seed)
     sink = Sqlite(mill.home)
     if seed % 2 == 0:
@@ -132,11 +162,29 @@ def test_kill_at_random_moments(mill, request, seed):
           f" {len(books.read_ledger(mill.home / 'ledger'))} acknowledged in the ledger")
 
 
+def test_hdfs_is_killed_while_events_come(mill, own_hdfs):
+    """Not we die but the NameNode and the DataNode: what runs waits for them, and goes on."""
+    mill.set_lake(own_hdfs.new_lake())
+    produce = mill.start("produce", "--events", "3000", "--rate", "400", "--duplicates", "0.1", "--bad", "0.05", "--ledger", "ledger")
+    going_on = [mill.start("ingest"), mill.start("run", "--every", "500ms")]
+    for part in ("nn", "dn", "nn"):
+        time.sleep(1)
+        own_hdfs.run("restart", part)
+    assert produce.wait() == 0, produce.err()
+    wait_for(lambda: mill.json("status")["lag"] == 0, "ingest has caught up")
+    for process in going_on:
+        assert process.alive(), process.err()
+        assert process.stop() == 0, process.err()
+    mill.ok("produce", "--events", "10", "--ledger", "ledger")
+    kept = check_everything(mill, Sqlite(mill.home))
+    assert kept.events > 3000
+
+
 def test_there_were_enough_kills(request):
     """Runs last in this file."""
     ran = [item for item in request.session.items if item.fspath == request.node.fspath]
     print(f"{len(killed_alive)} processes were killed alive")
-    if {f"test_kill_at_random_moments[{seed}]" for seed in SEEDS} <= {item.name for item in ran}:
+    if {f"test_kill_at_random_moments[file-{seed}]" for seed in SEEDS} <= {item.name for item in ran}:
         assert len(killed_alive) >= 200
     else:
         assert len(killed_alive) > 0 or len(ran) == 1, "only a part of the file was asked for"

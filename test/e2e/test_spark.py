@@ -26,10 +26,15 @@ def in_order(rows):
     return sorted(rows, key=lambda row: [(v is None, str(v)) for v in row])
 
 
+def delta(mill, name):
+    """The table, as Spark names it."""
+    return f"delta.`{mill.lake.delta_url}/{mill.lake.folder(name)}`"
+
+
 def check_readers(mill, spark):
     """Spark, deltalake and we ourselves find the same rows in every layer."""
     for name in TABLES:
-        ours, table = mill.rows(name), f"delta.`{mill.table_path(name)}`"
+        ours, table = mill.rows(name), delta(mill, name)
         columns = list(ours[0])
         quoted = ", ".join(f"`{c}`" for c in columns)
         theirs = spark.sql(f"SELECT {quoted} FROM {table}")
@@ -56,11 +61,12 @@ def of_gold(mill):
 
 def sums_of_silver(spark, mill):
     return {(d, c): (n, round(r, 4)) for d, c, n, r in spark.sql(f"""
-        SELECT event_date, category, count(*), CAST(coalesce(sum(revenue), 0) AS DOUBLE) FROM delta.`{mill.table_path("silver.events")}`
+        SELECT event_date, category, count(*), CAST(coalesce(sum(revenue), 0) AS DOUBLE) FROM {delta(mill, "silver.events")}
         WHERE category IS NOT NULL GROUP BY 1, 2""")}
 
 
-def test_every_layer_is_read_row_by_row(mill, spark):
+@pytest.mark.parametrize("lake", ["file", "hdfs"], indirect=True)
+def test_every_layer_is_read_row_by_row(mill, lake, spark):
     some_days(mill, 1)
     check_readers(mill, spark)
     some_days(mill, 2)  # appends, and days of gold replaced
@@ -77,7 +83,7 @@ def test_spark_compacts_and_we_go_on(mill, spark):
         some_days(mill, seed)
     versions = mill.versions()
     for name in TABLES:
-        spark.sql(f"OPTIMIZE delta.`{mill.table_path(name)}`")
+        spark.sql(f"OPTIMIZE {delta(mill, name)}")
     compacted = mill.versions()
     assert all(compacted[name] > versions[name] for name in TABLES[:2]), "it found something to do"
     mill.steps()
@@ -91,7 +97,7 @@ def test_spark_compacts_and_we_go_on(mill, spark):
 
 def test_spark_changes_rows_and_gold_follows(mill, spark):
     some_days(mill, 1)
-    silver = f"delta.`{mill.table_path('silver.events')}`"
+    silver = delta(mill, "silver.events")
     spark.sql(f"""MERGE INTO {silver} t USING (SELECT DISTINCT product_id FROM {silver} ORDER BY 1 LIMIT 3) s ON t.product_id = s.product_id
         WHEN MATCHED THEN UPDATE SET category = 'corrected'""")
     mill.steps()
@@ -107,7 +113,7 @@ def test_spark_changes_rows_and_gold_follows(mill, spark):
 
 def test_spark_appends_and_is_counted(mill, spark):
     some_days(mill, 1)
-    silver = f"delta.`{mill.table_path('silver.events')}`"
+    silver = delta(mill, "silver.events")
     before = len(mill.rows("silver.events"))
     spark.sql(f"INSERT INTO {silver} SELECT 'by-spark-' || event_key, * EXCEPT (event_key) FROM {silver} LIMIT 5")
     mill.steps()
@@ -121,7 +127,7 @@ def test_spark_appends_and_is_counted(mill, spark):
 def test_a_checkpoint_of_spark_is_read(mill, spark):
     some_days(mill, 1)
     for name in TABLES:
-        table, log = f"delta.`{mill.table_path(name)}`", mill.table_path(name) / "_delta_log"
+        table, log = delta(mill, name), mill.table_path(name) / "_delta_log"
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
         made = sorted(log.glob("*.checkpoint*.parquet"))
         assert made, name

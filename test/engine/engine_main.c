@@ -234,7 +234,7 @@ int main(int argc, char **argv) {
     const struct engine_options o = {.threads = (int)number_in("CM_ENGINE_THREADS", 2),
                                      .memory_bytes = number_in("CM_ENGINE_MEMORY", 512) * MIB,
                                      .temp_dir = temp};
-    if (storage_open(url, &st, &e) < 0 || engine_open("duckdb", &o, &en, &e) < 0)
+    if (storage_open(url, NULL, &st, &e) < 0 || engine_open("duckdb", &o, &en, &e) < 0)
         return fail(&e);
     int rc = run_verb(en, st, argc - 2, argv + 2);
     if (rc == 2)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "engine/helper.h"
+#include "fake/storage_fault.h"
 
 static const struct column two_columns[] = {{"a", TYPE_INT}, {"d", TYPE_DATE}};
 static const struct table_def two = {"silver/two", "silver.two", two_columns, 2, "d"};
@@ -147,6 +148,33 @@ static void a_stop_ends_a_long_query(void **state) {
         assert_int_equal(rc, ERR_STOPPED);
         assert_string_equal(e.msg, "query: stopped");
     }
+}
+
+/* What a statement does not name may be far away: it is not brought here, and cannot be read by a trick. */
+static void only_files_of_tables_that_are_named_are_brought(void **state) {
+    struct bench *b = *state;
+    struct table_files files = written(b, &two, "SELECT 1 AS a, DATE '2026-01-01' AS d");
+    const struct engine_input in[] = {{"bronze.two", &two, &files}, {"silver.two", &two, &files}};
+    static const struct {
+        const char *sql, *want;
+        unsigned brought;
+    } cases[] = {{"SELECT a FROM silver.two", "1", 1},
+                 {"SELECT a FROM \"Silver\".TWO", "1", 1},
+                 {"SELECT x.a FROM silver.two x, bronze.two y", "1", 2},
+                 {"SELECT 7", "7", 0},
+                 {"SELECT a FROM query_table('bro' || 'nze.two')", "must name bronze.two", 0}};
+    struct storage *st = b->st;
+    b->st = storage_fault_new(st, false);
+    for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+        storage_fault_arm(b->st, &(struct fault){.calls = CALL_LOCALIZE});
+        _cleanup_(freep) char *rows = rows_of(b, in, 2, i % 2, cases[i / 2].sql);
+        if (!strstr(rows, cases[i / 2].want))
+            fail_msg("%s: %s", cases[i / 2].sql, rows);
+        assert_int_equal(storage_fault_calls(b->st), cases[i / 2].brought);
+    }
+    storage_free(b->st);
+    b->st = st;
+    table_files_release(&files);
 }
 
 /* ---- the user's own SQL ---------------------------------------------------------------------- */
@@ -360,6 +388,7 @@ int main(void) {
         TEST(rows_stream_and_a_callbacks_error_ends_them),
         TEST(an_error_in_the_middle_is_an_error),
         TEST(a_stop_ends_a_long_query),
+        TEST(only_files_of_tables_that_are_named_are_brought),
         TEST(the_user_may_read_the_views),
         TEST(the_user_may_do_nothing_else),
         TEST(every_table_function_is_known),

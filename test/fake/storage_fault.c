@@ -51,7 +51,7 @@ static bool spoils_before(const struct fault *f) {
 }
 
 static int fault_error(const struct fault *f, const char *path, struct err *e) {
-    err_set(e, ERR_STORAGE, "%s: injected fault", path);
+    err_set(e, f->code ? f->code : ERR_STORAGE, "%s: injected fault", path);
     e->retry = f->retry;
     return e->code;
 }
@@ -185,7 +185,8 @@ static const struct storage_ops faulty_ops = {
 
 struct storage *storage_fault_new(struct storage *inner, bool frees_inner) {
     struct faulty *fa = xcalloc(1, sizeof *fa);
-    fa->base = (struct storage){.ops = &faulty_ops, .url = xstrdup(inner->url)};
+    fa->base =
+        (struct storage){.ops = &faulty_ops, .url = xstrdup(inner->url), .lanes = inner->lanes};
     fa->inner = inner;
     fa->frees_inner = frees_inner;
     pthread_mutex_init(&fa->lock, NULL);

@@ -38,6 +38,7 @@ struct fault {
     unsigned times; /* so many in a row; 0: one */
     unsigned calls; /* which calls count: enum fault_call; 0: all */
     bool retry;     /* e->retry of the errors */
+    int code;       /* of the errors; 0: ERR_STORAGE */
     int delay_ms;
 };
 

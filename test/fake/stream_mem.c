@@ -128,6 +128,42 @@ static int mem_bounds(struct stream *s, struct bounds **ret, size_t *ret_n,
     for (int32_t i = 0; i < n; i++)
         (*ret)[i] = (struct bounds){i, t->partitions[i].begin, (int64_t)t->partitions[i].n};
     learn_topic(m, t);
+    if (t && m->mc->bounds_left > 0 && --m->mc->bounds_left == 0)
+        t->partitions[m->mc->forget_then.partition].begin = m->mc->forget_then.begin;
+    unlock(m);
+    return 0;
+}
+
+static struct peek look_at(const struct mem_topic *t, struct peek pk) {
+    pk.state = PEEK_UNKNOWN;
+    if (!t || pk.partition < 0 || pk.partition >= t->n ||
+        pk.offset < t->partitions[pk.partition].begin)
+        return pk;
+    const struct mem_partition *p = &t->partitions[pk.partition];
+    pk.state = PEEK_NONE;
+    for (size_t i = (size_t)pk.offset; i < p->n && pk.state == PEEK_NONE; i++)
+        if (!p->v[i].hole) {
+            pk.state = PEEK_FOUND;
+            pk.timestamp_us = p->v[i].timestamp_us;
+            pk.bytes = (int64_t)(p->v[i].key_len + p->v[i].value_len);
+        }
+    return pk;
+}
+
+static int mem_peek(struct stream *s, struct peek *v, size_t n, struct err *e ATTR_UNUSED) {
+    struct mem *m = (struct mem *)s;
+    lock(m);
+    m->mc->peeks += n;
+    for (size_t i = 0; i < n; i++)
+        v[i] = look_at(mem_find_topic(m->mc, s->topic), v[i]);
+    unlock(m);
+    return 0;
+}
+
+static int mem_retention(struct stream *s, struct retention *ret, struct err *e ATTR_UNUSED) {
+    struct mem *m = (struct mem *)s;
+    lock(m);
+    *ret = m->mc->retention;
     unlock(m);
     return 0;
 }
@@ -351,6 +387,8 @@ static const struct stream_ops mem_ops = {
     .assign = mem_assign,
     .confirm = mem_confirm,
     .bounds = mem_bounds,
+    .peek = mem_peek,
+    .retention = mem_retention,
     .committed = mem_committed,
     .stats = mem_stats,
     .send = mem_send,

@@ -42,6 +42,13 @@ void mem_topic_append(struct mem_cluster *mc, const char *topic, int32_t partiti
 void mem_topic_add_holes(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t n);
 /* Retention: offsets below `begin` are gone. */
 void mem_topic_forget(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t begin);
+/* The nth stream_bounds from now on is answered, and then offsets below `begin` are gone. */
+void mem_cluster_forget_after_bounds(struct mem_cluster *mc, size_t n, int32_t partition,
+                                     int64_t begin);
+/* What stream_retention says; unlimited at first. */
+void mem_cluster_retention(struct mem_cluster *mc, const struct retention *how);
+/* How many records stream_peek was asked for. */
+size_t mem_cluster_peeks(struct mem_cluster *mc);
 /* What stream_committed said last of a group; -1: nothing. */
 int64_t mem_topic_committed(struct mem_cluster *mc, const char *topic, const char *app,
                             int32_t partition);

@@ -66,6 +66,7 @@ struct mem_cluster *mem_cluster_new(void) {
     struct mem_cluster *mc = xcalloc(1, sizeof *mc);
     pthread_mutex_init(&mc->lock, NULL);
     uuid_make(mc->id);
+    mc->retention = (struct retention){.known = true, .ms = -1, .bytes = -1};
     return mc;
 }
 
@@ -94,6 +95,24 @@ void mem_cluster_free(struct mem_cluster *mc) {
 
 void mem_cluster_fail_next(struct mem_cluster *mc, size_t n) {
     LOCKED(mc, mc->fail_next = n);
+}
+
+void mem_cluster_forget_after_bounds(struct mem_cluster *mc, size_t n, int32_t partition,
+                                     int64_t begin) {
+    pthread_mutex_lock(&mc->lock);
+    mc->bounds_left = n;
+    mc->forget_then = (struct bounds){.partition = partition, .begin = begin};
+    pthread_mutex_unlock(&mc->lock);
+}
+
+void mem_cluster_retention(struct mem_cluster *mc, const struct retention *how) {
+    LOCKED(mc, mc->retention = *how);
+}
+
+size_t mem_cluster_peeks(struct mem_cluster *mc) {
+    size_t n;
+    LOCKED(mc, n = mc->peeks);
+    return n;
 }
 
 void mem_cluster_fail_confirms(struct mem_cluster *mc, size_t n) {

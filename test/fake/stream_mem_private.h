@@ -44,6 +44,10 @@ struct mem_cluster {
     struct mem_mark *marks;
     size_t fail_next, fail_polls, fail_confirms;
     int64_t time_us;
+    struct retention retention;
+    size_t peeks;
+    size_t bounds_left; /* then forget this; 0: nothing */
+    struct bounds forget_then;
     enum mem_group how;
     unsigned turn;
     struct mem *members; /* that have subscribed */

@@ -239,6 +239,8 @@ static void several_do_the_work_once(void **state ATTR_UNUSED) {
         }
         for (int i = 0; i < 3; i++) {
             reader_init(&rd[i], &w);
+            if (how == MEM_COOPERATIVE) /* what is open ends only where the others are waited for */
+                rd[i].o.batch_age_ms = 1000000;
             reader_start(&rd[i]);
         }
         for (int i = 0; i < 3; i++) {
@@ -332,6 +334,35 @@ static void nothing_left_to_do_needs_no_group(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+/* The lake is away, and then a signal comes: the batch is dropped, and read again the next time. */
+static void a_stop_while_the_lake_is_away_drops_the_batch(void **state ATTR_UNUSED) {
+    struct world w = world_new(1);
+    world_fill(&w, 0, 10);
+    static const unsigned calls[] = {CALL_PUT_NEW, CALL_PUBLISH};
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++)
+        for (int once = 0; once < 2; once++) {
+            struct reader rd;
+            reader_init(&rd, &w);
+            rd.o.once = once;
+            storage_fault_arm(rd.st, &(struct fault){.effect = FAULT_FAIL,
+                                                     .at = 1,
+                                                     .times = 1000000,
+                                                     .calls = calls[i],
+                                                     .retry = true});
+            reader_start(&rd);
+            wait_until(storage_fault_calls(rd.st) > 1 || atomic_load(&rd.ended));
+            stop_request();
+            int r = reader_join(&rd);
+            stop_reset();
+            assert_int_equal(r, once ? ERR_STOPPED : 0);
+            reader_release(&rd);
+            assert_int_equal(world_position(&w, "t", 0), -1);
+        }
+    run_once(&w, "t", false, NULL);
+    assert_partition(&w, 0, 10);
+    world_free(&w);
+}
+
 int main(void) {
     log_setup(LOG_ERROR, false);
     const struct CMUnitTest tests[] = {
@@ -346,6 +377,7 @@ int main(void) {
         cmocka_unit_test(once_waits_for_what_others_have_read),
         cmocka_unit_test(once_takes_over_what_a_dead_one_leaves),
         cmocka_unit_test(nothing_left_to_do_needs_no_group),
+        cmocka_unit_test(a_stop_while_the_lake_is_away_drops_the_batch),
     };
     return cmocka_run_group_tests_name("flow/group", tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static void holes_are_accounted_for(void **state ATTR_UNUSED) {
     assert_parameter(&w, 0, "lost", NULL);
     assert_reconciled(&w, "records 8, passed over 7, accepted as lost 0");
     struct status st = status_of(&w);
-    assert_int_equal(st.lag, 0);
+    assert_int_equal(st.lag.offsets, 0);
     status_release(&st);
 
     /* The next ranges begin where these ended, holes at the beginning and all. */
@@ -71,7 +71,7 @@ static void many_batches_tile(void **state ATTR_UNUSED) {
     run_once(&w, "t", false, NULL);
     assert_reconciled(&w, "of 4 partitions without a gap");
     struct status st = status_of(&w);
-    assert_int_equal(st.lag, 0);
+    assert_int_equal(st.lag.offsets, 0);
     assert_true(st.layers[0].version > 5);
     status_release(&st);
     world_free(&w);
@@ -130,8 +130,7 @@ static void what_is_gone_is_an_error_that_names_it(void **state ATTR_UNUSED) {
     mem_topic_forget(w.mc, TOPIC, 0, 17);
     struct status st = status_of(&w);
     assert_int_equal(st.partitions[0].gone, 7);
-    assert_int_equal(st.partitions[0].lag, 13);
-    assert_true(st.lag_share == 1.0);
+    assert_int_equal(st.partitions[0].offsets, 13);
     status_release(&st);
     struct err e;
     assert_int_equal(run_once(&w, "t", false, &e), ERR_STREAM);
@@ -147,7 +146,7 @@ static void what_is_gone_is_an_error_that_names_it(void **state ATTR_UNUSED) {
     assert_reconciled(&w, "records 28, passed over 0, accepted as lost 7");
     st = status_of(&w);
     assert_int_equal(st.lost, 7);
-    assert_int_equal(st.lag, 0);
+    assert_int_equal(st.lag.offsets, 0);
     status_release(&st);
     run_once(&w, "t", false, NULL); /* once accepted, it is no error any more */
     world_free(&w);
@@ -167,13 +166,117 @@ static void all_of_a_partition_can_be_lost(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+/* Where it began is noted first, for all partitions. */
 static void what_was_gone_before_the_first_read_is_not_lost(void **state ATTR_UNUSED) {
-    struct world w = world_new(1);
+    struct world w = world_new(2);
     world_fill(&w, 0, 10);
     mem_topic_forget(w.mc, TOPIC, 0, 4);
+    struct status st = status_of(&w);
+    assert_true(st.partitions[0].gone == 0 && st.partitions[0].offsets == 6);
+    status_release(&st);
     run_once(&w, "t", false, NULL);
-    assert_parameter(&w, 0, "positions", "[{\"partition\":0,\"from\":4,\"to\":10,\"records\":6}]");
+    assert_parameter(&w, 0, "positions",
+                     "[{\"partition\":0,\"from\":4,\"to\":4,\"records\":0},"
+                     "{\"partition\":1,\"from\":0,\"to\":0,\"records\":0}]");
+    assert_parameter(&w, 0, "lost", NULL);
+    assert_parameter(&w, 1, "positions", "[{\"partition\":0,\"from\":4,\"to\":10,\"records\":6}]");
     assert_reconciled(&w, "records 6, passed over 0");
+    char *id = world_parameter(&w, 0, "topicId"), *again = world_parameter(&w, 1, "topicId");
+    assert_string_equal(id, again);
+    free(id);
+    free(again);
+    world_free(&w);
+}
+
+/* It came, and there was nothing any more. What comes then and goes unread is a loss. */
+static void an_empty_partition_has_a_beginning(void **state ATTR_UNUSED) {
+    struct world w = world_new(1);
+    world_fill(&w, 0, 10);
+    mem_topic_forget(w.mc, TOPIC, 0, 10);
+    run_once(&w, "t", false, NULL);
+    assert_int_equal(world_position(&w, "t", 0), 10);
+    world_fill(&w, 0, 10);
+    mem_topic_forget(w.mc, TOPIC, 0, 13);
+    struct err e;
+    assert_int_equal(run_once(&w, "t", false, &e), ERR_STREAM);
+    assert_non_null(strstr(e.msg, "offsets 10 to 12"));
+    run_once(&w, "t", true, NULL);
+    assert_reconciled(&w, "records 7, passed over 0, accepted as lost 3");
+    world_free(&w);
+}
+
+/* All that was in a partition which was added later came after the app. */
+static void what_is_gone_of_a_partition_added_later_is_lost(void **state ATTR_UNUSED) {
+    for (int all = 0; all < 2; all++) {
+        struct world w = world_new(1);
+        world_fill(&w, 0, 5);
+        run_once(&w, "t", false, NULL);
+        mem_topic_add_partitions(w.mc, TOPIC, 1);
+        world_fill(&w, 1, 10);
+        mem_topic_forget(w.mc, TOPIC, 1, all ? 10 : 4);
+        struct status st = status_of(&w);
+        assert_int_equal(st.partitions[1].gone, all ? 10 : 4);
+        status_release(&st);
+        struct err e;
+        assert_int_equal(run_once(&w, "t", false, &e), ERR_STREAM);
+        assert_non_null(strstr(e.msg, all ? "offsets 0 to 9" : "offsets 0 to 3"));
+        run_once(&w, "t", true, NULL);
+        assert_parameter(&w, 1, "lost",
+                         all ? "[{\"partition\":1,\"from\":0,\"to\":10}]"
+                             : "[{\"partition\":1,\"from\":0,\"to\":4}]");
+        assert_reconciled(&w, all ? "records 5, passed over 0, accepted as lost 10"
+                                  : "records 11, passed over 0, accepted as lost 4");
+        world_free(&w);
+    }
+}
+
+/* Retention is at work between the look at the beginning and the first read; and the other way round. */
+static void a_beginning_that_moves_is_lost(void **state ATTR_UNUSED) {
+    for (int begin = 0; begin < 3; begin += 2) {
+        struct world w = world_new(1);
+        struct err e;
+        world_fill(&w, 0, 10);
+        if (begin)
+            mem_topic_forget(w.mc, TOPIC, 0, begin);
+        mem_cluster_forget_after_bounds(w.mc, 2, 0, 5); /* the first asks for the ends */
+        assert_int_equal(run_once(&w, "t", false, &e), ERR_STREAM);
+        assert_non_null(strstr(e.msg, begin ? "offsets 2 to 4" : "offsets 0 to 4"));
+        assert_int_equal(world_position(&w, "t", 0), begin ? 2 : -1);
+        world_free(&w);
+
+        w = world_new(1);
+        world_fill(&w, 0, 10);
+        if (begin)
+            mem_topic_forget(w.mc, TOPIC, 0, begin);
+        mem_cluster_forget_after_bounds(w.mc, 2, 0, 5);
+        run_once(&w, "t", true, NULL);
+        assert_parameter(&w, begin ? 1 : 0, "lost",
+                         begin ? "[{\"partition\":0,\"from\":2,\"to\":5}]"
+                               : "[{\"partition\":0,\"from\":0,\"to\":5}]");
+        assert_reconciled(&w, begin ? "records 5, passed over 0, accepted as lost 3"
+                                    : "records 5, passed over 0, accepted as lost 5");
+        world_free(&w);
+    }
+}
+
+/* What a try that failed has seen of the beginning is not forgotten by the next one. */
+static void a_beginning_is_looked_at_once(void **state ATTR_UNUSED) {
+    struct world w = world_new(1);
+    struct reader rd;
+    world_fill(&w, 0, 10);
+    mem_cluster_group(w.mc, MEM_EAGER);
+    reader_init(&rd, &w);
+    rd.o.once = false;
+    rd.o.batch_age_ms = 3600000;
+    rd.o.batch_rows = 1000000;
+    reader_start(&rd);
+    pause_ms(150); /* it has begun at 0 and read all */
+    mem_topic_forget(w.mc, TOPIC, 0, 5);
+    assert_int_equal(world_position(&w, "t", 0), -1);
+    mem_member_expire(w.mc, 0); /* so the open batch is dropped, and read again */
+    assert_int_equal(reader_join(&rd), ERR_STREAM);
+    assert_non_null(strstr(rd.e.msg, "offsets 0 to 4"));
+    reader_release(&rd);
     world_free(&w);
 }
 
@@ -424,7 +527,7 @@ static void what_passes_is_tried_again(void **state ATTR_UNUSED) {
 static void status_knows_how_old_the_newest_is(void **state ATTR_UNUSED) {
     struct world w = world_new(1);
     struct status st = status_of(&w);
-    assert_true(st.newest_ms == 0 && st.age_seconds == -1 && st.lag_seconds == 0);
+    assert_true(st.newest_ms == 0 && st.age_seconds == -1 && st.lag.seconds == 0);
     status_release(&st);
     int64_t then = clock_now_us() - 2 * US_PER_DAY;
     mem_cluster_set_time(w.mc, then - US_PER_DAY);
@@ -435,12 +538,14 @@ static void status_knows_how_old_the_newest_is(void **state ATTR_UNUSED) {
     st = status_of(&w);
     assert_int_equal(st.newest_ms, then / 1000);
     assert_true(st.age_seconds >= 172800 && st.age_seconds < 172900);
-    assert_true(st.lag_seconds == 0);
+    assert_true(st.lag.seconds == 0);
     status_release(&st);
     world_fill(&w, 0, 12);
+    mem_cluster_retention(w.mc, &(struct retention){true, 4 * 86400000, -1});
     st = status_of(&w);
-    assert_true(st.lag_seconds == st.age_seconds);
-    assert_true(st.lag == 12 && st.lag_share == 0.75 && st.partitions[0].lag == 12);
+    assert_true(st.lag.seconds >= 172800 && st.lag.seconds < 172900);
+    assert_true(st.lag.retention_used >= 0.5 && st.lag.retention_used < 0.501);
+    assert_true(st.lag.offsets == 12 && st.partitions[0].offsets == 12);
     status_release(&st);
     world_free(&w);
 }
@@ -455,6 +560,10 @@ int main(void) {
         cmocka_unit_test(what_is_gone_is_an_error_that_names_it),
         cmocka_unit_test(all_of_a_partition_can_be_lost),
         cmocka_unit_test(what_was_gone_before_the_first_read_is_not_lost),
+        cmocka_unit_test(an_empty_partition_has_a_beginning),
+        cmocka_unit_test(what_is_gone_of_a_partition_added_later_is_lost),
+        cmocka_unit_test(a_beginning_that_moves_is_lost),
+        cmocka_unit_test(a_beginning_is_looked_at_once),
         cmocka_unit_test(a_topic_made_anew_is_not_read_on),
         cmocka_unit_test(a_topic_made_anew_under_way_ends_it),
         cmocka_unit_test(records_of_a_topic_made_anew_are_not_committed),

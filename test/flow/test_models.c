@@ -8,6 +8,7 @@
 #include "flow/lake.h"
 #include "flow/models.h"
 #include "flow/world.h"
+#include "storage/helper.h"
 
 #define HEADER                                                                                     \
     "-- Name: mine\n-- Description: Mine.\n-- Inputs: silver_events\n-- Partition: event_date\n"   \
@@ -104,7 +105,8 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
         {"-- Name: other\n-- Description: x\n-- Inputs: people\n-- Partition: event_date\n"
          "-- Grain: event_date\n" SELECT,
          "mine.sql:1: the Name is 'other', but the file is called mine.sql"},
-        {"-- Name: mine\n-- Description: x\n-- Inputs: gold.funnel_daily\n-- Partition: event_date\n"
+        {"-- Name: mine\n-- Description: x\n-- Inputs: gold.funnel_daily\n-- Partition: "
+         "event_date\n"
          "-- Grain: event_date\n" SELECT,
          "mine.sql:3: there is no input 'gold.funnel_daily'"},
         {"-- Name: mine\n-- Description: x\n-- Inputs: people\n-- Partition: category\n"
@@ -138,7 +140,8 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
     }
     put_file_n(dir, "mine.sql", HEADER "SELECT\0 1", sizeof HEADER + 9);
     struct models ms = load(dir);
-    assert_non_null(strstr(find(&ms, "mine")->wrong.msg, "mine.sql:6: there is a control character"));
+    assert_non_null(
+        strstr(find(&ms, "mine")->wrong.msg, "mine.sql:6: there is a control character"));
     models_release(&ms);
     remove_folder(dir);
 }
@@ -188,7 +191,8 @@ static void odd_names_are_refused_and_printable(void **state ATTR_UNUSED) {
         {"a'; DROP TABLE x; --.sql", "'a'; DROP TABLE x; --': it must be a word"},
         {"a\nb\x1b[31m.sql", "'a?b?[31m': it must be a word"},
         {"a\xff.sql", "'a?': it must be a word"},
-        {"a23456789012345678901234567890123456789012345678x.sql", "it must have 1 to 48 characters"},
+        {"a23456789012345678901234567890123456789012345678x.sql",
+         "it must have 1 to 48 characters"},
     };
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         if (!odd[i].says)
@@ -209,8 +213,8 @@ static void odd_names_are_refused_and_printable(void **state ATTR_UNUSED) {
 
 static void what_is_no_model_is_left_alone(void **state ATTR_UNUSED) {
     char *dir = temp_folder();
-    static const char *const names[] = {"README.md", ".mine.sql", ".#mine.sql", "mine.sql~",
-                                        "mine.sql.bak", ".sql", "mine.txt"};
+    static const char *const names[] = {"README.md",    ".mine.sql", ".#mine.sql", "mine.sql~",
+                                        "mine.sql.bak", ".sql",      "mine.txt"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         put_file(dir, names[i], "nonsense");
     struct models ms = load(dir);
@@ -224,8 +228,7 @@ static void what_cannot_be_read_is_told(void **state ATTR_UNUSED) {
     char *dir = temp_folder();
     _cleanup_(freep) char *pipe = xasprintf("%s/a_pipe.sql", dir),
                           *folder = xasprintf("%s/b_folder.sql", dir),
-                          *link = xasprintf("%s/c_link.sql", dir),
-                          *big = xmalloc(2 * MIB);
+                          *link = xasprintf("%s/c_link.sql", dir), *big = xmalloc(2 * MIB);
     assert_int_equal(mkfifo(pipe, 0666), 0);
     assert_int_equal(mkdir(folder, 0777), 0);
     assert_int_equal(symlink("nowhere", link), 0);
@@ -302,9 +305,11 @@ static void tables_are_found_by_any_of_their_names(void **state ATTR_UNUSED) {
     assert_int_equal(d.n, 2 + 5 + 2 + 1);
     assert_ptr_equal(lake_defs_named(&d, "bronze/events"), &bronze_events);
     assert_ptr_equal(lake_defs_named(&d, "silver.events"), &silver_events);
-    assert_string_equal(lake_defs_named(&d, "clickstream_metrics")->view, "gold.clickstream_metrics");
+    assert_string_equal(lake_defs_named(&d, "clickstream_metrics")->view,
+                        "gold.clickstream_metrics");
     assert_string_equal(lake_defs_named(&d, "gold.mine")->name, "gold/mine");
-    assert_string_equal(lake_defs_named(&d, "orders")->name, "gold/orders"); /* what it made is there */
+    assert_string_equal(lake_defs_named(&d, "orders")->name,
+                        "gold/orders"); /* what it made is there */
     assert_string_equal(lake_defs_named(&d, "gone")->name, "gold/gone");
     assert_null(lake_defs_named(&d, "events")); /* two of that name */
     assert_null(lake_defs_named(&d, "gold"));

@@ -126,7 +126,7 @@ int64_t world_position(struct world *w, const char *app, int32_t partition) {
     struct err e;
     assert_ok(stream_mem_open(w->mc, &so, &s, &e), &e);
     struct table *tb = bronze(w);
-    char *app_id = ingest_app_id(app, s, partition);
+    char *app_id = xasprintf("%s/%s/%s/%d", app, s->cluster_id, s->topic, partition);
     int64_t at = table_txn(tb, app_id);
     free(app_id);
     table_close(tb);

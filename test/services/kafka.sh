@@ -9,85 +9,52 @@
 #   env      prints TEST_KAFKA (host:port, no password), TEST_KAFKA_SASL (password, no TLS) and TEST_KAFKA_TLS
 #            (password and TLS, DIR/broker.crt) as shell assignments. User and password: clickmill, or
 #            clickmill and a secret with blanks and signs, TEST_KAFKA_PASSWORD. PLAIN and SCRAM-SHA-512.
+# KAFKA_LISTENERS="NAME:PROTOCOL ...": more listeners, each told by env as TEST_KAFKA_NAME; what they need is in KAFKA_EXTRA.
+# KAFKA_JOIN=DIR KAFKA_NODE=2: a further broker of the cluster whose first one lives in that DIR.
 # KAFKA_OWNER=PID: when that process is gone, the broker ends and DIR is removed.
 # KAFKA_EXTRA: lines for server.properties; KAFKA_XMX: the heap, 256m; KAFKA_JAVA_OPTS.
 # kafka.sh fetch: the jars only, once into the user's cache; prints their folder.
 set -eu
 export LC_ALL=C
 VERSION=4.4.0 LOG4J=2.25.5 # LOG4J as in log4j-core of that Kafka
-COPY=org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 PASSWORD='open sesame; =1'
-
-die() { echo "kafka.sh: $*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")" && pwd)
 self=$here/$(basename "$0")
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/kafka
-jars=$cache/kafka-$VERSION-log4j-$LOG4J
+. "$here/jars.sh"
 
-# One fetches, the others wait and find it done. The pins are the whole list.
 fetch() {
-    [ -d "$jars" ] && return 0
-    mkdir -p "$cache"
-    exec 9>"$cache/.lock"
-    flock 9
-    [ -d "$jars" ] && exec 9>&- && return 0
-    command -v mvn >/dev/null || die "needs maven (scripts/install-packages.sh test)"
-    echo "kafka.sh: fetching Kafka $VERSION once into $cache (about 45 MB)" >&2
-    t=$(mktemp -d "$cache/.new.XXXXXX")
-    trap 'rm -rf "$t"' EXIT
-    cat >"$t/pom.xml" <<POM
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$VERSION</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>$LOG4J</version></dependency>
-  </dependencies>
-</project>
-POM
-    mvn -B -q -f "$t/pom.xml" "-Dmaven.repo.local=$t/m2" $COPY -DincludeScope=runtime "-DoutputDirectory=$t/lib" \
-        >"$t/log" 2>&1 || { cat "$t/log" >&2; die "cannot download Kafka $VERSION, and $jars is not there to do without"; }
-    if [ -n "${KAFKA_RECORD:-}" ]; then
-        (cd "$t/lib" && sha256sum *) >"$here/kafka.sha256"
-        echo "kafka.sh: wrote $here/kafka.sha256" >&2
-    fi
-    [ "$(ls "$t/lib")" = "$(sed 's/^[0-9a-f]*  //' "$here/kafka.sha256")" ] || die "Kafka $VERSION has other jars than kafka.sha256 lists"
-    (cd "$t/lib" && sha256sum -c --quiet "$here/kafka.sha256") >&2 || die "a downloaded jar is not the one kafka.sha256 names"
-    mv "$t/lib" "$jars"
-    rm -rf "$t"
-    trap - EXIT
-    exec 9>&-
-}
-
-listens() { # PORT
-    grep -qi ":$(printf %04X "$1") [0-9A-F]*:0000 0A " /proc/net/tcp /proc/net/tcp6
-}
-
-free_port() {
-    while :; do
-        port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
-        grep -qi ":$(printf %04X "$port") " /proc/net/tcp /proc/net/tcp6 || break
-    done
-    echo "$port"
+    fetch_jars kafka $VERSION '45 MB' org.apache.kafka:kafka_2.13:$VERSION org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J
 }
 
 choose_ports() {
-    for name in plain sasl tls controller; do echo "$name=$(free_port)"; done >"$dir/ports"
+    for name in plain sasl tls controller $(for l in ${KAFKA_LISTENERS:-}; do echo "${l%%:*}"; done); do echo "$name=$(free_port)"; done >"$dir/ports"
+    [ -z "${KAFKA_JOIN:-}" ] || grep '^controller=' "$KAFKA_JOIN/ports" >>"$dir/ports"
 }
 
 properties() {
     . "$dir/ports"
     jaas='org.apache.kafka.common.security'
+    listeners="PLAINTEXT://127.0.0.1:$plain,SASL_PLAINTEXT://127.0.0.1:$sasl,SASL_SSL://127.0.0.1:$tls"
+    map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+    for l in ${KAFKA_LISTENERS:-}; do
+        eval "port=\$${l%%:*}"
+        listeners="$listeners,${l%%:*}://127.0.0.1:$port" map="$map,$l"
+    done
+    if [ -n "${KAFKA_JOIN:-}" ]; then
+        echo "process.roles=broker"
+        echo "listeners=$listeners"
+    else
+        echo "process.roles=broker,controller"
+        echo "listeners=$listeners,CONTROLLER://127.0.0.1:$controller"
+    fi
     cat <<CONF
-process.roles=broker,controller
-node.id=1
+node.id=${KAFKA_NODE:-1}
 controller.quorum.voters=1@127.0.0.1:$controller
-listeners=PLAINTEXT://127.0.0.1:$plain,SASL_PLAINTEXT://127.0.0.1:$sasl,SASL_SSL://127.0.0.1:$tls,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=PLAINTEXT://127.0.0.1:$plain,SASL_PLAINTEXT://127.0.0.1:$sasl,SASL_SSL://127.0.0.1:$tls
+advertised.listeners=$listeners
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+listener.security.protocol.map=$map
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
 ssl.keystore.type=PEM
 ssl.keystore.location=$dir/broker.pem
@@ -130,9 +97,13 @@ rootLogger.appenderRef.out.ref=out
 logger.config.name=org.apache.kafka.common.config.AbstractConfig
 logger.config.level=WARN
 CONF
-    choose_ports
+    [ -e "$dir/ports" ] || choose_ports
     properties >"$dir/server.properties"
-    head -c16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22 | sed 's/^-/A/' >"$dir/cluster.id"
+    if [ -n "${KAFKA_JOIN:-}" ]; then
+        cp "$KAFKA_JOIN/cluster.id" "$dir/cluster.id"
+    else
+        head -c16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22 | sed 's/^-/A/' >"$dir/cluster.id"
+    fi
     java -Xmx128m -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.tools.StorageTool format -t "$(cat "$dir/cluster.id")" \
         -c "$dir/server.properties" -S "SCRAM-SHA-512=[name=clickmill,password=\"$PASSWORD\"]" >"$dir/format.log" 2>&1 ||
         { cat "$dir/format.log" >&2; rm -rf "$dir/data"; die "cannot format $dir/data"; }
@@ -218,6 +189,10 @@ TEST_KAFKA_CA='$dir/broker.crt'
 TEST_KAFKA_PASSWORD='$PASSWORD'
 TEST_KAFKA_PID=$(cat "$dir/pid")
 ENV
+    for l in ${KAFKA_LISTENERS:-}; do
+        eval "port=\$${l%%:*}"
+        echo "TEST_KAFKA_${l%%:*}=127.0.0.1:$port"
+    done
     ;;
 *) die "usage: start|stop|kill|restart|env DIR" ;;
 esac

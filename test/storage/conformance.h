@@ -13,6 +13,8 @@ struct storage_driver {
     void *(*lake_new)(void);
     struct storage *(*open)(void *lake); /* freed by storage_free, before the lake */
     void (*lake_free)(void *lake);
+    int rounds;      /* of each race; 0: 20 */
+    bool no_folders; /* stat does not find them */
 };
 
 /* The number of failed tests. */

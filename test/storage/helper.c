@@ -22,11 +22,11 @@ void lake_folder_free(char *folder) {
     free(folder);
 }
 
-struct storage *lake_open(const char *folder) {
+struct storage *lake_folder_open(const char *folder) {
     _cleanup_(freep) char *url = xasprintf("file:%s", folder);
     struct storage *st;
     struct err e;
-    assert_ok(storage_open(url, &st, &e), &e);
+    assert_ok(storage_open(url, NULL, &st, &e), &e);
     return st;
 }
 

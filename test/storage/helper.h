@@ -22,7 +22,8 @@
 char *lake_folder_new(void);
 void lake_folder_free(char *folder);
 /* A local lake in that folder. */
-struct storage *lake_open(const char *folder);
+struct storage *lake_folder_open(const char *folder);
+#define lake_open(folder) lake_folder_open(folder) /* flow/lake.h has a lake_open of its own */
 
 void put_text(struct storage *st, const char *path, const char *text); /* put_new */
 char *get_text(struct storage *st, const char *path);                  /* NULL: not there */

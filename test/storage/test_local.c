@@ -507,7 +507,7 @@ static void a_lake_stays_where_it_was_opened(void **state ATTR_UNUSED) {
     struct storage *st;
     struct err e;
     assert_int_equal(chdir(folder), 0);
-    assert_ok(storage_open("file:data/lake", &st, &e), &e);
+    assert_ok(storage_open("file:data/lake", NULL, &st, &e), &e);
     assert_string_equal(st->url, "file:data/lake");
     assert_int_equal(chdir("/"), 0);
     put_text(st, "t/0", "x");
@@ -524,7 +524,7 @@ static void read_only(void *folder) {
     _cleanup_(freep) char *url = xasprintf("file:%s", (char *)folder);
     if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
         return;
-    if (storage_open(url, &st, &e) != 0)
+    if (storage_open(url, NULL, &st, &e) != 0)
         return;
     char *text = get_text(st, "t/0");
     bool right = text && strcmp(text, "x") == 0;

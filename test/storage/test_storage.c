@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The storage contract on every driver and fake, opening by URL, and the faults themselves. */
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -42,8 +44,22 @@ static void urls_that_name_no_storage_are_refused(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         struct storage *st;
         struct err e;
-        assert_int_equal(storage_open(urls[i], &st, &e), ERR_CONFIG);
+        assert_int_equal(storage_open(urls[i], NULL, &st, &e), ERR_CONFIG);
         assert_true(e.msg[0] && e.hint[0]);
+    }
+}
+
+/* Of people who take keys into a URL, and mistype the rest. */
+static void what_is_refused_is_told_without_its_secrets(void **state ATTR_UNUSED) {
+    const char *urls[] = {"s4://key:secret@bucket/x", "key:secret@bucket",
+                          "s4://bucket/x?secret_key=secret", "file://key:secret@host/x",
+                          "s3a://key:sec/secret@bucket"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        struct storage *st;
+        struct err e;
+        assert_int_equal(storage_open(urls[i], NULL, &st, &e), ERR_CONFIG);
+        assert_null(strstr(e.msg, "secret@"));
+        assert_null(strstr(e.msg, "=secret"));
     }
 }
 
@@ -52,15 +68,15 @@ static void a_lake_is_made_where_there_is_none(void **state ATTR_UNUSED) {
     struct err e;
     struct storage *st;
     _cleanup_(freep) char *url = xasprintf("file://%s/new/deep/lake/", folder);
-    assert_ok(storage_open(url, &st, &e), &e);
+    assert_ok(storage_open(url, NULL, &st, &e), &e);
     put_text(st, "object", "x");
     storage_free(st);
     _cleanup_(freep) char *path = xasprintf("%s/new/deep/lake/object", folder);
     assert_int_equal(access(path, F_OK), 0);
     _cleanup_(freep) char *on_a_file = xasprintf("file:%s", path);
-    assert_int_equal(storage_open(on_a_file, &st, &e), ERR_STORAGE);
+    assert_int_equal(storage_open(on_a_file, NULL, &st, &e), ERR_STORAGE);
     _cleanup_(freep) char *below_a_file = xasprintf("file:%s/x", path);
-    assert_int_equal(storage_open(below_a_file, &st, &e), ERR_STORAGE);
+    assert_int_equal(storage_open(below_a_file, NULL, &st, &e), ERR_STORAGE);
     lake_folder_free(folder);
 }
 
@@ -132,18 +148,129 @@ static void only_chosen_calls_are_spoiled(void **state ATTR_UNUSED) {
     storage_free(st);
 }
 
+/* ---- many files at a time ---- */
+
+enum { MANY = 50, LANES = 4 };
+
+struct lanes {
+    struct storage *mem, *st;
+    char stage[LIMIT_PATH];
+    struct storage_file v[MANY];
+    atomic_int now, most; /* calls at a time */
+};
+
+static void note_call(void *arg, enum fault_call call, const char *path ATTR_UNUSED) {
+    struct lanes *ln = arg;
+    if (!(call & (CALL_PUBLISH | CALL_LOCALIZE)))
+        return;
+    int now = atomic_fetch_add(&ln->now, 1) + 1;
+    int most = atomic_load(&ln->most);
+    while (now > most && !atomic_compare_exchange_weak(&ln->most, &most, now))
+        ;
+    usleep(1000);
+    atomic_fetch_sub(&ln->now, 1);
+}
+
+static struct lanes *lanes_begin(void) {
+    struct lanes *ln = xcalloc(1, sizeof *ln);
+    struct err e;
+    ln->mem = storage_mem_new();
+    ln->mem->lanes = LANES;
+    ln->st = storage_fault_new(ln->mem, true);
+    storage_fault_hook(ln->st, note_call, ln);
+    assert_ok(storage_stage(ln->st, ln->stage, &e), &e);
+    for (int i = 0; i < MANY; i++) {
+        ln->v[i] = (struct storage_file){.path = xasprintf("t/%d", i), .size = i};
+        ln->v[i].local = xasprintf("%s/%d", ln->stage, i);
+        make_file(ln->v[i].local, "0123456789012345678901234567890123456789012345678", (size_t)i);
+    }
+    return ln;
+}
+
+static void forget_locals(struct lanes *ln) {
+    for (int i = 0; i < MANY; i++)
+        free(TAKE_PTR(ln->v[i].local));
+}
+
+static void lanes_end(struct lanes *ln) {
+    forget_locals(ln);
+    for (int i = 0; i < MANY; i++)
+        free(ln->v[i].path);
+    storage_unstage(ln->st, ln->stage);
+    storage_free(ln->st);
+    free(ln);
+}
+
+static void many_files_go_and_come_side_by_side(void **state ATTR_UNUSED) {
+    struct lanes *ln = lanes_begin();
+    struct err e;
+    assert_ok(storage_publish_all(ln->st, ln->v, MANY, &e), &e);
+    assert_in_range(ln->most, 2, LANES);
+    forget_locals(ln);
+    ln->most = 0;
+    assert_ok(storage_localize_all(ln->st, ln->v, MANY, &e), &e);
+    assert_in_range(ln->most, 2, LANES);
+    for (int i = 0; i < MANY; i++) {
+        struct stat sb;
+        assert_true(ln->v[i].done);
+        assert_int_equal(stat(ln->v[i].local, &sb), 0);
+        assert_int_equal(sb.st_size, i);
+        storage_unlocalize(ln->st, ln->v[i].path);
+    }
+    assert_ok(storage_localize_all(ln->st, ln->v, 0, &e), &e);
+    lanes_end(ln);
+}
+
+static void one_failure_fails_them_all(void **state ATTR_UNUSED) {
+    for (unsigned at = 1; at <= MANY; at += 7) {
+        struct lanes *ln = lanes_begin();
+        struct fault f = {.effect = FAULT_FAIL, .at = at, .calls = CALL_PUBLISH};
+        struct err e;
+        storage_fault_arm(ln->st, &f);
+        assert_int_equal(storage_publish_all(ln->st, ln->v, MANY, &e), ERR_STORAGE);
+        assert_non_null(strstr(e.msg, "injected fault"));
+        int done = 0;
+        for (int i = 0; i < MANY; i++) {
+            char *there = get_text(ln->mem, ln->v[i].path);
+            assert_int_equal(there != NULL, ln->v[i].done);
+            done += ln->v[i].done;
+            free(there);
+        }
+        assert_in_range(done, at - 1, MIN(at - 1 + 3 * LANES, MANY - 1)); /* soon none is begun */
+        storage_fault_arm(ln->st, NULL);
+        assert_int_equal(storage_publish_all(ln->st, ln->v, MANY, &e), done ? ERR_EXISTS : 0);
+        f.calls = CALL_LOCALIZE;
+        storage_fault_arm(ln->st, &f);
+        forget_locals(ln);
+        int r = storage_localize_all(ln->st, ln->v, MANY, &e);
+        assert_true(r == ERR_STORAGE || r == ERR_NOT_FOUND);
+        for (int i = 0; i < MANY; i++)
+            assert_true(!ln->v[i].done && !ln->v[i].local);
+        lanes_end(ln);
+    }
+}
+
 int main(void) {
     static const struct storage_driver drivers[] = {
-        {"storage/local", folder_new, local_open, folder_free},
-        {"storage/mem", mem_new, mem_open, mem_free},
-        {"storage/fault", folder_new, fault_open, folder_free},
+        {.name = "storage/local",
+         .lake_new = folder_new,
+         .open = local_open,
+         .lake_free = folder_free},
+        {.name = "storage/mem", .lake_new = mem_new, .open = mem_open, .lake_free = mem_free},
+        {.name = "storage/fault",
+         .lake_new = folder_new,
+         .open = fault_open,
+         .lake_free = folder_free},
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_that_name_no_storage_are_refused),
+        cmocka_unit_test(what_is_refused_is_told_without_its_secrets),
         cmocka_unit_test(a_lake_is_made_where_there_is_none),
         cmocka_unit_test(faults_do_what_they_say),
         cmocka_unit_test(kills_are_kills),
         cmocka_unit_test(only_chosen_calls_are_spoiled),
+        cmocka_unit_test(many_files_go_and_come_side_by_side),
+        cmocka_unit_test(one_failure_fails_them_all),
     };
     int failed = cmocka_run_group_tests_name("storage", tests, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++)

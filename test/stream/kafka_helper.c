@@ -4,6 +4,7 @@
 #include <librdkafka/rdkafka.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "stream/conformance.h"
 
@@ -197,6 +198,19 @@ void kafka_transaction(const char *broker, const char *topic, int32_t partition,
     assert_no_error(commit ? rd_kafka_commit_transaction(rk, 30000)
                            : rd_kafka_abort_transaction(rk, 30000));
     rd_kafka_destroy(rk);
+}
+
+void kafka_wait_for_end(struct stream *s, int64_t end) {
+    int64_t until = clock_mono_ns() + 30 * 1000000000LL;
+    for (int64_t seen = -1; seen != end;) {
+        struct bounds *b;
+        size_t n;
+        struct err e;
+        assert_true(clock_mono_ns() < until);
+        assert_ok(stream_bounds(s, &b, &n, &e), &e);
+        seen = b[0].end;
+        free(b);
+    }
 }
 
 void kafka_send_at(const char *broker, const char *topic, int64_t timestamp_ms) {

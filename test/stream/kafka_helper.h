@@ -39,6 +39,8 @@ void kafka_add_partitions(const char *broker, const char *topic, int32_t total);
 /* n records into a partition in one transaction. */
 void kafka_transaction(const char *broker, const char *topic, int32_t partition, int n,
                        bool commit);
+/* Until partition 0 ends there: the broker writes a transaction's end a moment after it has answered. */
+void kafka_wait_for_end(struct stream *s, int64_t end);
 void kafka_send_at(const char *broker, const char *topic, int64_t timestamp_ms);
 /* What the group has committed; -1001: nothing. */
 int64_t kafka_committed(const char *broker, const char *group, const char *topic,

@@ -108,7 +108,7 @@ int main(int argc, char **argv) {
     struct err e;
     struct storage *st;
     struct table *tb;
-    if (storage_open(argv[1], &st, &e) != 0 || table_open(st, def, &tb, &e) != 0)
+    if (storage_open(argv[1], NULL, &st, &e) != 0 || table_open(st, def, &tb, &e) != 0)
         die(&e);
     char *text = NULL;
     size_t cap = 0;

@@ -77,6 +77,27 @@ static void what_is_kept_begins_at_a_checkpoint(void **state ATTR_UNUSED) {
     }
 }
 
+/* However young they are, if there are too many: each opening has to list them. */
+static void their_number_is_bounded(void **state ATTR_UNUSED) {
+    static const struct {
+        int64_t max_entries, needed_after, begin;
+    } cases[] = {{0, NOBODY, 0}, {9, NOBODY, 0}, {6, NOBODY, 3}, {3, NOBODY, 3},
+                 {2, NOBODY, 7}, {1, NOBODY, 7}, {1, 4, 3}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct storage *st = storage_mem_new();
+        struct table *tb = ten_versions(st, -1);
+        struct table_clean_options o = {.retention_ms = 30 * DAY,
+                                        .max_entries = cases[i].max_entries,
+                                        .needed_after = cases[i].needed_after};
+        struct err e;
+        int64_t removed;
+        assert_ok(table_clean_log(tb, &o, &removed, &e), &e);
+        assert_log(st, cases[i].begin, 7, all_ten);
+        table_close(tb);
+        storage_free(st);
+    }
+}
+
 static void without_a_checkpoint_nothing_goes(void **state ATTR_UNUSED) {
     struct storage *st = storage_mem_new();
     struct table *tb = open_table(st);
@@ -92,7 +113,8 @@ static void without_a_checkpoint_nothing_goes(void **state ATTR_UNUSED) {
     assert_int_equal(table_clean_log(tb, &o, &removed, &e), ERR_STORAGE); /* one that is damaged */
     assert_non_null(strstr(e.msg, "00000000000000000004.checkpoint.parquet"));
     assert_int_equal(removed, 0);
-    assert_non_null(get_entry(st, 0));
+    _cleanup_(freep) char *first = get_entry(st, 0);
+    assert_non_null(first);
     table_close(tb);
     storage_free(st);
 }
@@ -119,7 +141,8 @@ static void the_table_s_own_properties_count(void **state ATTR_UNUSED) {
         storage_mem_age(st, TEST_LOG, 40 * DAY);
         struct err e;
         int64_t removed = -7;
-        struct table_clean_options o = {.retention_ms = 30 * DAY, .needed_after = NOBODY};
+        struct table_clean_options o = {
+            .retention_ms = 30 * DAY, .max_entries = 1, .needed_after = NOBODY};
         int r = table_clean_log(tb, &o, &removed, &e);
         if (cases[i].removed < 0) {
             assert_int_equal(r, ERR_STORAGE);
@@ -305,6 +328,7 @@ static void another_table_is_not_taken_for_it(void **state ATTR_UNUSED) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_kept_begins_at_a_checkpoint),
+        cmocka_unit_test(their_number_is_bounded),
         cmocka_unit_test(without_a_checkpoint_nothing_goes),
         cmocka_unit_test(the_table_s_own_properties_count),
         cmocka_unit_test(intervals_are_read_as_spark_writes_them),

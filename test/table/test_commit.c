@@ -276,6 +276,60 @@ static void errors_that_pass_are_tried_again_others_are_not(void **state ATTR_UN
     }
 }
 
+/* Longer than the storage's patience. */
+static void dawdle(void *arg ATTR_UNUSED, enum fault_call call ATTR_UNUSED,
+                   const char *path ATTR_UNUSED) {
+    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+}
+
+/* A storage that tries for itself has waited already: its patience is not multiplied. */
+static void a_patient_storage_is_not_asked_again_and_again(void **state ATTR_UNUSED) {
+    for (int reads = 0; reads < 2; reads++) {
+        struct storage *mem = storage_mem_new(), *st = storage_fault_new(mem, false);
+        struct table *tb = open_table(st);
+        struct err e;
+        struct change *ch = change_new();
+        change_add(ch, "a", NULL);
+        st->patience_ms = 1;
+        storage_fault_arm(st, &(struct fault){.effect = FAULT_FAIL,
+                                              .at = 1,
+                                              .times = 100,
+                                              .calls = reads ? 0 : CALL_PUT_NEW,
+                                              .retry = true});
+        storage_fault_hook(st, dawdle, NULL);
+        assert_int_equal(change_commit(ch, tb, &e), ERR_STORAGE);
+        assert_true(e.retry);
+        assert_int_equal(storage_fault_calls(st), reads ? 2 : 1);
+        change_free(ch);
+        table_close(tb);
+        storage_free(st);
+        storage_free(mem);
+    }
+}
+
+/* The driver was stopped while it tried: that is not the storage's fault, nor to be tried again. */
+static void a_stop_in_a_commit_is_told_as_one(void **state ATTR_UNUSED) {
+    for (int reads = 0; reads < 2; reads++) {
+        struct storage *mem = storage_mem_new(), *st = storage_fault_new(mem, false);
+        struct table *tb = open_table(st);
+        struct err e;
+        struct change *ch = change_new();
+        change_add(ch, "a", NULL);
+        storage_fault_arm(st, &(struct fault){.effect = FAULT_FAIL,
+                                              .at = 1,
+                                              .times = 100,
+                                              .calls = reads ? 0 : CALL_PUT_NEW,
+                                              .code = ERR_STOPPED});
+        assert_int_equal(change_commit(ch, tb, &e), ERR_STOPPED);
+        assert_int_equal(e.code, ERR_STOPPED);
+        assert_false(e.retry);
+        change_free(ch);
+        table_close(tb);
+        storage_free(st);
+        storage_free(mem);
+    }
+}
+
 /* The write's answer is lost and the storage cannot be read: we do not know, and say so. */
 static void an_unknown_outcome_is_called_unknown(void **state ATTR_UNUSED) {
     struct storage *mem = storage_mem_new(), *st = storage_fault_new(mem, false);
@@ -398,6 +452,8 @@ int main(void) {
         cmocka_unit_test(no_single_failure_loses_or_doubles),
         cmocka_unit_test(an_answer_that_was_lost_is_looked_up),
         cmocka_unit_test(errors_that_pass_are_tried_again_others_are_not),
+        cmocka_unit_test(a_patient_storage_is_not_asked_again_and_again),
+        cmocka_unit_test(a_stop_in_a_commit_is_told_as_one),
         cmocka_unit_test(an_unknown_outcome_is_called_unknown),
         cmocka_unit_test(a_writer_that_is_always_overtaken_gives_up),
         cmocka_unit_test(kill_9_anywhere_is_survived),

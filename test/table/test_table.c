@@ -284,7 +284,7 @@ static int note_entry(void *arg, const struct table_entry *en, struct err *e) {
         buf_addf(b, " -%s", en->remove.v[i].path);
     for (size_t i = 0; i < en->n_txn; i++)
         buf_addf(b, " %s=%lld", en->txn[i].app_id, (long long)en->txn[i].next);
-    buf_addf(b, " other=%zu records=%lld]", en->n_other_files,
+    buf_addf(b, " other=%zu records=%lld]", en->n_other_adds + en->n_other_removes,
              (long long)table_entry_metric(en, "records"));
     return strstr(b->data, "stop here") ? err_set(e, ERR_CHECK, "stopped") : 0;
 }

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/cache.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <search.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "storage/cache_store.h"
+#include "storage/local_fs.h"
+#include "storage/local_stage.h"
+
+/* An object that is localized, or is about to be by the thread that made this. */
+struct pin {
+    char *path; /* first: the tree is in its order */
+    int64_t size;
+    int users;
+    bool ready;
+};
+
+struct cache {
+    char *root; /* absolute */
+    char *lake;
+    int64_t max_bytes;
+    struct cache_source src;
+    struct local_stage stage;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t settled;
+    char *use;  /* the folder of what is localized; NULL: none yet */
+    void *pins; /* tsearch(3) */
+    int64_t pinned_bytes;
+    int64_t room; /* bytes that may be added before the entries are counted anew */
+};
+
+int cache_open(const char *dir, int64_t max_bytes, const char *lake, const struct cache_source *src,
+               struct cache **ret, struct err *e) {
+    _cleanup_(freep) char *cwd = *dir == '/' ? xstrdup("") : getcwd(NULL, 0);
+    if (!cwd)
+        return fs_error(e, errno, "cannot find", "the working folder");
+    struct cache *c = xcalloc(1, sizeof *c);
+    c->root = xasprintf("%s%s%s", cwd, *dir == '/' ? "" : "/", dir);
+    c->lake = xstrdup(lake);
+    c->max_bytes = max_bytes;
+    c->src = *src;
+    local_stage_init(&c->stage, c->root);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->settled, NULL);
+    *ret = c;
+    return 0;
+}
+
+void cache_free(struct cache *c) {
+    if (!c)
+        return;
+    assert(!c->pins);
+    local_stage_release(&c->stage);
+    pthread_cond_destroy(&c->settled);
+    pthread_mutex_destroy(&c->lock);
+    free(c->use);
+    free(c->root);
+    free(c->lake);
+    free(c);
+}
+
+/* Of an error on the local disk: which folder it is about. */
+static int local_failed(struct err *e) {
+    return err_hint(
+        e, "this is cache.dir, not the lake: it wants free space, to be writable, and a file "
+           "system with hard links; any other folder will do");
+}
+
+/* ---- staging ---- */
+
+static int make_folder(struct cache *c, char **ret, struct err *e) {
+    _cleanup_(freep) char *dir = NULL;
+    int r = local_stage_path(&c->stage, &dir, e);
+    if (r == 0 && strlen(dir) >= LIMIT_PATH)
+        r = fs_error(e, ENAMETOOLONG, "cannot make folder", dir);
+    if (r == 0 && mkdir(dir, 0777) != 0)
+        r = fs_error(e, errno, "cannot make folder", dir);
+    if (r)
+        return local_failed(e);
+    *ret = TAKE_PTR(dir);
+    return 0;
+}
+
+int cache_stage(struct cache *c, char ret_dir[LIMIT_PATH], struct err *e) {
+    _cleanup_(freep) char *dir = NULL;
+    int r = make_folder(c, &dir, e);
+    if (r == 0)
+        memcpy(ret_dir, dir, strlen(dir) + 1);
+    return r;
+}
+
+void cache_unstage(struct cache *c, const char *dir) {
+    assert(strncmp(dir, c->root, strlen(c->root)) == 0 && strstr(dir, "/.stage/"));
+    fs_remove_tree(dir);
+}
+
+/* ---- what is localized ---- */
+
+static int by_path(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static struct pin *find_pin(struct cache *c, const char *path) {
+    struct pin **found = tfind(&path, &c->pins, by_path);
+    return found ? *found : NULL;
+}
+
+static void drop_pin(struct cache *c, struct pin *p) {
+    tdelete(p, &c->pins, by_path);
+    free(p->path);
+    free(p);
+}
+
+/* A ready pin, of which the caller is one more user, or a new one, which he must settle. */
+static struct pin *take_pin(struct cache *c, const char *path) {
+    pthread_mutex_lock(&c->lock);
+    struct pin *p;
+    while ((p = find_pin(c, path)) && !p->ready)
+        pthread_cond_wait(&c->settled, &c->lock);
+    if (!p) {
+        p = xcalloc(1, sizeof *p);
+        p->path = xstrdup(path);
+        if (!tsearch(p, &c->pins, by_path))
+            abort();
+    }
+    p->users++;
+    pthread_mutex_unlock(&c->lock);
+    return p;
+}
+
+/* The object is there, or it could not be had: whoever waits goes on. */
+static void settle_pin(struct cache *c, struct pin *p, bool there, int64_t size) {
+    pthread_mutex_lock(&c->lock);
+    p->ready = there;
+    p->size = size;
+    if (there)
+        c->pinned_bytes += size;
+    else
+        drop_pin(c, p);
+    pthread_cond_broadcast(&c->settled);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The path below the folder of what is localized. The caller frees. */
+static int use_path(struct cache *c, const char *path, char **ret, struct err *e) {
+    pthread_mutex_lock(&c->lock);
+    int r = c->use ? 0 : make_folder(c, &c->use, e);
+    _cleanup_(freep) char *use = r ? NULL : xasprintf("%s/%s", c->use, path);
+    pthread_mutex_unlock(&c->lock);
+    if (r == 0 && strlen(use) >= LIMIT_PATH)
+        r = fs_error(e, ENAMETOOLONG, "cannot make", use);
+    if (r == 0)
+        *ret = TAKE_PTR(use);
+    return r;
+}
+
+void cache_unlocalize(struct cache *c, const char *path) {
+    pthread_mutex_lock(&c->lock);
+    struct pin *p = find_pin(c, path);
+    assert(p && p->ready);
+    if (--p->users == 0) {
+        _cleanup_(freep) char *use = xasprintf("%s/%s", c->use, path);
+        unlink(use);
+        c->pinned_bytes -= p->size;
+        drop_pin(c, p);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- filling ---- */
+
+/* Room for a further entry, as the process knows it or, where that is used up, as it counts. */
+static int make_room(struct cache *c, const char *path, int64_t size, struct err *e) {
+    pthread_mutex_lock(&c->lock);
+    int64_t bytes = 0;
+    if (c->room < size) {
+        bytes = entries_make_room(c->root, c->max_bytes, size);
+        if (bytes + size >
+            c->max_bytes) { /* what dead processes have localized is in nobody's use */
+            local_stage_sweep(&c->stage);
+            bytes = entries_make_room(c->root, c->max_bytes, size);
+        }
+        c->room = MIN((c->max_bytes - bytes - size) / 2, c->max_bytes / 16);
+    } else {
+        c->room -= size;
+    }
+    int r = 0;
+    if (bytes + size > c->max_bytes) {
+        c->room = 0;
+        err_set(
+            e, ERR_STORAGE,
+            "the cache has no room for %s/%s of %lld bytes: of the %lld of cache.max_bytes, %lld "
+            "are in use",
+            c->lake, path, (long long)size, (long long)c->max_bytes, (long long)bytes);
+        e->retry = c->pinned_bytes + size <= c->max_bytes; /* others' use ends */
+        r = err_hint(e, "raise cache.max_bytes: all files of one query must fit at a time");
+    }
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+static int wrong_size(const struct cache *c, const char *path, int64_t is, int64_t wanted,
+                      struct err *e) {
+    return err_set(e, ERR_STORAGE, "%s/%s has %lld bytes, not the %lld it was written with",
+                   c->lake, path, (long long)is, (long long)wanted);
+}
+
+/* The complete file `temp` becomes an entry, and what is localized as `use`. */
+static int place(struct cache *c, const char *path, const char *temp, const struct cache_object *is,
+                 const char *use, struct err *e) {
+    struct entry_id id = entry_id_of(c->lake, path, is->etag);
+    int r = is->has_crc ? entry_size(temp, &id.size, e) : entry_sum(temp, &id.size, &id.crc, e);
+    if (is->has_crc)
+        id.crc = is->crc;
+    if (r == 0 && id.size != is->size)
+        r = err_set(e, ERR_STORAGE, "%s has %lld bytes where %lld were fetched", temp,
+                    (long long)id.size, (long long)is->size);
+    if (r == 0)
+        r = entry_add(c->root, &id, temp, e);
+    if (r || !use)
+        return r;
+    _cleanup_(freep) char *folder = xstrndup(use, (size_t)(strrchr(use, '/') - use));
+    r = fs_mkdirs(folder, e);
+    if (r == 0 && rename(temp, use) != 0)
+        r = fs_error(e, errno, "cannot make", use);
+    return r;
+}
+
+static int fill(struct cache *c, const char *path, int64_t size, const char *use, struct err *e) {
+    _cleanup_(freep) char *temp = NULL;
+    int r = make_room(c, path, size, e);
+    if (r)
+        return r;
+    r = local_stage_path(&c->stage, &temp, e);
+    if (r)
+        return local_failed(e);
+    struct cache_object got = {.has_crc = false};
+    r = c->src.fetch(c->src.arg, path, temp, &got, e);
+    if (r == 0 && got.size != size)
+        r = wrong_size(c, path, got.size, size, e);
+    if (r == 0 && place(c, path, temp, &got, use, e))
+        r = local_failed(e);
+    if (r)
+        unlink(temp);
+    return r;
+}
+
+/* From the cache, or through it. *size: in as known, -1 if not; out as it is. */
+static int bring(struct cache *c, const char *path, int64_t *size, const char *use, struct err *e) {
+    struct cache_object now = {.size = *size};
+    int r = *size < 0 ? c->src.look(c->src.arg, path, &now, e) : 0;
+    if (r)
+        return r;
+    /* What has no etag cannot be told from what stood there before. */
+    bool nameless = *size < 0 && !now.etag[0];
+    struct entry_id id = entry_id_of(c->lake, path, *size < 0 ? now.etag : NULL);
+    id.size = *size = now.size;
+    r = nameless ? ERR_NOT_FOUND : entry_take(c->root, &id, use, e);
+    if (r == ERR_NOT_FOUND)
+        return fill(c, path, now.size, use, e);
+    return r ? local_failed(e) : 0;
+}
+
+int cache_localize(struct cache *c, const char *path, int64_t size, char ret_local[LIMIT_PATH],
+                   struct err *e) {
+    _cleanup_(freep) char *use = NULL;
+    int r = use_path(c, path, &use, e);
+    if (r)
+        return r;
+    struct pin *p = take_pin(c, path);
+    if (!p->ready) {
+        int64_t is = size;
+        r = bring(c, path, &is, use, e);
+        settle_pin(c, p, r == 0, is);
+    } else if (size >= 0 && p->size != size) {
+        r = wrong_size(c, path, p->size, size, e);
+        cache_unlocalize(c, path);
+    }
+    if (r == 0)
+        memcpy(ret_local, use, strlen(use) + 1);
+    return r;
+}
+
+void cache_keep(struct cache *c, const char *path, const char *local,
+                const struct cache_object *object) {
+    struct err e;
+    if (make_room(c, path, object->size, &e) < 0 || place(c, path, local, object, NULL, &e) < 0)
+        log_debug("cache: not kept", F_STR("object", path), F_STR("why", e.msg));
+    unlink(local);
+}
