@@ -202,8 +202,7 @@ static int line_of(const char *msg) {
     return at && sscanf(at, "\nLINE %d:", &line) == 1 ? line : 0;
 }
 
-/* The job, then the part of it, or the file and the line. */
-static char *place_of(const struct session *s, const char *part, int line) {
+char *session_place(const struct session *s, const char *part, int line) {
     if (s->file && line > 0)
         return xasprintf("%s: %s:%d", s->what, s->file, line);
     if (s->file || part)
@@ -219,7 +218,7 @@ int session_fail(struct session *s, const char *part, duckdb_error_type type, co
         return err_set(e, ERR_STOPPED, "%s: stopped", s->what);
     /* DuckDB's own advice and the echo of the statement follow in further lines. */
     int len = (int)strcspn(msg, "\n");
-    _cleanup_(freep) char *place = place_of(s, part, line_of(msg));
+    _cleanup_(freep) char *place = session_place(s, part, line_of(msg));
     err_set(e, ERR_ENGINE, "%s: %.*s", place, len, msg);
     add_hint(s->du, type, msg, e);
     return e->code;

@@ -89,6 +89,8 @@ int session_execf(struct session *s, struct err *e, const char *fmt, ...) ATTR_P
 /* The caller destroys *ret after success. */
 int session_result(struct session *s, const char *part, const char *sql, duckdb_result *ret,
                    struct err *e);
+/* For messages: the job, then the part of it, or session.file and the line (0: unknown). The caller frees. */
+char *session_place(const struct session *s, const char *part, int line);
 /* Says why a statement failed, and in which line of session.file. */
 int session_fail(struct session *s, const char *part, duckdb_error_type type, const char *msg,
                  struct err *e);
