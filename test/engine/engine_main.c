@@ -5,6 +5,7 @@
  *
  *     engine_main LAKE silver NEW OLD SILVER     bronze files new and old, silver files
  *     engine_main LAKE gold SILVER
+ *     engine_main LAKE models SILVER             all models: their columns, types and rows
  *     engine_main LAKE query SQL [VIEW=FILE]…    the user's own SQL over views such as silver.events
  *     engine_main LAKE trusted SQL [VIEW=FILE]…  the program's own
  *
@@ -20,6 +21,7 @@
 #include "base/util.h"
 #include "engine/engine.h"
 #include "engine/models.h"
+#include "flow/models.h"
 
 static int fail(const struct err *e) {
     fprintf(stderr, "%s\n", e->msg);
@@ -147,6 +149,58 @@ static int run_gold(struct engine *en, struct storage *st, const struct table_fi
                                         .output = &gold_clickstream_metrics});
 }
 
+static int put_row(void *arg, const char *const *values, size_t n, struct err *e ATTR_UNUSED) {
+    struct json_out *o = arg;
+    json_arr(o, NULL);
+    for (size_t i = 0; i < n; i++)
+        json_put(o, NULL, values[i]);
+    json_arr_end(o);
+    return 0;
+}
+
+static int put_header(void *arg, const char *const *names, const char *const *types, size_t n,
+                      struct err *e) {
+    put_row(arg, names, n, e);
+    return put_row(arg, types, n, e);
+}
+
+static int ask_model(struct engine *en, struct storage *st, const struct table_files *silver,
+                     const struct model *m, struct json_out *o, struct err *e) {
+    const struct engine_input input = {"silver_events", &silver_events, silver};
+    struct engine_stage stages[MODEL_STAGES];
+    const struct engine_question q = {.what = m->name,
+                                      .file = m->file,
+                                      .inputs = &input,
+                                      .n_inputs = 1,
+                                      .stages = stages,
+                                      .n_stages = model_inputs(m, stages),
+                                      .sql = m->text};
+    const struct engine_rows rows = {.header = put_header, .row = put_row, .arg = o};
+    json_arr(o, m->name);
+    int r = engine_ask(en, st, &q, &rows, e);
+    json_arr_end(o);
+    return r;
+}
+
+static int run_models(struct engine *en, struct storage *st, const struct table_files *silver) {
+    struct buf b = BUF_INIT(1024 * MIB);
+    struct json_out o = {.b = &b};
+    struct models ms;
+    struct err e;
+    int r = models_load(NULL, &ms, &e);
+    if (r < 0)
+        return fail(&e);
+    json_obj(&o, NULL);
+    for (size_t i = 0; r == 0 && i < ms.n; i++)
+        r = ask_model(en, st, silver, &ms.v[i], &o, &e);
+    json_obj_end(&o);
+    models_release(&ms);
+    if (r == 0)
+        puts(buf_str(&b));
+    buf_release(&b);
+    return r < 0 ? fail(&e) : 0;
+}
+
 static int print_row(void *arg ATTR_UNUSED, const char *const *values, size_t n,
                      struct err *e ATTR_UNUSED) {
     struct buf b = BUF_INIT(LIMIT_SQL);
@@ -199,6 +253,7 @@ static int run_verb(struct engine *en, struct storage *st, int argc, char **argv
                                                       &silver_events};
     bool is_silver = argc == 4 && strcmp(argv[0], "silver") == 0;
     bool is_gold = argc == 2 && strcmp(argv[0], "gold") == 0;
+    bool is_models = argc == 2 && strcmp(argv[0], "models") == 0;
     struct table_files files[3] = {0};
     int rc = 2;
     if (argc >= 2 && (strcmp(argv[0], "query") == 0 || strcmp(argv[0], "trusted") == 0))
@@ -206,12 +261,14 @@ static int run_verb(struct engine *en, struct storage *st, int argc, char **argv
     for (int i = 0; is_silver && i < 3; i++)
         if (read_list(st, tables[i], argv[i + 1], &files[i]) < 0)
             return 2;
-    if (is_gold && read_list(st, &silver_events, argv[1], &files[0]) < 0)
+    if ((is_gold || is_models) && read_list(st, &silver_events, argv[1], &files[0]) < 0)
         return 2;
     if (is_silver)
         rc = run_silver(en, st, files);
     else if (is_gold)
         rc = run_gold(en, st, &files[0]);
+    else if (is_models)
+        rc = run_models(en, st, &files[0]);
     for (size_t i = 0; i < 3; i++)
         table_files_release(&files[i]);
     return rc;

@@ -90,11 +90,11 @@ static void make_commit(struct storage *st, struct table *tb, const json *line) 
     table_files_release(&remove);
 }
 
-static const struct table_def *find_def(const char *view) {
+static const struct table_def *find_def(const char *name) {
     static const struct table_def *const all[] = {&bronze_events, &silver_events,
                                                   &gold_clickstream_metrics};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (strcmp(all[i]->view, view) == 0)
+        if (strcmp(all[i]->view, name) == 0 || strcmp(all[i]->name, name) == 0)
             return all[i];
     return NULL;
 }
