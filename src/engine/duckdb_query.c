@@ -220,16 +220,21 @@ static int answer(struct session *s, const char *sql, duckdb_prepared_statement 
     return rc == 0 ? execute(s, *ps, &out, e) : rc;
 }
 
-/*
- * SQL that does not hold the name of a view's schema cannot mean it: its files are not even looked
- * for. They may be far away, and many.
- */
-static bool may_read(const struct engine_question *q, const char *view) {
-    _cleanup_(freep) char *name = xstrndup(view, strcspn(view, "."));
+static bool stands_in(const struct engine_question *q, const char *name) {
     bool found = strcasestr(q->sql, name);
     for (size_t i = 0; i < q->n_stages && !found; i++)
         found = strcasestr(q->stages[i].sql, name);
     return found;
+}
+
+/*
+ * SQL that does not hold the names of a view and of its schema cannot mean it: its files are not even
+ * looked for. They may be far away, and many.
+ */
+static bool may_read(const struct engine_question *q, const char *view) {
+    size_t n = strcspn(view, ".");
+    _cleanup_(freep) char *first = xstrndup(view, n);
+    return stands_in(q, first) && (!view[n] || stands_in(q, view + n + 1));
 }
 
 static int ask_in(struct session *s, const struct engine_question *q,

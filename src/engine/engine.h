@@ -137,8 +137,8 @@ static inline int engine_ask(struct engine *en, struct storage *st, const struct
     return en->ops->ask(en, st, q, rows, e);
 }
 /*
- * Runs one SELECT over the inputs. Only the files of those are localized whose schema (of a view
- * without one: whose name) stands somewhere in the statement. untrusted: the user's own SQL; it must be a single SELECT,
+ * Runs one SELECT over the inputs. Only the files of those are localized whose name, and schema if
+ * they have one, stand somewhere in the statement. untrusted: the user's own SQL; it must be a single SELECT,
  * WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, and may read the views and nothing else
  * on this machine (no other files, no extensions, no settings).
  */

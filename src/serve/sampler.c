@@ -31,6 +31,7 @@ struct sampler {
     struct storage *st;
     struct table_def defs[TABLES]; /* names are the sampler's own */
     struct table *tb[TABLES];
+    bool fed[TABLES]; /* by a step; not where the model is gone */
     struct lag_memory lag;
     int64_t shown[TABLES];        /* version whose size is in the metrics */
     struct newest newest[TABLES]; /* of gold: of the silver it is made from */
@@ -168,8 +169,10 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
         show_size(sa, i);
         sa->shown[i] = version;
     }
-    if (i > BRONZE && table_version(sa->tb[below(i)]) >= 0)
-        set(sa, M_TABLE_BEHIND, sa->defs[i].view, table_version(sa->tb[below(i)]) - at);
+    int64_t from = i > BRONZE ? table_version(sa->tb[below(i)]) : -1;
+    if (i > BRONZE)
+        set_known(sa, M_TABLE_BEHIND, sa->defs[i].view,
+                  sa->fed[i] && from >= 0 ? (double)(from - at) : -1);
     /* Gold holds no times of arrival: it is as new as the silver it was made from. */
     bool is_gold = i > SILVER;
     r = advance(&sa->newest[i], is_gold ? sa->tb[SILVER] : tb, is_gold ? at : version, e);
@@ -177,16 +180,20 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
     return r;
 }
 
-static bool is_open(const struct sampler *sa, const struct table_def *def) {
-    for (int i = 0; i < sa->n; i++)
-        if (strcmp(sa->defs[i].name, def->name) == 0)
-            return true;
-    return false;
+/* sa->n: it is not open. */
+static int find_open(const struct sampler *sa, const struct table_def *def) {
+    int i = 0;
+    while (i < sa->n && strcmp(sa->defs[i].name, def->name) != 0)
+        i++;
+    return i;
 }
 
-static int open_table(struct sampler *sa, const struct table_def *def, struct err *e) {
-    int i = sa->n;
-    if (i == TABLES || is_open(sa, def))
+static int open_table(struct sampler *sa, const struct table_def *def, bool fed, struct err *e) {
+    int i = find_open(sa, def);
+    if (i == TABLES)
+        return 0;
+    sa->fed[i] = fed;
+    if (i < sa->n)
         return 0;
     sa->defs[i] = *def; /* columns, if it has any, are the program's own */
     sa->defs[i].name = xstrdup(def->name);
@@ -205,11 +212,11 @@ static int open_tables(struct sampler *sa, struct err *e) {
     struct lake_defs d = {0};
     int r = sa->st ? 0 : storage_open_configured(sa->o.cfg, &sa->st, e);
     if (r == 0 && !sa->o.all_tables)
-        return open_table(sa, &bronze_events, e);
+        return open_table(sa, &bronze_events, true, e);
     if (r == 0)
         r = lake_defs_find(sa->st, config_text(sa->o.cfg, CFG_MODELS_DIR), &d, e);
     for (size_t i = 0; r == 0 && i < d.n; i++)
-        r = open_table(sa, d.v[i], e);
+        r = open_table(sa, d.v[i], i < d.n - d.n_others, e);
     lake_defs_release(&d);
     return r;
 }

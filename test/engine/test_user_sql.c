@@ -120,14 +120,49 @@ static void columns_without_rows(void **state) {
     buf_release(&seen);
 }
 
+/* Of two tables of one schema the files of one are gone: whoever does not name it does not notice. */
+static void only_what_is_named_is_looked_for(void **state) {
+    struct bench *b = *state;
+    struct table_files f =
+        written(b, &two, "SELECT i AS a, DATE '2026-01-01' AS p FROM range(3) t(i)");
+    struct table_file gone = {.path = (char *)(uintptr_t) "p=2026-01-01/gone.parquet",
+                              .partition = (char *)(uintptr_t) "2026-01-01",
+                              .size = 100,
+                              .rows = 1};
+    struct table_files none = {.v = &gone, .n = 1};
+    const struct engine_input in[] = {{"gold.mine", &two, &f}, {"gold.gone", &two, &none}};
+    const struct engine_stage stages[] = {{"s", "SELECT a FROM gold.mine", true, NULL},
+                                          {"s", "SELECT a FROM \"gold\".GONE", true, NULL}};
+    struct err e;
+    for (int i = 0; i < 2; i++) {
+        const struct engine_question q = {.what = "query",
+                                          .inputs = in,
+                                          .n_inputs = 2,
+                                          .stages = &stages[i],
+                                          .n_stages = 1,
+                                          .sql = "SELECT sum(a) FROM s"};
+        struct buf seen = BUF_INIT(KIB);
+        const struct engine_rows rows = {.header = note_columns, .arg = &seen};
+        int r = engine_ask(b->en, b->st, &q, &rows, &e);
+        assert_int_equal(r, i == 0 ? 0 : ERR_STORAGE);
+        buf_release(&seen);
+    }
+    char *said = rows_of(b, in, 2, true, "SELECT sum(a) FROM gold.mine");
+    assert_string_equal(said, "3");
+    free(said);
+    said = rows_of(b, in, 2, true, "SELECT sum(a) FROM gold.gone");
+    assert_non_null(strstr(said, "gone.parquet"));
+    free(said);
+    table_files_release(&f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_new, bench_free)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_file_and_its_line_are_named),
-        TEST(the_users_stages_only_read),
-        TEST(the_users_stages_are_written),
-        TEST(columns_without_rows),
+        TEST(a_file_and_its_line_are_named),    TEST(the_users_stages_only_read),
+        TEST(the_users_stages_are_written),     TEST(columns_without_rows),
+        TEST(only_what_is_named_is_looked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
