@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# test.py [PART...]: runs the parts of the test suite (all by default) and adds them up.
+# test.py [PART...]: runs the parts of the test suite (all but e2e by default) and adds them up.
 # A skipped test is a failed one, and so is a part that could not run or had no test in it.
 import json
 import os
@@ -16,6 +16,7 @@ import lint
 
 ROOT = Path(__file__).resolve().parent.parent
 FUZZ_SECONDS = 60  # the decoder; a quarter of it for each other target
+RELEASE = ("first_run", "readme", "contract", "models_oracle", "decoder_oracle", "bronze_parquet", "delta_readers", "up")
 # What the caller has set for his own clickmill must not reach the tests.
 ENV = {k: v for k, v in os.environ.items() if not k.startswith(("CLICKMILL_", "POSTGRES_", "AWS_"))}
 
@@ -111,9 +112,27 @@ def pytest(totals, part, folder, *tests):
         totals.add("%s %s::%s" % (part, case.get("classname"), case.get("name")), float(case.get("time")), not bad, bad)
 
 
+def release(totals):
+    """The program as it is shipped, after asan has run all of test/e2e with the sanitized one."""
+    build("build")
+    pytest(totals, "release e2e", "build", *("test/e2e/test_%s.py" % name for name in RELEASE))
+
+
 def e2e(totals):
+    """Not in the whole: after asan and release there is nothing new in it."""
     build("build")
     pytest(totals, "e2e", "build", "test/e2e")
+
+
+def fetch(totals):
+    """What the tests' services are run with, into the user's cache, so that no test waits for a download."""
+    wanted = [("venv", "scripts/venv.sh")]
+    wanted += [(name, "test/services/%s.sh" % name, "fetch") for name in ("kafka", "s3", "hdfs", "kdc")]
+    wanted += [("spark " + what, "test/services/spark.sh", what) for what in ("python", "jars")]
+    for name, *command in wanted:
+        start = time.monotonic()
+        run(*command)
+        totals.add("fetch " + name, time.monotonic() - start, 0, 0)
 
 
 def docs(totals):
@@ -135,16 +154,17 @@ def lint_part(totals):
         totals.add("lint " + name, time.monotonic() - start, not problems, bool(problems))
 
 
-PARTS = {"lint": lint_part, "unit": unit, "docs": docs, "asan": asan, "fuzz": fuzz, "e2e": e2e}
+PARTS = {"lint": lint_part, "fetch": fetch, "unit": unit, "docs": docs, "asan": asan, "fuzz": fuzz, "release": release, "e2e": e2e}
+BY_NAME_ONLY = ("e2e",)
 
 
 def main(*names):
     if unknown := set(names) - set(PARTS):
         sys.exit("test: no such part: %s (there are: %s)" % (" ".join(unknown), " ".join(PARTS)))
     totals = Totals()
-    for name in names or PARTS:
+    for name in names or [part for part in PARTS if part not in BY_NAME_ONLY]:
         print("\n=== %s" % name, flush=True)
-        before = len(totals.times)
+        before, start = len(totals.times), time.monotonic()
         try:
             PARTS[name](totals)
             why = "it has no test" if len(totals.times) == before else None
@@ -155,6 +175,7 @@ def main(*names):
         if why:
             print("part %s could not run: %s" % (name, why))
             totals.add(name, 0, 0, 1)
+        print("=== %s: %.0f s" % (name, time.monotonic() - start), flush=True)
 
     print("\n=== slowest")
     for seconds, name in sorted(totals.times, reverse=True)[:10]:

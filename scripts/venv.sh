@@ -16,12 +16,12 @@ dest=$cache/$key
 # A venv knows its own path, so it is made in place; the mark at the end says it is whole.
 mkdir -p "$cache"
 exec 9>"$cache/.lock"
-flock 9
+flock -w 2200 9 || die "another has been making it for half an hour"
 [ -e "$dest/.done" ] && echo "$dest" && exit 0
 rm -rf "$dest"
 echo "venv: installing $wanted once into $dest" >&2
 python3 -m venv "$dest" >&2 || die "cannot make a venv (scripts/install-packages.sh test)"
-"$dest/bin/pip" -q --disable-pip-version-check install -r "$wanted" >&2 ||
+timeout -k 10 2000 "$dest/bin/pip" -q --disable-pip-version-check install -r "$wanted" >&2 ||
     die "cannot install $wanted; no network?"
 touch "$dest/.done"
 echo "$dest"

@@ -52,11 +52,8 @@ static int load_config(const struct global_opts *g, struct config **ret, struct 
             level = (int)i;
     log_setup((enum log_level)level,
               g->log_json || strcmp(config_text(*ret, CFG_LOG_FORMAT), "json") == 0);
-    r = crash_check(config_text(*ret, CFG_DEBUG_CRASH_AT), e);
-    if (r == 0)
-        r = parts_check_properties(*ret, e);
-    crash_at(config_text(*ret, CFG_DEBUG_CRASH_AT));
-    return r;
+    r = crash_at(config_text(*ret, CFG_DEBUG_CRASH_AT), e);
+    return r ? r : parts_check_properties(*ret, e);
 }
 
 static int run_command(const struct command *c, struct global_opts *g, char **args, int n,
@@ -126,6 +123,9 @@ static int finish_output(struct err *e) {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return 0;
+    if (!errno &&
+        putchar('\n') != EOF) /* it was an earlier write that failed: once more, for the reason */
+        fflush(stdout);
     return err_sys(e, ERR_STORAGE, errno ? errno : EIO, "cannot write to standard output");
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/util.h"
 
 static const int64_t day_ms = 86400000, ten_years_ms = 3650 * 86400000LL;
 
@@ -182,7 +183,7 @@ struct config {
     size_t n_properties;
 };
 
-static const char property_prefix[] = "kafka.";
+static const char property_prefix[] = "kafka.", by_default[] = "default";
 
 static bool is_property(const char *name) {
     size_t n = sizeof property_prefix - 1;
@@ -277,16 +278,6 @@ static int set_by_name(struct config *cfg, const char *name, const char *text, c
     return id == CFG_N ? unknown_key(origin, name, e) : set_key(cfg, id, text, origin, e);
 }
 
-/* Cuts outer blanks in place. */
-static char *trim(char *s) {
-    while (isspace((unsigned char)*s))
-        s++;
-    size_t n = strlen(s);
-    while (n && isspace((unsigned char)s[n - 1]))
-        s[--n] = '\0';
-    return s;
-}
-
 /* Where a blank and a ; or # begin what looks like a comment. */
 static bool has_comment(const char *s) {
     for (; *s; s++)
@@ -295,24 +286,27 @@ static bool has_comment(const char *s) {
     return false;
 }
 
-/* A key that stands in this file already, in another line: which of the two is meant? */
-static int check_once(const struct config *cfg, const char *path, const char *name,
-                      const char *origin, struct err *e) {
+/*
+ * A key that stands in this file already, in another line: which of the two is meant? The file is the first
+ * source there is, so what is not a default comes from it.
+ */
+static int check_once(const struct config *cfg, const char *name, const char *origin,
+                      struct err *e) {
     enum config_id id = find_key(name);
-    const char *before = id < CFG_N ? cfg->v[id].origin : NULL;
+    const char *before = id < CFG_N ? cfg->v[id].origin : by_default;
     for (size_t i = 0; i < cfg->n_properties && is_property(name); i++)
         if (strcmp(cfg->properties[i].name, name + sizeof property_prefix - 1) == 0)
             before = cfg->properties[i].origin;
-    size_t n = strlen(path);
-    if (!before || strncmp(before, path, n) != 0 || before[n] != ':')
+    if (strcmp(before, by_default) == 0)
         return 0;
-    return err_set(e, ERR_CONFIG, "%s: %s is set already in line %s", origin, name, before + n + 1);
+    return err_set(e, ERR_CONFIG, "%s: %s is set already in line %s", origin, name,
+                   strrchr(before, ':') + 1);
 }
 
 /* One line of the INI file; `section` (its own memory) changes with [section] lines. */
-static int ini_line(struct config *cfg, char *line, const char *path, const char *origin,
-                    char **section, struct err *e) {
-    line = trim(line);
+static int ini_line(struct config *cfg, char *line, const char *origin, char **section,
+                    struct err *e) {
+    line = text_trim(line);
     if (!*line || *line == '#' || *line == ';')
         return 0;
     size_t n = strlen(line);
@@ -321,7 +315,7 @@ static int ini_line(struct config *cfg, char *line, const char *path, const char
             return err_set(e, ERR_CONFIG, "%s: a section is written [name]", origin);
         line[n - 1] = '\0';
         free(*section);
-        *section = xstrdup(trim(line + 1));
+        *section = xstrdup(text_trim(line + 1));
         return 0;
     }
     char *eq = strchr(line, '=');
@@ -334,10 +328,11 @@ static int ini_line(struct config *cfg, char *line, const char *path, const char
             e,
             "comments stand on lines of their own; a value with ' #' or ' ;' in it is given by -c");
     }
-    char *name = xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", trim(line));
-    int r = check_once(cfg, path, name, origin, e);
+    char *name =
+        xasprintf("%s%s%s", *section ? *section : "", *section ? "." : "", text_trim(line));
+    int r = check_once(cfg, name, origin, e);
     if (r == 0)
-        r = set_by_name(cfg, name, trim(eq + 1), origin, e);
+        r = set_by_name(cfg, name, text_trim(eq + 1), origin, e);
     free(name);
     return r;
 }
@@ -381,27 +376,25 @@ static int load_file(struct config *cfg, const char *path, bool must, struct err
     char *rest = text.data, *line;
     for (int number = 1; r == 0 && (line = strsep(&rest, "\n")); number++) {
         char *origin = xasprintf("%s:%d", path, number);
-        r = ini_line(cfg, line, path, origin, &section, e);
+        r = ini_line(cfg, line, origin, &section, e);
         free(origin);
     }
     free(section);
     return r;
 }
 
+/* NULL: not set, or empty. */
 static const char *env_get(char *const *environ_list, const char *name) {
     size_t n = strlen(name);
     for (; environ_list && *environ_list; environ_list++)
         if (strncmp(*environ_list, name, n) == 0 && (*environ_list)[n] == '=')
-            return *environ_list + n + 1;
+            return (*environ_list)[n + 1] ? *environ_list + n + 1 : NULL;
     return NULL;
 }
 
-static void add_escaped(struct buf *b, const char *s) {
-    for (; *s; s++)
-        if (isalnum((unsigned char)*s) || strchr("-._~", *s))
-            buf_add_char(b, *s);
-        else
-            buf_addf(b, "%%%02X", (unsigned char)*s);
+static void add_part(struct buf *url, const char *before, const char *text) {
+    buf_add_str(url, before);
+    buf_add_encoded(url, text, "");
 }
 
 /* POSTGRES_HOST and its companions, as they stand in a .env file, name the sink. */
@@ -410,26 +403,18 @@ static int load_postgres_env(struct config *cfg, char *const *env, struct err *e
     const char *password = env_get(env, "POSTGRES_PASSWORD"), *db = env_get(env, "POSTGRES_DB1");
     const char *port = env_get(env, "POSTGRES_PORT");
     int64_t number;
-    if (!host || !*host)
+    if (!host)
         return 0;
-    if (port && *port &&
-        value_parse(VALUE_INT, "environment POSTGRES_PORT", port, 1, 65535, &number, e) < 0)
+    if (port && value_parse(VALUE_INT, "environment POSTGRES_PORT", port, 1, 65535, &number, e) < 0)
         return e->code;
     _cleanup_(buf_release) struct buf url = BUF_INIT(LIMIT_CONFIG);
-    buf_add_str(&url, "postgresql://");
-    add_escaped(&url, user ? user : "");
-    if (password && *password) {
-        buf_add_char(&url, ':');
-        add_escaped(&url, password);
-    }
-    if ((user && *user) || (password && *password))
-        buf_add_char(&url, '@');
-    add_escaped(&url, host);
-    if (port && *port)
-        buf_addf(&url, ":%s", port);
-    buf_add_char(&url, '/');
-    if (db)
-        add_escaped(&url, db);
+    add_part(&url, "postgresql://", user ? user : "");
+    if (password)
+        add_part(&url, ":", password);
+    add_part(&url, user || password ? "@" : "", host);
+    if (port)
+        add_part(&url, ":", port);
+    add_part(&url, "/", db ? db : "");
     return set_key(cfg, CFG_SINK_URL, buf_str(&url), "environment POSTGRES_HOST", e);
 }
 
@@ -467,7 +452,7 @@ static int load_set(struct config *cfg, const char *text, struct err *e) {
     if (!eq)
         return err_set(e, ERR_CONFIG, "-c %s: expected key=value", text);
     char *name = xstrndup(text, (size_t)(eq - text)), *value = xstrdup(eq + 1);
-    int r = set_by_name(cfg, trim(name), trim(value), "-c", e);
+    int r = set_by_name(cfg, text_trim(name), text_trim(value), "-c", e);
     free(name);
     free(value);
     return r;
@@ -477,7 +462,7 @@ int config_load(const struct config_source *src, struct config **ret, struct err
     _cleanup_(config_freep) struct config *cfg = xcalloc(1, sizeof *cfg);
     int r = 0;
     for (int i = 0; r == 0 && i < CFG_N; i++)
-        r = set_key(cfg, (enum config_id)i, config_keys[i].def, "default", e);
+        r = set_key(cfg, (enum config_id)i, config_keys[i].def, by_default, e);
     if (r == 0)
         r = load_file(cfg, src->file ? src->file : "clickmill.ini", src->file != NULL, e);
     if (r == 0)

@@ -80,10 +80,7 @@ int err_recode(struct err *e, int code) {
 }
 
 void err_clear(struct err *e) {
-    e->code = 0;
-    e->retry = false;
-    e->unsure = false;
-    e->msg[0] = e->hint[0] = '\0';
+    *e = (struct err){.code = 0};
 }
 
 int err_exit_code(int code) {

@@ -27,7 +27,9 @@
 #define LIMIT_CONFIG (1 * MIB)          /* clickmill.ini */
 #define LIMIT_MODEL (1 * MIB)           /* a gold model of the user's */
 #define LIMIT_CATALOG (16 * MIB)        /* a product catalog, fetched or read */
-#define LIMIT_HTTP_ANSWER (8 * MIB)     /* what the HTTP server sends for one request */
+#define LIMIT_HTTP_ANSWER (8 * MIB)     /* what our HTTP server sends for one request */
+#define LIMIT_HTTP_ERROR (64 * KIB)     /* of an answer that is short: an error, keys */
+#define LIMIT_S3_LIST (8 * MIB)         /* of a store: a page of a listing, 1,000 names */
 #define LIMIT_HTTP_HEADERS (64 * KIB)   /* of an answer a server gives us */
 #define LIMIT_WEBHDFS_ANSWER (64 * MIB) /* of a NameNode: a page of a listing at most */
 #define LIMIT_LIST 10000000             /* entries of one folder */

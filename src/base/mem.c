@@ -73,6 +73,15 @@ bool buf_reserve(struct buf *b, size_t more) {
     return true;
 }
 
+void buf_take(struct buf *b, struct buf *from) {
+    assert(from->len <= b->max && !from->overflow);
+    size_t max = b->max;
+    buf_release(b);
+    *b = *from;
+    b->max = max;
+    *from = BUF_INIT(from->max);
+}
+
 void buf_add(struct buf *b, const void *p, size_t n) {
     if (!buf_reserve(b, n))
         return;
@@ -88,6 +97,18 @@ void buf_add_str(struct buf *b, const char *s) {
 
 void buf_add_char(struct buf *b, char c) {
     buf_add(b, &c, 1);
+}
+
+void buf_add_encoded(struct buf *b, const char *text, const char *also_plain) {
+    for (; *text; text++) {
+        char c = *text;
+        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                     strchr("-._~", c) || strchr(also_plain, c);
+        if (plain)
+            buf_add_char(b, c);
+        else
+            buf_addf(b, "%%%02X", (unsigned char)c);
+    }
 }
 
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) {

@@ -36,7 +36,14 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) ATTR_PRINTF(2, 3);
+/*
+ * The text for a URL: A-Z a-z 0-9 - . _ ~, which RFC 3986 calls unreserved, and the bytes of `also_plain` as
+ * they are, all others as %XX.
+ */
+void buf_add_encoded(struct buf *b, const char *text, const char *also_plain);
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
+/* Moves the bytes of another one here, in place of what was; it is empty after. They must fit. */
+void buf_take(struct buf *b, struct buf *from);
 char *buf_detach(struct buf *b); /* the caller frees; never NULL; b is empty after */
 static inline const char *buf_str(const struct buf *b) {
     return b->data ? b->data : "";

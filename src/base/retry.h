@@ -21,8 +21,9 @@ struct retry {
 
 struct retry retry_start(int64_t timeout_ms);
 /*
- * Waits, e->wait_ms at least, and gives true when e->retry is set and time is left. Where it was a stop
- * that ended the tries, *code and the error are ERR_STOPPED from then on, with the words they had.
+ * Waits and gives true when e->retry is set and time is left: for e->wait_ms at least, but never beyond
+ * the time. Where it was a stop that ended the tries, *code and the error are ERR_STOPPED from then
+ * on, with the words they had.
  */
 bool retry_pause(struct retry *r, int *code, struct err *e);
 

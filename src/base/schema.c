@@ -91,6 +91,13 @@ bool column_type_find(const char *delta, enum column_type *ret) {
     return false;
 }
 
+bool table_def_is_later(const struct table_def *def, const char *column) {
+    for (const char *const *name = def->later; name && *name; name++)
+        if (strcmp(*name, column) == 0)
+            return true;
+    return false;
+}
+
 const struct column *table_def_column(const struct table_def *def, const char *name) {
     for (size_t i = 0; i < def->n_columns; i++)
         if (strcmp(def->columns[i].name, name) == 0)

@@ -31,7 +31,11 @@ struct table_def {
     const struct column *columns; /* none: as the table's log declares them */
     size_t n_columns;
     const char *partition_by;
+    /* The columns newer than the first release, NULL-terminated; NULL: none. A table that was made
+       before lacks them: they are NULL there, and the next commit adds them. */
+    const char *const *later;
 };
+bool table_def_is_later(const struct table_def *def, const char *column);
 
 extern const struct table_def bronze_events, silver_events, gold_clickstream_metrics;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 (FIPS 180-4), for the event key and wherever a digest is asked for, and the HMAC made of it. A thin face over one
- * library (docs/decisions/), so that no other file knows which: only sha256.c includes it.
+ * SHA-256 (FIPS 180-4), for the event key and wherever a digest is asked for, and the HMAC made of
+ * it. A thin face over one library (docs/decisions/), so that no other file knows which: only
+ * sha256.c includes it.
  */
 #ifndef CM_BASE_SHA256_H
 #define CM_BASE_SHA256_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -107,6 +108,20 @@ bool utf8_is_control(const char *s, size_t len) {
     return len == 1 ? c < 0x20 || c == 0x7F : len == 2 && c == 0xC2 && (unsigned char)s[1] < 0xA0;
 }
 
+char *text_trim(char *s) {
+    while (isspace((unsigned char)*s))
+        s++;
+    size_t n = strlen(s);
+    while (n && isspace((unsigned char)s[n - 1]))
+        s[--n] = '\0';
+    return s;
+}
+
+int64_t digits_parse(const char *s) {
+    size_t n = strspn(s, "0123456789");
+    return n >= 1 && n <= 18 && !s[n] ? strtoll(s, NULL, 10) : -1;
+}
+
 static atomic_bool stopping;
 static int stop_fd = -1;
 
@@ -167,39 +182,40 @@ static const char *const crash_points[] = {
     "s3.after_file",       "s3.before_file",     "silver.after_data",   "vacuum.removed",
 };
 
-int crash_check(const char *spec, struct err *e) {
-    size_t n = strcspn(spec, ":");
-    int64_t count;
-    _cleanup_(freep) char *what = xasprintf("debug.crash_at: %.*s", (int)n, spec);
-    if (spec[n] && value_parse(VALUE_INT, what, spec + n + 1, 1, INT32_MAX, &count, e) < 0)
-        return e->code;
+static const char *crash_name; /* one of these; NULL: none */
+static atomic_int crash_left;
+
+static const char *find_point(const char *name, size_t n) {
     for (size_t i = 0; i < ARRAY_LEN(crash_points); i++)
-        if (!*spec || (strlen(crash_points[i]) == n && strncmp(spec, crash_points[i], n) == 0))
-            return 0;
-    err_set(e, ERR_CONFIG, "debug.crash_at: there is no point '%.*s'", (int)n, spec);
+        if (strlen(crash_points[i]) == n && strncmp(name, crash_points[i], n) == 0)
+            return crash_points[i];
+    return NULL;
+}
+
+static int no_such_point(const char *what, struct err *e) {
+    err_set(e, ERR_CONFIG, "debug.crash_at: there is no point '%s'", what);
     _cleanup_(buf_release) struct buf all = BUF_INIT(sizeof e->hint);
     for (size_t i = 0; i < ARRAY_LEN(crash_points); i++)
         buf_addf(&all, " %s", crash_points[i]);
     return err_hint(e, "there are:%s", buf_str(&all));
 }
 
-static char crash_name[64];
-static atomic_int crash_left;
-
-void crash_at(const char *spec) {
-    crash_name[0] = '\0';
-    if (!spec || !*spec)
-        return;
-    const char *colon = strchr(spec, ':');
-    size_t n = colon ? (size_t)(colon - spec) : strlen(spec);
-    if (n >= sizeof crash_name)
-        return;
-    memcpy(crash_name, spec, n);
-    crash_name[n] = '\0';
-    atomic_store(&crash_left, colon ? atoi(colon + 1) : 1);
+int crash_at(const char *spec, struct err *e) {
+    size_t n = strcspn(spec, ":");
+    int64_t count = 1;
+    _cleanup_(freep) char *name = xstrndup(spec, n);
+    _cleanup_(freep) char *what = xasprintf("debug.crash_at: %s", name);
+    const char *point = find_point(spec, n);
+    if (spec[n] && value_parse(VALUE_INT, what, spec + n + 1, 1, INT32_MAX, &count, e) < 0)
+        return e->code;
+    if (!point && *spec)
+        return no_such_point(name, e);
+    crash_name = point;
+    atomic_store(&crash_left, (int)count);
+    return 0;
 }
 
 void crash_point(const char *name) {
-    if (crash_name[0] && strcmp(name, crash_name) == 0 && atomic_fetch_sub(&crash_left, 1) == 1)
+    if (crash_name && strcmp(name, crash_name) == 0 && atomic_fetch_sub(&crash_left, 1) == 1)
         raise(SIGKILL);
 }

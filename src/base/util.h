@@ -21,6 +21,11 @@ size_t utf8_len(const char *s, size_t n);
 /* Is that sequence a control character: U+0000 to U+001F, DEL, U+0080 to U+009F? */
 bool utf8_is_control(const char *s, size_t len);
 
+/* The text without outer blanks, which are cut off in place. */
+char *text_trim(char *s);
+/* The number that 1 to 18 digits, and nothing else, are; -1: this is something else. */
+int64_t digits_parse(const char *s);
+
 /*
  * SIGINT and SIGTERM set a flag that long loops ask for between units of work.
  * stop_wait sleeps up to ms and returns early, true, once a stop was asked for.
@@ -35,9 +40,8 @@ void stop_reset(void); /* tests */
  * kill -9 of ourselves at a named point, if debug.crash_at names it ("name" or "name:3", the third
  * time it is passed). For drills and tests: what was acknowledged before must be there after.
  */
-void crash_at(const char *spec); /* NULL: none */
-/* ERR_CONFIG if the program has no such point; "" is none. */
-int crash_check(const char *spec, struct err *e);
+/* "": at none. ERR_CONFIG if the program has no such point. */
+int crash_at(const char *spec, struct err *e);
 void crash_point(const char *name);
 
 #endif

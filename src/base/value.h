@@ -13,7 +13,7 @@ enum value_type {
     VALUE_URL,      /* a text whose password is masked when printed */
     VALUE_INT,      /* whole number */
     VALUE_SIZE,     /* bytes, not negative: 64KiB, 256MiB, 1GiB; a plain number is bytes */
-    VALUE_DURATION, /* milliseconds, not negative: 500ms, 10s, 5m, 1h, 7d; a plain number is seconds */
+    VALUE_DURATION, /* milliseconds, not negative: 500ms, 10s, 5m, 1h, 7d */
     VALUE_RATIO,    /* 0 … 1 */
     VALUE_BOOL,     /* true/false, yes/no, on/off, 1/0 */
 };

@@ -256,8 +256,7 @@ static int by_partition(const void *a, const void *b) {
     return (x->partition > y->partition) - (x->partition < y->partition);
 }
 
-/* Tells the caller where things stand now. */
-static void tell(struct writer *w) {
+void batch_tell(struct writer *w) {
     if (!w->in->o->on_commit)
         return;
     struct stream_stats stats;
@@ -338,7 +337,7 @@ int batch_commit(struct writer *w, struct err *e) {
         table_files_release(&w->adds);
     batch_drop(w);
     if (r == 0 || refused)
-        tell(w);
+        batch_tell(w);
     if (r == 0)
         step_checkpoint(w->tb, w->in->o->checkpoint_interval);
     return refused ? 0 : r;

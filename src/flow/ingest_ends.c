@@ -12,11 +12,11 @@
 
 enum { ASK_EVERY_MS = 250 };
 
-static int look_up(struct poller *p, struct err *e) {
+static int look_up(struct poller *p, struct bounds **ret, size_t *ret_n, struct err *e) {
     struct retry again = retry_start(p->in->o->timeout_ms);
     int r;
     do
-        r = stream_bounds(p->in->s, &p->ends, &p->n_ends, e);
+        r = stream_bounds(p->in->s, ret, ret_n, e);
     while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
@@ -48,22 +48,43 @@ static bool is_committed(const struct bounds *b, int64_t seen) {
     return MAX(seen, 0) >= b->end;
 }
 
+/* A position beyond the end would pass for one that others have committed; but the stream was cut. */
+static int check_not_cut(struct poller *p, struct err *e) {
+    bool doubt = false;
+    for (size_t i = 0; i < p->n_ends; i++)
+        doubt = doubt || p->seen[i] > p->ends[i].end;
+    if (!doubt)
+        return 0;
+    /* Or others went on since the ends were looked up: by now the stream holds what they committed. */
+    _cleanup_(freep) struct bounds *now = NULL;
+    size_t n = 0;
+    int r = look_up(p, &now, &n, e);
+    for (size_t i = 0; r == 0 && i < MIN(n, p->n_ends); i++)
+        if (p->seen[i] > now[i].end) {
+            err_set(e, ERR_STREAM,
+                    "stream %s, topic '%s': position %lld of partition %d is outside of what the "
+                    "stream holds: offsets %lld to %lld",
+                    p->in->s->url, p->in->s->topic, (long long)p->seen[i], now[i].partition,
+                    (long long)now[i].begin, (long long)now[i].end);
+            r = err_hint(e, "the stream was cut or replaced after it was read");
+        }
+    return r;
+}
+
 int ends_start(struct poller *p, bool *ret_done, struct err *e) {
-    int r = look_up(p, e);
+    int r = look_up(p, &p->ends, &p->n_ends, e);
     if (r < 0)
         return r;
     p->seen = xmalloc(MAX(p->n_ends, 1) * sizeof *p->seen);
     for (size_t i = 0; i < p->n_ends; i++)
         p->seen[i] = -1;
     r = ask_table(p);
-    if (r < 0)
-        return r;
-    *ret_done = true;
+    if (r == 0)
+        r = check_not_cut(p, e);
+    *ret_done = r == 0;
     for (size_t i = 0; i < p->n_ends; i++)
-        /* A position beyond the end is for stream_assign to judge: has the stream been cut? */
-        *ret_done =
-            *ret_done && is_committed(&p->ends[i], p->seen[i]) && p->seen[i] <= p->ends[i].end;
-    return 0;
+        *ret_done = *ret_done && is_committed(&p->ends[i], p->seen[i]);
+    return r;
 }
 
 int ends_reached(struct poller *p, bool *ret, struct err *e) {

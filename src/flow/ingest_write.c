@@ -149,26 +149,41 @@ static int answer_positions(struct writer *w, const struct unit *u, struct err *
 }
 
 static void answer_revoke(struct writer *w, const struct unit *u) {
-    if (u->lost) { /* what is open goes, also of the partitions that stay: they are read again */
-        w->sum->drops += w->n_covered > 0 || u->open;
+    bool dropped = u->lost && (w->n_covered > 0 || u->open);
+    if (dropped && u->n_partitions) /* else poll has said why */
+        log_warn("batch dropped: the group has given its partitions to others",
+                 F_STR("topic", w->in->s->topic), F_INT("partitions", u->n_partitions));
+    if (u->lost) /* what is open goes, also of the partitions that stay: they are read again */
         batch_drop(w);
-    }
     for (size_t i = 0; i < u->n_partitions; i++) {
         struct partition_state *p = writer_part(w, u->partitions[i]);
         if (p)
             *p = w->parts[--w->n_parts];
     }
+    w->sum->drops += dropped;
+    if (dropped)
+        batch_tell(w);
     reply(w->in, xcalloc(1, sizeof(struct position)));
 }
 
 /* --- the loop --- */
 
+/* Read before a batch was dropped, or its partitions were lost: it will come again. */
+static void pass_over(struct writer *w, const struct unit *u) {
+    if (!u->ends_batch)
+        return;
+    log_info("batch dropped: it will be read again, by whoever has its partitions then",
+             F_STR("topic", w->in->s->topic));
+    w->sum->drops++;
+    batch_tell(w);
+}
+
 static int handle_unit(struct writer *w, struct unit *u, struct err *e) {
     switch (u->kind) {
     case UNIT_SPAN: {
         if (u->generation != atomic_load(&w->in->generation)) {
-            w->sum->drops += u->ends_batch;
-            return 0; /* read before a batch was dropped: it will come again */
+            pass_over(w, u);
+            return 0;
         }
         int r = batch_take(w, u, e);
         if (r == 0 && u->ends_batch)

@@ -63,6 +63,8 @@ int batch_take(struct writer *w, struct unit *u, struct err *e);
 bool batch_is_wide(const struct writer *w);
 /* Commits what is open. 0 also when the batch was refused and dropped: the generation tells. */
 int batch_commit(struct writer *w, struct err *e);
+/* Tells the caller where things stand now: after a commit, and when a batch was dropped. */
+void batch_tell(struct writer *w);
 /* Forgets what is open. */
 void batch_drop(struct writer *w);
 void batch_release(struct writer *w);

@@ -233,6 +233,8 @@ static int sample(struct sampler *sa, struct err *e) {
 }
 
 static void report(struct sampler *sa, int r, const struct err *e) {
+    if (r == ERR_STOPPED) /* so are we, in a moment */
+        return;
     if (r == 0) {
         set(sa, M_SAMPLE_TIME, NULL, clock_now_us() / 1000000);
     } else {

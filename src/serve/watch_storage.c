@@ -130,7 +130,6 @@ static void watched_free(struct storage *st) {
 }
 
 static const struct storage_ops watched_ops = {
-    .scheme = "watched",
     .get = watched_get,
     .put_new = watched_put_new,
     .put = watched_put,
@@ -147,9 +146,8 @@ static const struct storage_ops watched_ops = {
 
 struct storage *storage_watch_wrap(struct storage_watch *w, struct storage *inner) {
     struct watched *s = xcalloc(1, sizeof *s);
-    *s = (struct watched){.st = {.ops = &watched_ops, .url = inner->url, .lanes = inner->lanes},
-                          .inner = inner,
-                          .w = w};
+    *s = (struct watched){.st = *inner, .inner = inner, .w = w}; /* all it says of itself holds */
+    s->st.ops = &watched_ops;
     health_ready(w->health);
     return &s->st;
 }

@@ -5,7 +5,9 @@
 #include <errno.h>
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/util.h"
 
 void secret_free(char *s) {
     if (s)
@@ -23,25 +25,16 @@ void aws_profile_release(struct aws_profile *p) {
     *p = (struct aws_profile){0};
 }
 
-/* Cuts outer blanks, in place. */
-static char *trim(char *s) {
-    s += strspn(s, " \t\r\n");
-    size_t n = strlen(s);
-    while (n && strchr(" \t\r\n", s[n - 1]))
-        s[--n] = '\0';
-    return s;
-}
-
 /* "[name]", and "[profile name]" in the config file, where [default] stands alone. */
 static bool is_section_of(char *line, const char *name, bool config) {
     char *end = strchr(line, ']');
     if (!end)
         return false;
     *end = '\0';
-    char *section = trim(line + 1);
+    char *section = text_trim(line + 1);
     bool prefixed = strncmp(section, "profile", 7) == 0 && isspace((unsigned char)section[7]);
     if (config && prefixed)
-        return strcmp(trim(section + 8), name) == 0;
+        return strcmp(text_trim(section + 8), name) == 0;
     return strcmp(section, name) == 0 && (!config || strcmp(name, "default") == 0);
 }
 
@@ -57,7 +50,7 @@ static void take_setting(struct aws_profile *p, char *line) {
     if (!eq)
         return;
     *eq = '\0';
-    const char *name = trim(line), *value = trim(eq + 1);
+    const char *name = text_trim(line), *value = text_trim(eq + 1);
     if (strcmp(name, "aws_access_key_id") == 0)
         set(&p->key_id, value);
     else if (strcmp(name, "aws_secret_access_key") == 0)
@@ -73,29 +66,48 @@ static void take_setting(struct aws_profile *p, char *line) {
             set(&p->source, name);
 }
 
-static int read_file(const char *path, const char *name, bool config, struct aws_profile *p,
-                     struct err *e) {
-    FILE *f = fopen(path, "re");
-    if (!f && (errno == ENOENT || errno == ENOTDIR))
+/* A file under way: of which profile, and whether the lines are its own just now. */
+struct reader {
+    const char *name;
+    bool config; /* ~/.aws/config, not …/credentials */
+    bool ours;
+    struct aws_profile *p;
+};
+
+static void take_line(struct reader *rd, char *line) {
+    bool nested = *line == ' ' || *line == '\t'; /* belongs to the setting above it */
+    char *text = text_trim(line);
+    if (!*text || *text == '#' || *text == ';' || nested)
+        return;
+    if (*text == '[') {
+        rd->ours = is_section_of(text, rd->name, rd->config);
+        rd->p->found |= rd->ours;
+    } else if (rd->ours) {
+        take_setting(rd->p, text);
+    }
+}
+
+/* ret NULL: there is no such file, or nobody named what it might hold and we may not look. */
+static int open_file(const char *path, bool named, FILE **ret, struct err *e) {
+    *ret = fopen(path, "re");
+    if (*ret || errno == ENOENT || errno == ENOTDIR)
         return 0;
-    if (!f)
+    if (errno != EACCES || named)
         return err_sys(e, ERR_STORAGE, errno, "cannot open the AWS profiles in %s", path);
+    log_info("the AWS profiles may not be read: taken as if there were none", F_STR("file", path));
+    return 0;
+}
+
+static int read_file(const char *path, bool named, struct reader *rd, struct err *e) {
+    FILE *f;
+    int r = open_file(path, named, &f, e);
+    if (r || !f)
+        return r;
     char *line = NULL;
     size_t cap = 0;
-    bool ours = false;
     errno = 0;
-    while (getline(&line, &cap, f) >= 0) {
-        bool nested = *line == ' ' || *line == '\t'; /* belongs to the setting above it */
-        char *text = trim(line);
-        if (!*text || *text == '#' || *text == ';' || nested)
-            continue;
-        if (*text == '[') {
-            ours = is_section_of(text, name, config);
-            p->found |= ours;
-        } else if (ours) {
-            take_setting(p, text);
-        }
-    }
+    while (getline(&line, &cap, f) >= 0)
+        take_line(rd, line);
     int failed = ferror(f) ? errno : 0;
     if (line)
         explicit_bzero(line, cap);
@@ -104,19 +116,23 @@ static int read_file(const char *path, const char *name, bool config, struct aws
     return failed ? err_sys(e, ERR_STORAGE, failed, "cannot read the AWS profiles in %s", path) : 0;
 }
 
-/* The file the variable names, or ~/.aws/<name>. The caller frees. */
-static char *file_of(const char *variable, const char *name) {
-    const char *path = getenv(variable), *home = getenv("HOME");
-    return path && *path ? xstrdup(path) : xasprintf("%s/.aws/%s", home ? home : "", name);
+/* Reads the file the variable names, or ~/.aws/<file>. */
+static int read_one(const char *variable, const char *file, bool named, struct reader *rd,
+                    struct err *e) {
+    const char *given = getenv(variable), *home = getenv("HOME");
+    bool is_given = given && *given;
+    _cleanup_(freep) char *path =
+        is_given ? xstrdup(given) : xasprintf("%s/.aws/%s", home ? home : "", file);
+    return read_file(path, named || is_given, rd, e);
 }
 
 int aws_profile_read(const char *name, struct aws_profile *ret, struct err *e) {
     struct aws_profile p = {0};
-    _cleanup_(freep) char *credentials = file_of("AWS_SHARED_CREDENTIALS_FILE", "credentials");
-    _cleanup_(freep) char *config = file_of("AWS_CONFIG_FILE", "config");
-    int r = read_file(credentials, name, false, &p, e);
+    struct reader credentials = {.name = name ? name : "default", .p = &p},
+                  config = {.name = credentials.name, .config = true, .p = &p};
+    int r = read_one("AWS_SHARED_CREDENTIALS_FILE", "credentials", name, &credentials, e);
     if (r == 0)
-        r = read_file(config, name, true, &p, e);
+        r = read_one("AWS_CONFIG_FILE", "config", name, &config, e);
     if (r)
         aws_profile_release(&p);
     else

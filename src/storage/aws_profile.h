@@ -15,7 +15,10 @@ struct aws_profile {
     char *source; /* a setting by which keys are got that we do not know: "role_arn" */
 };
 
-/* Files that are not there are empty; ERR_STORAGE for those that cannot be read. */
+/*
+ * name NULL: "default", which nobody asked for. Files that are not there are empty; ERR_STORAGE for those
+ * that cannot be read, unless they are only kept from us and nobody named the profile or the file.
+ */
 int aws_profile_read(const char *name, struct aws_profile *ret, struct err *e);
 void aws_profile_release(struct aws_profile *p); /* secrets are overwritten */
 

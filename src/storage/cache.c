@@ -3,13 +3,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <search.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/mem.h"
+#include "base/retry.h"
 #include "storage/cache_store.h"
 #include "storage/local_fs.h"
 #include "storage/local_stage.h"
@@ -30,19 +31,19 @@ struct cache {
     struct local_stage stage;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t settled;
-    char *use;  /* the folder of what is localized; NULL: none yet */
-    void *pins; /* tsearch(3) */
+    char use[LIMIT_PATH]; /* the folder of what is localized; "": none yet */
+    void *pins;           /* tsearch(3) */
     int64_t pinned_bytes;
     int64_t room; /* bytes that may be added before the entries are counted anew */
 };
 
 int cache_open(const char *dir, int64_t max_bytes, const char *lake, const struct cache_source *src,
                struct cache **ret, struct err *e) {
-    _cleanup_(freep) char *cwd = *dir == '/' ? xstrdup("") : getcwd(NULL, 0);
-    if (!cwd)
-        return fs_error(e, errno, "cannot find", "the working folder");
+    char *root = fs_absolute(dir, e);
+    if (!root)
+        return e->code;
     struct cache *c = xcalloc(1, sizeof *c);
-    c->root = xasprintf("%s%s%s", cwd, *dir == '/' ? "" : "/", dir);
+    c->root = root;
     c->lake = xstrdup(lake);
     c->max_bytes = max_bytes;
     c->src = *src;
@@ -60,7 +61,6 @@ void cache_free(struct cache *c) {
     local_stage_release(&c->stage);
     pthread_cond_destroy(&c->settled);
     pthread_mutex_destroy(&c->lock);
-    free(c->use);
     free(c->root);
     free(c->lake);
     free(c);
@@ -75,25 +75,8 @@ static int local_failed(struct err *e) {
 
 /* ---- staging ---- */
 
-static int make_folder(struct cache *c, char **ret, struct err *e) {
-    _cleanup_(freep) char *dir = NULL;
-    int r = local_stage_path(&c->stage, &dir, e);
-    if (r == 0 && strlen(dir) >= LIMIT_PATH)
-        r = fs_error(e, ENAMETOOLONG, "cannot make folder", dir);
-    if (r == 0 && mkdir(dir, 0777) != 0)
-        r = fs_error(e, errno, "cannot make folder", dir);
-    if (r)
-        return local_failed(e);
-    *ret = TAKE_PTR(dir);
-    return 0;
-}
-
 int cache_stage(struct cache *c, char ret_dir[LIMIT_PATH], struct err *e) {
-    _cleanup_(freep) char *dir = NULL;
-    int r = make_folder(c, &dir, e);
-    if (r == 0)
-        memcpy(ret_dir, dir, strlen(dir) + 1);
-    return r;
+    return local_stage_folder(&c->stage, ret_dir, e) ? local_failed(e) : 0;
 }
 
 void cache_unstage(struct cache *c, const char *dir) {
@@ -151,7 +134,7 @@ static void settle_pin(struct cache *c, struct pin *p, bool there, int64_t size)
 /* The path below the folder of what is localized. The caller frees. */
 static int use_path(struct cache *c, const char *path, char **ret, struct err *e) {
     pthread_mutex_lock(&c->lock);
-    int r = c->use ? 0 : make_folder(c, &c->use, e);
+    int r = c->use[0] ? 0 : cache_stage(c, c->use, e);
     _cleanup_(freep) char *use = r ? NULL : xasprintf("%s/%s", c->use, path);
     pthread_mutex_unlock(&c->lock);
     if (r == 0 && strlen(use) >= LIMIT_PATH)
@@ -176,32 +159,34 @@ void cache_unlocalize(struct cache *c, const char *path) {
 
 /* ---- filling ---- */
 
-/* Room for a further entry, as the process knows it or, where that is used up, as it counts. */
-static int make_room(struct cache *c, const char *path, int64_t size, struct err *e) {
-    pthread_mutex_lock(&c->lock);
-    int64_t bytes = 0;
-    if (c->room < size) {
-        bytes = entries_make_room(c->root, c->max_bytes, size);
-        if (bytes + size >
-            c->max_bytes) { /* what dead processes have localized is in nobody's use */
-            local_stage_sweep(&c->stage);
-            bytes = entries_make_room(c->root, c->max_bytes, size);
-        }
-        c->room = MIN((c->max_bytes - bytes - size) / 2, c->max_bytes / 16);
-    } else {
-        c->room -= size;
-    }
-    int r = 0;
-    if (bytes + size > c->max_bytes) {
-        c->room = 0;
-        err_set(
-            e, ERR_STORAGE,
+static int no_room(const struct cache *c, const char *path, int64_t size, int64_t bytes,
+                   struct err *e) {
+    err_set(e, ERR_STORAGE,
             "the cache has no room for %s/%s of %lld bytes: of the %lld of cache.max_bytes, %lld "
             "are in use",
             c->lake, path, (long long)size, (long long)c->max_bytes, (long long)bytes);
-        e->retry = c->pinned_bytes + size <= c->max_bytes; /* others' use ends */
-        r = err_hint(e, "raise cache.max_bytes: all files of one query must fit at a time");
+    e->retry = c->pinned_bytes + size <= c->max_bytes; /* others' use ends */
+    return err_hint(e, "raise cache.max_bytes: all files of one query must fit at a time");
+}
+
+/* Counts the entries anew, and removes some for one of this size. */
+static int count_room(struct cache *c, const char *path, int64_t size, struct err *e) {
+    int64_t bytes = entries_make_room(c->root, c->max_bytes, size);
+    if (bytes + size > c->max_bytes) { /* what dead processes have localized is in nobody's use */
+        local_stage_sweep(&c->stage);
+        bytes = entries_make_room(c->root, c->max_bytes, size);
     }
+    c->room = MAX(MIN((c->max_bytes - bytes - size) / 2, c->max_bytes / 16), 0);
+    return bytes + size > c->max_bytes ? no_room(c, path, size, bytes, e) : 0;
+}
+
+/* Room for a further entry, as the process knows it or, where that is used up, as it counts. */
+static int make_room(struct cache *c, const char *path, int64_t size, struct err *e) {
+    pthread_mutex_lock(&c->lock);
+    bool enough = c->room >= size;
+    if (enough)
+        c->room -= size;
+    int r = enough ? 0 : count_room(c, path, size, e);
     pthread_mutex_unlock(&c->lock);
     return r;
 }
@@ -226,10 +211,42 @@ static int place(struct cache *c, const char *path, const char *temp, const stru
         r = entry_add(c->root, &id, temp, e);
     if (r || !use)
         return r;
-    _cleanup_(freep) char *folder = xstrndup(use, (size_t)(strrchr(use, '/') - use));
+    _cleanup_(freep) char *folder = fs_parent(use);
     r = fs_mkdirs(folder, e);
     if (r == 0 && rename(temp, use) != 0)
         r = fs_error(e, errno, "cannot make", use);
+    return r;
+}
+
+static int local_error(int errnum, const char *what, const char *path, struct err *e) {
+    fs_error(e, errnum, what, path);
+    return local_failed(e);
+}
+
+/* Makes the file empty, with space for what comes: that it is missing is better told before. */
+static int clear(int fd, const char *temp, int64_t size, struct err *e) {
+    if (ftruncate(fd, 0) != 0)
+        return local_error(errno, "cannot write", temp, e);
+    if (size > 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size) != 0 && errno != EOPNOTSUPP &&
+        errno != ENOSYS && errno != EINTR)
+        return local_error(errno, "cannot write", temp, e);
+    return 0;
+}
+
+/* Brings the object into the new file `temp`. */
+static int fetch(struct cache *c, const char *path, int64_t size, const char *temp,
+                 struct cache_object *ret, struct err *e) {
+    int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return local_error(errno, "cannot create", temp, e);
+    struct retry again = retry_start(c->src.st->patience_ms);
+    int r;
+    do {
+        r = clear(fd, temp, size, e);
+        if (r == 0)
+            r = c->src.fetch(c->src.st, path, fd, ret, e);
+    } while (r < 0 && retry_pause(&again, &r, e));
+    close(fd);
     return r;
 }
 
@@ -242,7 +259,7 @@ static int fill(struct cache *c, const char *path, int64_t size, const char *use
     if (r)
         return local_failed(e);
     struct cache_object got = {.has_crc = false};
-    r = c->src.fetch(c->src.arg, path, temp, &got, e);
+    r = fetch(c, path, size, temp, &got, e);
     if (r == 0 && got.size != size)
         r = wrong_size(c, path, got.size, size, e);
     if (r == 0 && place(c, path, temp, &got, use, e))
@@ -255,7 +272,7 @@ static int fill(struct cache *c, const char *path, int64_t size, const char *use
 /* From the cache, or through it. *size: in as known, -1 if not; out as it is. */
 static int bring(struct cache *c, const char *path, int64_t *size, const char *use, struct err *e) {
     struct cache_object now = {.size = *size};
-    int r = *size < 0 ? c->src.look(c->src.arg, path, &now, e) : 0;
+    int r = *size < 0 ? c->src.look(c->src.st, path, &now, e) : 0;
     if (r)
         return r;
     /* What has no etag cannot be told from what stood there before. */

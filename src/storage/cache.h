@@ -10,7 +10,7 @@
  *         <n>/<path>             what is localized now: a second name (hard link) of an entry
  *
  * An entry is used only if its bytes have the size and the CRC-32C of its name, looked at each time;
- * anything else is removed and fetched anew. So nothing needs to be synced, a crash leaves nothing
+ * anything else is removed and fetched anew. So no file needs to be synced, a crash leaves nothing
  * that could be taken for an object, and processes need no lock: removing an entry takes its first
  * name, and whoever has localized it keeps the second.
  *
@@ -20,8 +20,7 @@
 #ifndef CM_STORAGE_CACHE_H
 #define CM_STORAGE_CACHE_H
 
-#include "base/err.h"
-#include "base/limits.h"
+#include "storage/storage.h"
 
 enum { CACHE_ETAG = 256 };
 
@@ -29,20 +28,20 @@ enum { CACHE_ETAG = 256 };
 struct cache_object {
     int64_t size;
     char etag[CACHE_ETAG]; /* any text that changes when the bytes do; "": there is none */
-    bool has_crc;          /* to keep: the CRC-32C of the bytes is known */
+    bool has_crc;          /* the CRC-32C of the bytes is known */
     uint32_t crc;
 };
 
-/* How the cache gets at the lake. Called by several threads at once. */
+/* How the cache gets at the lake it belongs to. Called by several threads at once. */
 struct cache_source {
-    void *arg;
+    struct storage *st;
     /* ERR_NOT_FOUND */
-    int (*look)(void *arg, const char *path, struct cache_object *ret, struct err *e);
+    int (*look)(struct storage *st, const char *path, struct cache_object *ret, struct err *e);
     /*
-     * Makes the new file `local` with the object's bytes, ret->size of them. ERR_NOT_FOUND. What a
-     * failure leaves in `local` is removed by the cache.
+     * Fills the empty file with the object's bytes, ret->size of them. ERR_NOT_FOUND. One try: what
+     * can pass is tried again by the cache, as long as the storage is patient.
      */
-    int (*fetch)(void *arg, const char *path, const char *local, struct cache_object *ret,
+    int (*fetch)(struct storage *st, const char *path, int fd, struct cache_object *ret,
                  struct err *e);
 };
 

@@ -11,24 +11,25 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sha256.h"
-#include "base/util.h"
 #include "storage/local_fs.h"
 
-enum { OBJECT_DIGITS = 40, TAG_DIGITS = 16, FOLDER_DIGITS = 3, CHUNK = 256 * KIB };
+enum { OBJECT_DIGITS = 40, TAG_DIGITS = 16, FOLDER_DIGITS = 3 };
 
-static void hex_digest(const char *text, size_t len, char *out, size_t digits) {
+/* Only the first digits of it. */
+static void hex_digest(const char *text, int digits, char *ret) {
     unsigned char digest[SHA256_LEN];
-    sha256_of(text, len, digest);
-    for (size_t i = 0; i < digits; i += 2)
-        snprintf(out + i, 3, "%02x", digest[i / 2]);
+    char hex[SHA256_HEX];
+    sha256_of(text, strlen(text), digest);
+    sha256_hex(digest, hex);
+    snprintf(ret, (size_t)digits + 1, "%.*s", digits, hex);
 }
 
 struct entry_id entry_id_of(const char *lake, const char *path, const char *etag) {
     struct entry_id id = {0};
     _cleanup_(freep) char *name = xasprintf("%s\n%s", lake, path);
-    hex_digest(name, strlen(name), id.object, OBJECT_DIGITS);
+    hex_digest(name, OBJECT_DIGITS, id.object);
     if (etag)
-        hex_digest(etag, strlen(etag), id.tag, TAG_DIGITS);
+        hex_digest(etag, TAG_DIGITS, id.tag);
     return id;
 }
 
@@ -55,10 +56,10 @@ static bool take_char(const char **at, char c) {
 }
 
 static bool parse_name(const char *name, struct entry_id *ret) {
-    char crc[9], again[128];
+    char crc[9];
     char *end;
-    if (strlen(name) >= sizeof again || !take_digits(&name, ret->object, OBJECT_DIGITS) ||
-        !take_char(&name, '-') || *name < '0' || *name > '9')
+    if (!take_digits(&name, ret->object, OBJECT_DIGITS) || !take_char(&name, '-') || *name < '0' ||
+        *name > '9')
         return false;
     errno = 0;
     ret->size = strtoll(name, &end, 10);
@@ -82,24 +83,12 @@ int entry_sum(const char *file, int64_t *ret_size, uint32_t *ret_crc, struct err
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fs_error(e, errno, "cannot open", file);
-    _cleanup_(freep) char *chunk = xmalloc(CHUNK);
-    int64_t size = 0;
-    uint32_t crc = 0;
-    ssize_t n;
-    while ((n = read(fd, chunk, CHUNK)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            int failed = errno;
-            close(fd);
-            return fs_error(e, failed, "cannot read", file);
-        }
-        size += n;
-        crc = crc32c(crc, chunk, (size_t)n);
-    }
+    struct stat sb;
+    int failed = fstat(fd, &sb) == 0 ? fs_sum(fd, 0, sb.st_size, ret_crc, NULL) : errno;
     close(fd);
-    *ret_size = size;
-    *ret_crc = crc;
+    if (failed)
+        return fs_error(e, failed, "cannot read", file);
+    *ret_size = sb.st_size;
     return 0;
 }
 
@@ -127,7 +116,7 @@ static int link_deep(const char *from, const char *to) {
         return 0;
     if (errno != ENOENT || access(from, F_OK) != 0)
         return errno;
-    _cleanup_(freep) char *folder = xstrndup(to, (size_t)(strrchr(to, '/') - to));
+    _cleanup_(freep) char *folder = fs_parent(to);
     struct err ignored;
     fs_mkdirs(folder, &ignored);
     return link(from, to) == 0 ? 0 : errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entries of the cache as files: their names, finding one, making room. Used by cache.c; the sum also by drivers.
+ * The entries of the cache as files: their names, finding one, making room. Used by cache.c only.
  *
  * An entry's name is <object>-<size>-<crc>-<tag>: the first 40 digits of the SHA-256 of the lake's
  * and the object's name, the size in bytes, the CRC-32C of the bytes, and 16 digits of the SHA-256 of
@@ -34,9 +34,9 @@ int entry_take(const char *root, struct entry_id *id, const char *use, struct er
 int entry_add(const char *root, const struct entry_id *id, const char *file, struct err *e);
 
 /*
- * Removes the entries used longest ago that nobody uses now, if `more` bytes do not fit below max_bytes
- * but can be made to, until they do with an eighth to spare. Returns the bytes that are left then, without
- * `more`.
+ * Removes the entries used longest ago that nobody uses now, if `more` bytes do not fit below
+ * max_bytes but can be made to, until they do with an eighth to spare. Returns the bytes that are left
+ * then, without `more`.
  */
 int64_t entries_make_room(const char *root, int64_t max_bytes, int64_t more);
 

@@ -13,6 +13,12 @@ struct storage_entry *storage_entries_add(struct storage_entries *l);
 /* Byte order of the names: the order list promises. */
 void storage_entries_sort(struct storage_entries *l);
 
+/*
+ * ERR_CONFIG for a URL that cannot be used; `what` it was meant for. Keys and passwords may stand in it: it
+ * is told only where there is no sign of them.
+ */
+int storage_refuse(const char *what, const char *url, const char *why, struct err *e);
+
 /* The folder is made if missing. `url` is what messages call it. */
 int storage_local_open(const char *url, const char *folder, struct storage **ret, struct err *e);
 /* hdfs://, webhdfs:// and swebhdfs://: see hdfs_url.h. The folder is made at the first write. */

@@ -13,6 +13,7 @@
 #include "base/retry.h"
 #include "base/util.h"
 #include "storage/hdfs_priv.h"
+#include "storage/local_fs.h"
 
 enum { LANES = 4 }; /* files on their way at a time: as many as keep a network busy */
 
@@ -27,7 +28,7 @@ char *hdfs_full(const struct hdfs *h, const char *path) {
 
 static int ask(struct hdfs *h, const struct webhdfs_call *q, struct webhdfs_answer *ret,
                struct err *e) {
-    struct retry again = retry_start(h->timeout_ms);
+    struct retry again = retry_start(h->base.patience_ms);
     int r;
     do
         r = webhdfs_ask(h->w, q, ret, e);
@@ -68,15 +69,6 @@ int hdfs_status(struct hdfs *h, const char *full, struct hdfs_status *ret, struc
     return r;
 }
 
-int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, struct err *e) {
-    struct webhdfs_call q = {.method = "DELETE",
-                             .path = full,
-                             .query = recursive ? "op=DELETE&recursive=true"
-                                                : "op=DELETE&recursive=false"};
-    int r = once ? webhdfs_ask(h->w, &q, NULL, e) : ask(h, &q, NULL, e);
-    return r == ERR_NOT_FOUND ? 0 : r;
-}
-
 /* ---- list ---- */
 
 /* Takes one page in. *seen: names so far, hidden ones too. ret_last: the name to go on after; in a.doc. */
@@ -111,11 +103,11 @@ static int list_page(struct hdfs *h, const char *full, const char *after, int64_
                      struct storage_entries *l, char **ret_after, struct err *e) {
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
     buf_add_str(&query, "op=LISTSTATUS_BATCH&startAfter=");
-    hdfs_add_encoded(&query, after);
+    buf_add_encoded(&query, after, "/");
     struct webhdfs_call q = {.path = full, .query = buf_str(&query)};
     struct webhdfs_answer a = {0};
     const char *last = NULL;
-    int r = ask(h, &q, &a, e);
+    int r = query.overflow ? bad_answer(full, e) : ask(h, &q, &a, e); /* no name is so long */
     const json *page = json_get(r == 0 ? json_root(a.doc) : NULL, "DirectoryListing");
     if (r == 0)
         r = take_page(page, full, seen, l, &last, e);
@@ -159,7 +151,7 @@ int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
 
 /* ---- the driver's calls ---- */
 
-/* The words all drivers use: what could not be done to which object, then why. */
+/* What could not be done to which object, then why. */
 static int explain(const struct hdfs *h, const char *what, const char *path, struct err *e) {
     if (e->code == ERR_STOPPED)
         return e->code;
@@ -191,7 +183,7 @@ static int get_once(struct hdfs *h, const char *full, struct buf *ret, struct er
 static int hdfs_get(struct storage *st, const char *path, struct buf *ret, struct err *e) {
     struct hdfs *h = hdfs_of(st);
     _cleanup_(freep) char *full = hdfs_full(h, path);
-    struct retry again = retry_start(h->timeout_ms);
+    struct retry again = retry_start(h->base.patience_ms);
     int r;
     do
         r = get_once(h, full, ret, e);
@@ -246,8 +238,10 @@ static int hdfs_list(struct storage *st, const char *dir, const char *start_afte
 static int hdfs_remove(struct storage *st, const char *path, struct err *e) {
     struct hdfs *h = hdfs_of(st);
     _cleanup_(freep) char *full = hdfs_full(h, path);
-    int r = hdfs_delete(h, full, false, false, e);
-    return r ? explain(h, "cannot remove", path, e) : 0;
+    struct webhdfs_call q = {
+        .method = "DELETE", .path = full, .query = "op=DELETE&recursive=false"};
+    int r = ask(h, &q, NULL, e);
+    return r && r != ERR_NOT_FOUND ? explain(h, "cannot remove", path, e) : 0;
 }
 
 /* ---- local files ---- */
@@ -276,7 +270,7 @@ static int hdfs_publish(struct storage *st, const char *local, const char *path,
         int failed = errno;
         if (fd >= 0)
             close(fd);
-        return err_sys(e, ERR_STORAGE, failed, "cannot read %s", local);
+        return fs_error(e, failed, "cannot read", local);
     }
     struct http_file file = {.fd = fd, .len = sb.st_size};
     struct hdfs_source src = {.file = &file, .len = sb.st_size};
@@ -290,8 +284,8 @@ static int hdfs_publish(struct storage *st, const char *local, const char *path,
     return 0;
 }
 
-static int look(void *arg, const char *path, struct cache_object *ret, struct err *e) {
-    struct hdfs *h = arg;
+static int look(struct storage *st, const char *path, struct cache_object *ret, struct err *e) {
+    struct hdfs *h = hdfs_of(st);
     _cleanup_(freep) char *full = hdfs_full(h, path);
     struct hdfs_status s;
     int r = hdfs_status(h, full, &s, e);
@@ -303,36 +297,24 @@ static int look(void *arg, const char *path, struct cache_object *ret, struct er
     return 0;
 }
 
-static int fetch_once(struct hdfs *h, const char *full, int fd, struct hdfs_status *ret,
-                      struct err *e) {
+static int read_file(struct hdfs *h, const char *full, int fd, int64_t size, struct err *e) {
     struct webhdfs_answer a = {0};
-    struct http_file file = {.fd = fd};
-    int r = hdfs_status(h, full, ret, e);
-    if (r == 0 && ret->is_dir)
-        r = err_set(e, ERR_NOT_FOUND, "it is a folder");
-    if (r == 0)
-        r = open_at(h, full, "op=OPEN", &a, e);
-    file.len = ret->size;
+    struct http_file file = {.fd = fd, .len = size};
+    int r = open_at(h, full, "op=OPEN", &a, e);
     if (r == 0)
         r = webhdfs_read_file(h->w, a.location, &file, e);
     webhdfs_answer_release(&a);
     return r;
 }
 
-static int fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
+static int fetch(struct storage *st, const char *path, int fd, struct cache_object *ret,
                  struct err *e) {
-    struct hdfs *h = arg;
+    struct hdfs *h = hdfs_of(st);
     _cleanup_(freep) char *full = hdfs_full(h, path);
-    int fd = open(local, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return err_sys(e, ERR_STORAGE, errno, "cannot create %s", local);
-    struct retry again = retry_start(h->timeout_ms);
-    struct hdfs_status s = {0};
-    int r;
-    do
-        r = fetch_once(h, full, fd, &s, e);
-    while (r < 0 && retry_pause(&again, &r, e));
-    close(fd);
+    struct hdfs_status s;
+    int r = hdfs_status(h, full, &s, e);
+    if (r == 0)
+        r = s.is_dir ? ERR_NOT_FOUND : read_file(h, full, fd, s.size, e);
     if (r == ERR_NOT_FOUND)
         return absent(h, path, e);
     if (r)
@@ -362,7 +344,6 @@ static void hdfs_free(struct storage *st) {
 }
 
 static const struct storage_ops hdfs_ops = {
-    .scheme = "hdfs",
     .get = hdfs_get,
     .put_new = hdfs_put_new,
     .put = hdfs_put,
@@ -394,9 +375,8 @@ int storage_hdfs_open(const char *url, const struct storage_options *o, struct s
     while (h->base.url[0] && h->base.url[strlen(h->base.url) - 1] == '/')
         h->base.url[strlen(h->base.url) - 1] = '\0';
     h->root = xstrdup(u.path);
-    h->timeout_ms = o->timeout_ms;
     pthread_mutex_init(&h->lock, NULL);
-    struct cache_source source = {.arg = h, .look = look, .fetch = fetch};
+    struct cache_source source = {.st = &h->base, .look = look, .fetch = fetch};
     r = webhdfs_new(&u, &wo, &h->w, e);
     if (r == 0)
         r = cache_open(o->cache_dir, o->cache_max_bytes, h->base.url, &source, &h->cache, e);

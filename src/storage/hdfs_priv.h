@@ -19,7 +19,6 @@ struct hdfs {
     struct storage base;
     struct webhdfs *w;
     char *root; /* absolute; "" for HDFS's own */
-    int64_t timeout_ms;
     struct cache *cache;
     pthread_mutex_t lock; /* guards the rest */
     char *stage;          /* absolute; NULL: not made yet */
@@ -33,13 +32,11 @@ struct hdfs_status {
     int64_t file_id; /* never used again for another file */
 };
 
-/* Absolute paths. Each tries again what can pass, for timeout_ms; ERR_NOT_FOUND is an answer. */
+/* Absolute paths. Each tries again what can pass, for base.patience_ms; ERR_NOT_FOUND is an answer. */
 char *hdfs_full(const struct hdfs *h, const char *path); /* the caller frees */
 int hdfs_status(struct hdfs *h, const char *full, struct hdfs_status *ret, struct err *e);
 int hdfs_list_folder(struct hdfs *h, const char *full, const char *start_after,
                      struct storage_entries *ret, struct err *e);
-/* Removing what is not there is success. Not tried again where `once` is set. */
-int hdfs_delete(struct hdfs *h, const char *full, bool recursive, bool once, struct err *e);
 
 /* What a new object is made of: bytes in memory, or an open file from its beginning. */
 struct hdfs_source {
@@ -50,8 +47,8 @@ struct hdfs_source {
 
 enum hdfs_over { HDFS_NEW, HDFS_REPLACE };
 /*
- * Makes the object, whole or not at all. HDFS_NEW: never replaces, ERR_EXISTS. An error with
- * e->unsure: it may have been made, or may yet be, by a request whose answer was lost.
+ * Makes the object, whole or not at all. HDFS_NEW: never replaces, ERR_EXISTS. After ERR_STORAGE it may
+ * have been made all the same, or may yet be, by a RENAME whose answer was lost.
  */
 int hdfs_make(struct hdfs *h, const char *full, const struct hdfs_source *src, enum hdfs_over over,
               struct hdfs_status *ret, struct err *e);

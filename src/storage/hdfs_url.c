@@ -136,11 +136,3 @@ void hdfs_url_release(struct hdfs_url *u) {
     free(u->path);
     *u = (struct hdfs_url){0};
 }
-
-void hdfs_add_encoded(struct buf *b, const char *text) {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        if ((*p < 0x80 && isalnum(*p)) || strchr("-._~/", *p))
-            buf_add_char(b, (char)*p);
-        else
-            buf_addf(b, "%%%02X", *p);
-}

@@ -13,6 +13,7 @@
 #include "base/retry.h"
 #include "base/util.h"
 #include "storage/hdfs_priv.h"
+#include "storage/local_fs.h"
 
 enum { STAGE_DAY_MS = 24 * 3600 * 1000 };
 
@@ -21,8 +22,12 @@ static int make_folder(struct hdfs *h, const char *full, struct err *e) {
     return webhdfs_ask(h->w, &q, NULL, e);
 }
 
-static char *parent_of(const char *full) {
-    return xstrndup(full, (size_t)(strrchr(full, '/') - full));
+/* Removes what is not finished, with all that is in it. What stays is swept after a day. */
+static void discard(struct hdfs *h, const char *full) {
+    struct webhdfs_call q = {.method = "DELETE", .path = full, .query = "op=DELETE&recursive=true"};
+    struct err e;
+    if (webhdfs_ask(h->w, &q, NULL, &e) < 0)
+        log_err(LOG_DEBUG, "cannot remove what is not finished", &e);
 }
 
 /* Removes what crashed processes left. Ages are told by one clock, the NameNode's. */
@@ -39,7 +44,7 @@ static void sweep(struct hdfs *h, const char *stages, const char *own) {
         if (now - l.v[i].mtime_ms <= STAGE_DAY_MS)
             continue;
         _cleanup_(freep) char *dead = xasprintf("%s/%s", stages, l.v[i].name);
-        hdfs_delete(h, dead, true, true, &e);
+        discard(h, dead);
     }
     storage_entries_release(&l);
 }
@@ -70,9 +75,8 @@ static int temp_name(struct hdfs *h, char **ret, struct err *e) {
 }
 
 void hdfs_stage_remove(struct hdfs *h) {
-    struct err e;
-    if (h->stage && hdfs_delete(h, h->stage, true, true, &e) < 0)
-        log_err(LOG_DEBUG, "cannot remove the folder for unfinished files", &e);
+    if (h->stage)
+        discard(h, h->stage);
     free(TAKE_PTR(h->stage));
 }
 
@@ -103,14 +107,13 @@ static int upload_once(struct hdfs *h, const char *temp, const struct hdfs_sourc
         err_recode(e, r = ERR_STORAGE); /* what was taken is gone: the next try may keep it */
         err_retry(e);
     }
-    e->unsure = false; /* of a name nobody knows */
     return r;
 }
 
 /* Uploads under a new name per try. */
 static int upload(struct hdfs *h, const struct hdfs_source *src, char **ret_temp,
                   struct hdfs_status *ret, struct err *e) {
-    struct retry again = retry_start(h->timeout_ms);
+    struct retry again = retry_start(h->base.patience_ms);
     int r;
     do {
         _cleanup_(freep) char *temp = NULL;
@@ -120,10 +123,8 @@ static int upload(struct hdfs *h, const struct hdfs_source *src, char **ret_temp
             if (r == 0)
                 *ret_temp = TAKE_PTR(temp);
         }
-        if (temp) {
-            struct err ignored;
-            hdfs_delete(h, temp, false, true, &ignored);
-        }
+        if (temp)
+            discard(h, temp);
     } while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
@@ -133,7 +134,7 @@ static int ask_rename(struct hdfs *h, const char *temp, const char *full, enum h
     struct buf query = BUF_INIT(4 * LIMIT_PATH);
     buf_addf(&query,
              "op=RENAME&renameoptions=%s&destination=", over == HDFS_NEW ? "NONE" : "OVERWRITE");
-    hdfs_add_encoded(&query, full);
+    buf_add_encoded(&query, full, "/");
     assert(!query.overflow);
     struct webhdfs_call q = {.method = "PUT", .path = temp, .query = buf_str(&query), .once = true};
     struct webhdfs_answer a = {0};
@@ -141,7 +142,6 @@ static int ask_rename(struct hdfs *h, const char *temp, const char *full, enum h
     /* An answer means that the server knows only the old RENAME, which has its own idea of success. */
     if (r == 0 && a.doc) {
         r = err_set(e, ERR_STORAGE, "the server does not know RENAME with renameoptions");
-        e->unsure = true;
         err_hint(e, "the lake's URL must name a NameNode, not HttpFS");
     }
     webhdfs_answer_release(&a);
@@ -155,7 +155,7 @@ static int rename_once(struct hdfs *h, const char *temp, const char *full, enum 
     int r = ask_rename(h, temp, full, over, e);
     if (r != ERR_NOT_FOUND)
         return r;
-    _cleanup_(freep) char *dir = parent_of(full);
+    _cleanup_(freep) char *dir = fs_parent(full);
     r = make_folder(h, dir, e); /* or is it the folder to be in? */
     if (r == 0)
         r = ask_rename(h, temp, full, over, e);
@@ -173,7 +173,6 @@ static int settle(struct hdfs *h, const char *full, const struct hdfs_status *ma
         return 0;
     if (r < 0 && r != ERR_NOT_FOUND) {
         *e = why;
-        e->unsure = true;
         return r;
     }
     err_recode(e, ERR_STORAGE); /* somebody removed what was not finished: make it anew */
@@ -182,18 +181,12 @@ static int settle(struct hdfs *h, const char *full, const struct hdfs_status *ma
 
 static int rename_made(struct hdfs *h, const char *temp, const char *full, enum hdfs_over over,
                        const struct hdfs_status *made, struct err *e) {
-    struct retry again = retry_start(h->timeout_ms);
-    bool unsure = false;
+    struct retry again = retry_start(h->base.patience_ms);
     int r;
-    do {
+    do
         r = rename_once(h, temp, full, over, e);
-        unsure |= r < 0 && e->unsure;
-    } while (r < 0 && retry_pause(&again, &r, e));
-    if (r == ERR_NOT_FOUND)
-        return settle(h, full, made, e);
-    if (r < 0)
-        e->unsure = unsure && r != ERR_EXISTS;
-    return r;
+    while (r < 0 && retry_pause(&again, &r, e));
+    return r == ERR_NOT_FOUND ? settle(h, full, made, e) : r;
 }
 
 int hdfs_make(struct hdfs *h, const char *full, const struct hdfs_source *src, enum hdfs_over over,
@@ -206,9 +199,7 @@ int hdfs_make(struct hdfs *h, const char *full, const struct hdfs_source *src, e
     r = rename_made(h, temp, full, over, ret, e);
     if (r == 0)
         crash_point("hdfs.after_rename");
-    if (r) {
-        struct err ignored;
-        hdfs_delete(h, temp, false, true, &ignored); /* a RENAME still under way then fails */
-    }
+    else
+        discard(h, temp); /* a RENAME still under way then fails */
     return r;
 }

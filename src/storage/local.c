@@ -34,10 +34,6 @@ static char *full_path(struct local *lo, const char *path) {
     return xasprintf("%s/%s", lo->root, path);
 }
 
-static char *parent_of(const char *full) {
-    return xstrndup(full, (size_t)(strrchr(full, '/') - full));
-}
-
 static bool is_durable(struct local *lo, const char *dir) {
     bool found = false;
     pthread_mutex_lock(&lo->lock);
@@ -66,7 +62,7 @@ static void forget_durable(struct local *lo) {
 static int ensure_dir(struct local *lo, const char *dir, struct err *e) {
     if (strcmp(dir, lo->root) == 0 || is_durable(lo, dir))
         return 0;
-    _cleanup_(freep) char *parent = parent_of(dir);
+    _cleanup_(freep) char *parent = fs_parent(dir);
     int r = ensure_dir(lo, parent, e);
     if (r == 0)
         r = fs_mkdir(dir, e);
@@ -77,7 +73,7 @@ static int ensure_dir(struct local *lo, const char *dir, struct err *e) {
 
 /* Gives the finished file `from` its place in the lake, durably. */
 static int place_new(struct local *lo, const char *from, const char *to, struct err *e) {
-    _cleanup_(freep) char *dir = parent_of(to);
+    _cleanup_(freep) char *dir = fs_parent(to);
     int r = ensure_dir(lo, dir, e);
     if (r)
         return r;
@@ -142,8 +138,7 @@ static int local_get(struct storage *st, const char *path, struct buf *ret, stru
             return err_set(e, ERR_STORAGE, "cannot read %s: larger than %zu bytes", full, ret->max);
         return fs_error(e, failed, "cannot read", full);
     }
-    buf_release(ret);
-    *ret = b;
+    buf_take(ret, &b);
     return 0;
 }
 
@@ -178,7 +173,7 @@ static int local_put(struct storage *st, const char *path, const void *data, siz
                      struct err *e) {
     struct local *lo = local_of(st);
     _cleanup_(freep) char *full = full_path(lo, path);
-    _cleanup_(freep) char *dir = parent_of(full);
+    _cleanup_(freep) char *dir = fs_parent(full);
     _cleanup_(freep) char *temp = NULL;
     int r = ensure_dir(lo, dir, e);
     if (r == 0)
@@ -267,21 +262,12 @@ static int local_remove(struct storage *st, const char *path, struct err *e) {
         return fs_error(e, errno, "cannot remove", full);
     }
     drop_hadoop_crc(full);
-    _cleanup_(freep) char *dir = parent_of(full);
+    _cleanup_(freep) char *dir = fs_parent(full);
     return fs_sync(dir, e);
 }
 
-static int local_stage_folder(struct storage *st, char ret_dir[LIMIT_PATH], struct err *e) {
-    _cleanup_(freep) char *dir = NULL;
-    int r = local_stage_path(&local_of(st)->stage, &dir, e);
-    if (r)
-        return r;
-    if (strlen(dir) >= LIMIT_PATH)
-        return fs_error(e, ENAMETOOLONG, "cannot make folder", dir);
-    if (mkdir(dir, 0777) != 0)
-        return fs_error(e, errno, "cannot make folder", dir);
-    memcpy(ret_dir, dir, strlen(dir) + 1);
-    return 0;
+static int local_stage(struct storage *st, char ret_dir[LIMIT_PATH], struct err *e) {
+    return local_stage_folder(&local_of(st)->stage, ret_dir, e);
 }
 
 static void local_unstage(struct storage *st ATTR_UNUSED, const char *dir) {
@@ -327,14 +313,13 @@ static void local_free(struct storage *st) {
 }
 
 static const struct storage_ops local_ops = {
-    .scheme = "file",
     .get = local_get,
     .put_new = local_put_new,
     .put = local_put,
     .stat = local_stat,
     .list = local_list,
     .remove = local_remove,
-    .stage = local_stage_folder,
+    .stage = local_stage,
     .unstage = local_unstage,
     .publish = local_publish,
     .localize = local_localize,
@@ -343,10 +328,9 @@ static const struct storage_ops local_ops = {
 };
 
 int storage_local_open(const char *url, const char *folder, struct storage **ret, struct err *e) {
-    _cleanup_(freep) char *cwd = *folder == '/' ? xstrdup("") : getcwd(NULL, 0);
-    if (!cwd)
-        return fs_error(e, errno, "cannot find", "the working folder");
-    _cleanup_(freep) char *named = xasprintf("%s%s%s", cwd, *folder == '/' ? "" : "/", folder);
+    _cleanup_(freep) char *named = fs_absolute(folder, e);
+    if (!named)
+        return e->code;
     for (size_t n = strlen(named); n > 1 && named[n - 1] == '/'; n--)
         named[n - 1] = '\0';
     int r = fs_mkdirs(named, e);

@@ -7,7 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/util.h"
+
+enum { CHUNK = 256 * KIB };
 
 int fs_error(struct err *e, int errnum, const char *what, const char *path) {
     bool full = errnum == ENOSPC || errnum == EDQUOT;
@@ -23,6 +27,39 @@ int fs_error(struct err *e, int errnum, const char *what, const char *path) {
     if (errnum == EXDEV)
         return err_hint(e, "a lake must lie on one file system, without mounts or links inside");
     return e->code;
+}
+
+char *fs_absolute(const char *path, struct err *e) {
+    if (*path == '/')
+        return xstrdup(path);
+    _cleanup_(freep) char *cwd = getcwd(NULL, 0);
+    if (cwd)
+        return xasprintf("%s/%s", cwd, path);
+    fs_error(e, errno, "cannot find", "the working folder");
+    return NULL;
+}
+
+char *fs_parent(const char *path) {
+    size_t n = (size_t)(strrchr(path, '/') - path);
+    return xstrndup(path, MAX(n, 1));
+}
+
+int fs_sum(int fd, int64_t offset, int64_t len, uint32_t *ret, uint32_t *whole) {
+    _cleanup_(freep) char *chunk = xmalloc(CHUNK);
+    uint32_t crc = 0;
+    for (int64_t done = 0; done < len;) {
+        ssize_t n = pread(fd, chunk, (size_t)MIN(CHUNK, len - done), offset + done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : ENODATA;
+        crc = crc32c(crc, chunk, (size_t)n);
+        if (whole)
+            *whole = crc32c(*whole, chunk, (size_t)n);
+        done += n;
+    }
+    *ret = crc;
+    return 0;
 }
 
 /* 0 or an errno. A short write is continued; the next call then tells why it was short. */
@@ -66,9 +103,7 @@ int fs_sync(const char *path, struct err *e) {
 }
 
 static int sync_parent(const char *path, struct err *e) {
-    const char *slash = strrchr(path, '/');
-    _cleanup_(freep) char *parent =
-        slash == path ? xstrdup("/") : xstrndup(path, (size_t)(slash - path));
+    _cleanup_(freep) char *parent = fs_parent(path);
     return fs_sync(parent, e);
 }
 
@@ -86,14 +121,9 @@ int fs_mkdirs(const char *path, struct err *e) {
             return fs_error(e, ENOTDIR, "cannot use", path);
         return 0;
     }
-    const char *slash = strrchr(path, '/');
-    if (slash > path) {
-        _cleanup_(freep) char *parent = xstrndup(path, (size_t)(slash - path));
-        int r = fs_mkdirs(parent, e);
-        if (r)
-            return r;
-    }
-    return fs_mkdir(path, e);
+    _cleanup_(freep) char *parent = fs_parent(path);
+    int r = fs_mkdirs(parent, e);
+    return r ? r : fs_mkdir(path, e);
 }
 
 /* For file systems without hard links (FAT, some network shares). 0 or an errno. */

@@ -123,3 +123,16 @@ int local_stage_path(struct local_stage *sg, char **ret, struct err *e) {
     pthread_mutex_unlock(&sg->lock);
     return r;
 }
+
+int local_stage_folder(struct local_stage *sg, char ret_dir[LIMIT_PATH], struct err *e) {
+    _cleanup_(freep) char *dir = NULL;
+    int r = local_stage_path(sg, &dir, e);
+    if (r)
+        return r;
+    if (strlen(dir) >= LIMIT_PATH)
+        return fs_error(e, ENAMETOOLONG, "cannot make folder", dir);
+    if (mkdir(dir, 0777) != 0)
+        return fs_error(e, errno, "cannot make folder", dir);
+    memcpy(ret_dir, dir, strlen(dir) + 1);
+    return 0;
+}

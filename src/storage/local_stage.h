@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
 struct local_stage {
     char *root; /* absolute */
@@ -27,6 +28,9 @@ void local_stage_release(struct local_stage *sg); /* removes the folder */
 
 /* A path in the stage nobody has used: nothing is made there. The caller frees. */
 int local_stage_path(struct local_stage *sg, char **ret, struct err *e);
+
+/* A new, empty folder in the stage. */
+int local_stage_folder(struct local_stage *sg, char ret_dir[LIMIT_PATH], struct err *e);
 
 /* Removes the folders of dead processes, as the first local_stage_path does. */
 void local_stage_sweep(struct local_stage *sg);

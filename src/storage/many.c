@@ -1,84 +1,97 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many files at a time: a few threads, each of which takes the next file until there is none. */
+#include "storage/many.h"
+
 #include <pthread.h>
 
 #include "storage/storage.h"
 
-struct batch {
-    struct storage *st;
-    struct storage_file *v;
+struct work {
+    int (*one)(void *arg, size_t i, struct err *e);
+    void *arg;
     size_t n;
-    int (*one)(struct storage *st, struct storage_file *f, struct err *e);
     pthread_mutex_t lock; /* guards the rest */
     size_t next;
-    int failed; /* of the first file that failed; then no further one is begun */
+    int failed; /* of the first call that failed; then no further one is begun */
     struct err *e;
 };
 
-static struct storage_file *take_next(struct batch *b) {
-    pthread_mutex_lock(&b->lock);
-    struct storage_file *f = b->failed || b->next == b->n ? NULL : &b->v[b->next++];
-    pthread_mutex_unlock(&b->lock);
-    return f;
+static bool take_next(struct work *w, size_t *ret) {
+    pthread_mutex_lock(&w->lock);
+    bool more = !w->failed && w->next < w->n;
+    if (more)
+        *ret = w->next++;
+    pthread_mutex_unlock(&w->lock);
+    return more;
 }
 
-static void fail(struct batch *b, int r, const struct err *why) {
-    pthread_mutex_lock(&b->lock);
-    if (!b->failed) {
-        b->failed = r;
-        *b->e = *why;
+static void fail(struct work *w, int r, const struct err *why) {
+    pthread_mutex_lock(&w->lock);
+    if (!w->failed) {
+        w->failed = r;
+        *w->e = *why;
     }
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&w->lock);
 }
 
-static void *work(void *arg) {
-    struct batch *b = arg;
-    for (struct storage_file *f; (f = take_next(b));) {
+static void *run(void *arg) {
+    struct work *w = arg;
+    for (size_t i; take_next(w, &i);) {
         struct err e;
-        int r = b->one(b->st, f, &e);
+        int r = w->one(w->arg, i, &e);
         if (r)
-            fail(b, r, &e);
-        else
-            f->done = true;
+            fail(w, r, &e);
     }
     return NULL;
 }
 
-/* The caller's thread is one of those that work; where no other can be started, the only one. */
-static int run(struct storage *st, struct storage_file *v, size_t n,
-               int (*one)(struct storage *, struct storage_file *, struct err *), struct err *e) {
-    struct batch b = {.st = st, .v = v, .n = n, .one = one, .e = e};
-    size_t threads = MIN((size_t)MAX(st->lanes, 1), n), started = 0;
-    pthread_t *thread = xcalloc(MAX(threads, 1), sizeof *thread);
-    pthread_mutex_init(&b.lock, NULL);
-    while (started + 1 < threads && pthread_create(&thread[started], NULL, work, &b) == 0)
+/* Where no other thread can be started, the caller's does it all. */
+int side_by_side(int lanes, size_t first, size_t n, int (*one)(void *arg, size_t i, struct err *e),
+                 void *arg, struct err *e) {
+    struct work w = {.one = one, .arg = arg, .n = n, .next = first, .e = e};
+    size_t threads = MIN((size_t)MAX(lanes, 1), n - MIN(first, n)), started = 0;
+    pthread_t *thread = xcalloc(threads, sizeof *thread);
+    pthread_mutex_init(&w.lock, NULL);
+    while (started + 1 < threads && pthread_create(&thread[started], NULL, run, &w) == 0)
         started++;
-    work(&b);
+    run(&w);
     for (size_t i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
-    pthread_mutex_destroy(&b.lock);
+    pthread_mutex_destroy(&w.lock);
     free(thread);
-    return b.failed;
+    return w.failed;
 }
 
-static int localize(struct storage *st, struct storage_file *f, struct err *e) {
+struct batch {
+    struct storage *st;
+    struct storage_file *v;
+};
+
+static int localize(void *arg, size_t i, struct err *e) {
+    struct batch *b = arg;
     char local[LIMIT_PATH];
-    int r = storage_localize(st, f->path, f->size, local, e);
-    if (r == 0)
-        f->local = xstrdup(local);
+    int r = storage_localize(b->st, b->v[i].path, b->v[i].size, local, e);
+    if (r == 0) {
+        b->v[i].local = xstrdup(local);
+        b->v[i].done = true;
+    }
     return r;
 }
 
-static int publish(struct storage *st, struct storage_file *f, struct err *e) {
-    return storage_publish(st, f->local, f->path, e);
+static int publish(void *arg, size_t i, struct err *e) {
+    struct batch *b = arg;
+    int r = storage_publish(b->st, b->v[i].local, b->v[i].path, e);
+    b->v[i].done = r == 0;
+    return r;
 }
 
 int storage_localize_all(struct storage *st, struct storage_file *v, size_t n, struct err *e) {
+    struct batch b = {st, v};
     for (size_t i = 0; i < n; i++) {
         v[i].local = NULL;
         v[i].done = false;
     }
-    int r = run(st, v, n, localize, e);
+    int r = side_by_side(st->lanes, 0, n, localize, &b, e);
     for (size_t i = 0; r && i < n; i++) {
         if (v[i].done)
             storage_unlocalize(st, v[i].path);
@@ -89,7 +102,8 @@ int storage_localize_all(struct storage *st, struct storage_file *v, size_t n, s
 }
 
 int storage_publish_all(struct storage *st, struct storage_file *v, size_t n, struct err *e) {
+    struct batch b = {st, v};
     for (size_t i = 0; i < n; i++)
         v[i].done = false;
-    return run(st, v, n, publish, e);
+    return side_by_side(st->lanes, 0, n, publish, &b, e);
 }

@@ -28,9 +28,7 @@ void s3_etag(const struct http_answer *a, char ret[CACHE_ETAG]) {
 
 int64_t s3_length(const struct http_answer *a) {
     const char *text = http_header(a, "content-length");
-    if (!text || !*text || strlen(text) > 18 || strspn(text, "0123456789") != strlen(text))
-        return -1;
-    return strtoll(text, NULL, 10);
+    return text ? digits_parse(text) : -1;
 }
 
 /* Puts what was to be done in front of an error; answers keep their code and say which object. */
@@ -47,7 +45,8 @@ static int explain(struct storage *st, const char *what, const char *path, struc
 static int s3_get(struct storage *st, const char *path, struct buf *ret, struct err *e) {
     struct s3 *s = s3_of(st);
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    struct s3_call q = {.method = "GET", .key = key, .max_body = MAX(ret->max, S3_SMALL)};
+    struct s3_call q = {
+        .method = "GET", .key = key, .max_body = MAX(ret->max, (size_t)LIMIT_HTTP_ERROR)};
     struct http_answer a;
     int r = s3_call(s, &q, &a, e);
     if (r)
@@ -57,20 +56,19 @@ static int s3_get(struct storage *st, const char *path, struct buf *ret, struct 
         return err_set(e, ERR_STORAGE, "cannot read %s/%s: larger than %zu bytes", st->url, path,
                        ret->max);
     }
-    buf_reset(ret);
-    buf_add(ret, buf_str(&a.body), a.body.len);
+    buf_take(ret, &a.body);
     http_answer_release(&a);
     return 0;
 }
 
-/* Sends the bytes as one object; `condition`: NULL, or "if-none-match: *". */
-static int put_bytes(struct s3 *s, const char *key, const void *data, size_t len,
-                     const char *condition, struct err *e) {
+/* Sends the bytes as one object; `only_new`: ERR_EXISTS where there is one. */
+static int put_bytes(struct s3 *s, const char *key, const void *data, size_t len, bool only_new,
+                     struct err *e) {
     struct s3_call q = {.method = "PUT",
                         .key = key,
                         .body = len ? data : NULL,
                         .body_len = len,
-                        .headers = {condition}};
+                        .headers = {{only_new ? S3_IF_ABSENT : NULL, "*"}}};
     struct http_answer a;
     int r = s3_call(s, &q, &a, e);
     if (r == 0)
@@ -90,13 +88,12 @@ static int refuse(struct s3 *s, struct err *e) {
 
 /* Twice the same new object: the second time it must be refused. */
 static int prove(struct s3 *s, struct err *e) {
-    static const char condition[] = "if-none-match: *";
     char uuid[UUID_TEXT];
     uuid_make(uuid);
     _cleanup_(freep) char *key = xasprintf("%s.probe-%s", s->at.prefix, uuid);
-    int r = put_bytes(s, key, "1", 1, condition, e);
+    int r = put_bytes(s, key, "1", 1, true, e);
     if (r == 0 || r == ERR_EXISTS) { /* there already: a try whose answer was lost */
-        r = put_bytes(s, key, "2", 1, condition, e);
+        r = put_bytes(s, key, "2", 1, true, e);
         r = r == 0 ? refuse(s, e) : r == ERR_EXISTS ? 0 : r;
     }
     s3_call_once(s, &(struct s3_call){.method = "DELETE", .key = key});
@@ -117,7 +114,7 @@ static int s3_put_new(struct storage *st, const char *path, const void *data, si
     _cleanup_(freep) char *key = s3_key_of(s, path);
     int r = s3_prove(s, e);
     if (r == 0)
-        r = put_bytes(s, key, data, len, "if-none-match: *", e);
+        r = put_bytes(s, key, data, len, true, e);
     return r ? explain(st, "put", path, e) : 0;
 }
 
@@ -125,12 +122,11 @@ static int s3_put(struct storage *st, const char *path, const void *data, size_t
                   struct err *e) {
     struct s3 *s = s3_of(st);
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    int r = put_bytes(s, key, data, len, NULL, e);
+    int r = put_bytes(s, key, data, len, false, e);
     return r ? explain(st, "put", path, e) : 0;
 }
 
-/* "Tue, 15 Nov 1994 12:45:26 GMT" in ms; 0: something else. */
-static int64_t http_time_ms(const char *text) {
+int64_t s3_time_ms(const char *text) {
     struct tm tm = {0};
     const char *end = text ? strptime(text, "%a, %d %b %Y %H:%M:%S", &tm) : NULL;
     return end ? (int64_t)timegm(&tm) * 1000 : 0;
@@ -154,7 +150,7 @@ static int s3_stat(struct storage *st, const char *path, struct storage_entry *r
     if (r)
         return r;
     *ret = (struct storage_entry){.size = s3_length(&a),
-                                  .mtime_ms = http_time_ms(http_header(&a, "last-modified"))};
+                                  .mtime_ms = s3_time_ms(http_header(&a, "last-modified"))};
     http_answer_release(&a);
     return 0;
 }
@@ -184,36 +180,44 @@ static void s3_unstage(struct storage *st, const char *dir) {
     cache_unstage(s3_of(st)->cache, dir);
 }
 
+/* Before this process's first file. */
+static void sweep_once(struct s3 *s) {
+    pthread_mutex_lock(&s->lock);
+    bool first = !s->swept;
+    s->swept = true;
+    pthread_mutex_unlock(&s->lock);
+    if (first)
+        s3_sweep(s);
+}
+
 static int s3_publish(struct storage *st, const char *local, const char *path, struct err *e) {
     struct s3 *s = s3_of(st);
     struct cache_object made;
     int r = s3_prove(s, e);
+    if (r == 0) {
+        sweep_once(s);
+        r = s3_send(s, local, path, &made, e);
+    }
     if (r)
         return explain(st, "put", path, e);
-    r = s3_send(s, local, path, &made, e);
-    if (r == ERR_EXISTS)
-        return explain(st, "put", path, e);
-    if (r == 0)
-        cache_keep(s->cache, path, local, &made);
-    return r;
+    cache_keep(s->cache, path, local, &made);
+    return 0;
 }
 
-static int look(void *arg, const char *path, struct cache_object *ret, struct err *e) {
+static int look(struct storage *st, const char *path, struct cache_object *ret, struct err *e) {
     struct http_answer a;
-    int r = head(arg, path, &a, e);
+    int r = head(s3_of(st), path, &a, e);
     if (r)
         return r;
-    ret->size = s3_length(&a);
+    *ret = (struct cache_object){.size = s3_length(&a)};
     s3_etag(&a, ret->etag);
     http_answer_release(&a);
     return 0;
 }
 
-static int fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
+static int fetch(struct storage *st, const char *path, int fd, struct cache_object *ret,
                  struct err *e) {
-    struct s3 *s = arg;
-    int r = s3_fetch(s, path, local, ret, e);
-    return r == ERR_NOT_FOUND ? explain(&s->base, "get", path, e) : r;
+    return s3_fetch(s3_of(st), path, fd, ret, e) ? explain(st, "get", path, e) : 0;
 }
 
 static int s3_localize(struct storage *st, const char *path, int64_t size,
@@ -237,7 +241,6 @@ static void s3_free(struct storage *st) {
 }
 
 static const struct storage_ops s3_ops = {
-    .scheme = "s3",
     .get = s3_get,
     .put_new = s3_put_new,
     .put = s3_put,
@@ -264,7 +267,6 @@ int storage_s3_open(const char *url, const struct storage_options *o, struct sto
         .ops = &s3_ops, .url = xstrdup(url), .lanes = LANES, .patience_ms = o->timeout_ms};
     while (s->base.url[strlen(s->base.url) - 1] == '/')
         s->base.url[strlen(s->base.url) - 1] = '\0';
-    s->timeout_ms = o->timeout_ms;
     s->stall_ms = STALL_MS;
     s->keys = s3_keys_new(o->s3_profile);
     struct http_options ho = {
@@ -274,7 +276,7 @@ int storage_s3_open(const char *url, const struct storage_options *o, struct sto
     /* One bucket's name may be used by many stores: entries are told apart by where they come from. */
     _cleanup_(freep) char *lake = xasprintf("%s%s%s", at.base, at.path, at.prefix);
     lake[strlen(lake) - 1] = '\0';
-    struct cache_source source = {.arg = s, .look = look, .fetch = fetch};
+    struct cache_source source = {.st = &s->base, .look = look, .fetch = fetch};
     r = cache_open(o->cache_dir, o->cache_max_bytes, lake, &source, &s->cache, e);
     if (r)
         s3_free(&s->base);

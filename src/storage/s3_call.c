@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/retry.h"
 #include "storage/s3_priv.h"
-#include "storage/sigv4.h"
 
 enum {
     SLOW_MS = 10 * 60 * 1000, /* of a call that may be slow, as a whole */
@@ -26,7 +25,6 @@ static void hash_payload(const struct s3_call *q, char ret[SHA256_HEX]) {
 /* The headers of one request: what is signed, and the lines that are sent. */
 struct head {
     struct sigv4_header v[SIGNED_MAX];
-    char *names[S3_HEADERS]; /* of q->headers, ours to free */
     size_t n;
     char *lines[SIGNED_MAX + 2];
     size_t n_lines;
@@ -40,8 +38,6 @@ static void head_add(struct head *h, const char *name, const char *value) {
 }
 
 static void head_release(struct head *h) {
-    for (size_t i = 0; i < ARRAY_LEN(h->names); i++)
-        free(h->names[i]);
     for (size_t i = 0; i < h->n_lines; i++) {
         explicit_bzero(h->lines[i], strlen(h->lines[i])); /* among them a session's token */
         free(h->lines[i]);
@@ -57,13 +53,9 @@ static void head_fill(struct head *h, const struct s3 *s, const struct s3_call *
     head_add(h, "x-amz-date", now);
     if (key->token)
         head_add(h, "x-amz-security-token", key->token);
-    for (size_t i = 0; i < S3_HEADERS; i++) {
-        const char *colon = q->headers[i] ? strchr(q->headers[i], ':') : NULL;
-        if (!colon)
-            continue;
-        h->names[i] = xstrndup(q->headers[i], (size_t)(colon - q->headers[i]));
-        head_add(h, h->names[i], colon + 2);
-    }
+    for (size_t i = 0; i < S3_HEADERS; i++)
+        if (q->headers[i].name)
+            head_add(h, q->headers[i].name, q->headers[i].value);
     struct sigv4_request r = {.method = q->method,
                               .path = path,
                               .query = q->query ? q->query : "",
@@ -81,8 +73,8 @@ static void head_fill(struct head *h, const struct s3 *s, const struct s3_call *
 
 static char *encoded_path(const struct s3 *s, const struct s3_call *q) {
     struct buf b = BUF_INIT(8 * LIMIT_PATH);
-    sigv4_encode(&b, s->at.path, true);
-    sigv4_encode(&b, q->key ? q->key : "", true);
+    buf_add_encoded(&b, s->at.path, "/");
+    buf_add_encoded(&b, q->key ? q->key : "", "/");
     assert(!b.overflow);
     return buf_detach(&b);
 }
@@ -103,7 +95,7 @@ static int send(struct s3 *s, const struct s3_call *q, const struct s3_key *key,
                              .body_len = q->body_len,
                              .upload = q->upload,
                              .download = q->download,
-                             .max_body = q->max_body ? q->max_body : S3_SMALL,
+                             .max_body = q->max_body ? q->max_body : LIMIT_HTTP_ERROR,
                              .timeout_ms = q->slow ? SLOW_MS : 0,
                              .stall_ms = q->slow ? 0 : s->stall_ms,
                              .told_end = true};
@@ -120,33 +112,31 @@ static bool is_good(const struct s3_call *q, const struct http_answer *a) {
 }
 
 static int try_with(struct s3 *s, const struct s3_call *q, const struct s3_key *key,
-                    const char *hash, enum s3_fate *ret_fate, struct http_answer *ret,
-                    struct err *e) {
+                    const char *hash, bool *ret_new_keys, struct http_answer *ret, struct err *e) {
     struct http_answer a;
-    *ret_fate = S3_BAD;
+    *ret_new_keys = false;
     int r = send(s, q, key, hash, &a, e);
     if (r)
         return r;
     if (is_good(q, &a)) {
-        *ret_fate = S3_GOOD;
         *ret = a;
         return 0;
     }
-    *ret_fate = s3_judge(s, q, &a, e);
+    r = s3_judge(s, q, &a, ret_new_keys, e);
     http_answer_release(&a);
-    return e->code;
+    return r;
 }
 
 static int try_once(struct s3 *s, const struct s3_call *q, const char *hash,
                     struct http_answer *ret, struct err *e) {
     for (bool renewed = false;; renewed = true) {
         struct s3_key key;
-        enum s3_fate fate;
+        bool new_keys;
         int r = s3_keys_get(s->keys, &key, e);
         if (r)
             return r;
-        r = try_with(s, q, &key, hash, &fate, ret, e);
-        bool again = fate == S3_NEW_KEYS && !renewed && s3_keys_renew(s->keys, &key);
+        r = try_with(s, q, &key, hash, &new_keys, ret, e);
+        bool again = new_keys && !renewed && s3_keys_renew(s->keys, &key);
         s3_key_release(&key);
         if (!again)
             return r;
@@ -155,8 +145,7 @@ static int try_once(struct s3 *s, const struct s3_call *q, const char *hash,
 
 /* An answer to HEAD has no body, so it does not say what is wrong: another question may. */
 static int explain_head(struct s3 *s, const struct s3_call *q, const char *hash, struct err *e) {
-    struct s3_call list = {
-        .method = "GET", .query = "list-type=2&max-keys=1", .max_body = LIMIT_HTTP_ANSWER};
+    struct s3_call list = {.method = "GET", .query = "list-type=2&max-keys=1"};
     struct http_answer a;
     struct err other;
     if (strcmp(q->method, "HEAD") != 0 || e->code != ERR_STORAGE || e->retry || e->unsure)
@@ -171,7 +160,7 @@ static int explain_head(struct s3 *s, const struct s3_call *q, const char *hash,
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e) {
     char hash[SHA256_HEX];
     hash_payload(q, hash);
-    struct retry again = retry_start(s->timeout_ms);
+    struct retry again = retry_start(s->base.patience_ms);
     bool unsure = false;
     int r;
     do {
@@ -185,11 +174,15 @@ int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, stru
     return r;
 }
 
-void s3_call_once(struct s3 *s, const struct s3_call *q) {
+int s3_try(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e) {
     char hash[SHA256_HEX];
+    hash_payload(q, hash);
+    return try_once(s, q, hash, ret, e);
+}
+
+void s3_call_once(struct s3 *s, const struct s3_call *q) {
     struct http_answer a;
     struct err ignored;
-    hash_payload(q, hash);
-    if (try_once(s, q, hash, &a, &ignored) == 0)
+    if (s3_try(s, q, &a, &ignored) == 0)
         http_answer_release(&a);
 }

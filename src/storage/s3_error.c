@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
-#include "base/xml.h"
 #include "storage/s3_priv.h"
 
 enum { MESSAGE_MAX = 300 };
@@ -31,12 +30,10 @@ static int take_element(void *arg, const char *path, const char *text, struct er
     return 0;
 }
 
-/* Walks the body. What a store sends while it is busy, blanks, may stand before it. */
-static int walk(const struct http_answer *a, xml_element *fn, void *arg) {
+int s3_walk(const struct http_answer *a, xml_element *fn, void *arg, struct err *e) {
     const char *text = buf_str(&a->body);
     size_t blanks = strspn(text, " \t\r\n");
-    struct err ignored;
-    return xml_walk(text + blanks, a->body.len - blanks, fn, arg, ERR_STORAGE, &ignored);
+    return xml_walk(text + blanks, a->body.len - blanks, fn, arg, ERR_STORAGE, e);
 }
 
 static int take_root(void *arg, const char *path, const char *text ATTR_UNUSED,
@@ -47,12 +44,14 @@ static int take_root(void *arg, const char *path, const char *text ATTR_UNUSED,
 
 bool s3_has_root(const struct http_answer *a, const char *root) {
     char last[XML_PATH] = ""; /* the root's end comes last */
-    return walk(a, take_root, last) == 0 && strcmp(last, root) == 0;
+    struct err ignored;
+    return s3_walk(a, take_root, last, &ignored) == 0 && strcmp(last, root) == 0;
 }
 
 static struct fault read_fault(const struct http_answer *a) {
     struct fault f = {.code = ""};
-    walk(a, take_element, &f);
+    struct err ignored;
+    s3_walk(a, take_element, &f, &ignored);
     const char *region = http_header(a, "x-amz-bucket-region");
     if (region)
         take(f.region, sizeof f.region, region);
@@ -114,12 +113,12 @@ static void add_hint(const struct s3 *s, const struct fault *f, const struct htt
 
 static bool is_conditional(const struct s3_call *q) {
     for (size_t i = 0; i < S3_HEADERS; i++)
-        if (q->headers[i] && strncmp(q->headers[i], "if-none-match:", 14) == 0)
+        if (q->headers[i].name && strcmp(q->headers[i].name, S3_IF_ABSENT) == 0)
             return true;
     return false;
 }
 
-static enum s3_fate fate_of(const struct s3_call *q, const struct fault *f, int status) {
+static bool can_pass(const struct s3_call *q, const struct fault *f, int status) {
     static const char *const passing[] = {"SlowDown",
                                           "InternalError",
                                           "ServiceUnavailable",
@@ -134,37 +133,33 @@ static enum s3_fate fate_of(const struct s3_call *q, const struct fault *f, int 
                                           "BadDigest",
                                           "XAmzContentChecksumMismatch",
                                           "XAmzContentSHA256Mismatch",
-                                          NULL},
-                             *const tokens[] = {"ExpiredToken", "ExpiredTokenException",
-                                                "TokenRefreshRequired", "RequestExpired", NULL};
-    if (is_one_of(f->code, tokens))
-        return S3_NEW_KEYS;
+                                          NULL};
     if (status / 100 == 2 && !f->code[0]) /* neither what was asked for nor an error */
-        return S3_AGAIN;
-    bool passes = (status >= 500 && status != 501 && status != 505) || status == 429 ||
-                  status == 408 ||
-                  (status == 409 && is_conditional(q)); /* another writer is at it */
-    return passes || is_one_of(f->code, passing) ? S3_AGAIN : S3_BAD;
+        return true;
+    return (status >= 500 && status != 501 && status != 505) || status == 429 || status == 408 ||
+           (status == 409 && is_conditional(q)) || /* another writer is at it */
+           is_one_of(f->code, passing);
 }
 
-enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
-                      struct err *e) {
-    static const char *const absent[] = {"", "NoSuchKey", "NoSuchUpload", "NotFound", NULL};
+int s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
+             bool *ret_new_keys, struct err *e) {
+    static const char *const absent[] = {"", "NoSuchKey", "NoSuchUpload", "NotFound", NULL},
+                             *const tokens[] = {"ExpiredToken", "ExpiredTokenException",
+                                                "TokenRefreshRequired", "RequestExpired", NULL};
     struct fault f = read_fault(a);
-    const char *key = q->key ? q->key : "";
     int code = ERR_STORAGE;
     if (a->status == 404 && is_one_of(f.code, absent)) /* HEAD gives no code */
         code = ERR_NOT_FOUND;
     else if (a->status == 412)
         code = ERR_EXISTS;
-    err_set(e, code, "S3 answers %s s3://%s/%s with %d%s%s%s%s", q->method, s->at.bucket, key,
-            a->status, f.code[0] ? " " : "", f.code, f.message[0] ? ": " : "", f.message);
+    err_set(e, code, "S3 answers %s with %d%s%s%s%s", q->method, a->status, f.code[0] ? " " : "",
+            f.code, f.message[0] ? ": " : "", f.message);
+    *ret_new_keys = code == ERR_STORAGE && is_one_of(f.code, tokens);
     if (code != ERR_STORAGE)
-        return S3_BAD;
+        return code;
     add_hint(s, &f, a, e);
-    enum s3_fate fate = fate_of(q, &f, a->status);
-    e->retry = fate == S3_AGAIN;
+    e->retry = !*ret_new_keys && can_pass(q, &f, a->status);
     e->wait_ms = http_wait_ms(a);
     e->unsure = a->status >= 500 || a->status / 100 == 2;
-    return fate;
+    return code;
 }

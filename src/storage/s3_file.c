@@ -11,21 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/retry.h"
 #include "base/util.h"
-#include "base/xml.h"
-#include "storage/cache_store.h"
+#include "storage/local_fs.h"
+#include "storage/many.h"
 #include "storage/s3_priv.h"
-#include "storage/sigv4.h"
 
 enum {
     PART = 16 * MIB, /* at least; S3 wants 5 MiB, and at most 10,000 of them */
     PARTS_MAX = 10000,
     PART_LANES = 4, /* of one file at a time */
-    CHUNK = 256 * KIB,
 };
 
-#define CRC_HEADER "x-amz-meta-clickmill-crc32c"
+#define CRC_HEADER "x-amz-meta-clickmill-crc32c" /* of the whole file, in hex */
+#define CHECKSUM_HEADER "x-amz-checksum-crc32c"  /* of what is sent with it, in base64 */
 
 /* ---- parts, side by side ---- */
 
@@ -38,58 +36,18 @@ struct sent {
 struct transfer {
     struct s3 *s;
     const char *key;
+    const char *local; /* of an upload: the file's name, for errors */
     int fd;
     int64_t size, part;
-    char *condition;   /* of a download: "if-match: …" */
+    int64_t n;         /* parts */
+    const char *etag;  /* of a download, once it is known: all parts are of this object */
     char *upload_id;   /* of an upload, encoded */
     struct sent *sent; /* of an upload, each part */
-    int (*one)(struct transfer *t, int64_t i, struct err *e);
-    int64_t n;
-    pthread_mutex_t lock; /* guards the rest */
-    int64_t next;
-    int failed;
-    struct err *e;
 };
 
-static struct http_file part_of(const struct transfer *t, int64_t i) {
-    int64_t offset = i * t->part;
+static struct http_file part_of(const struct transfer *t, size_t i) {
+    int64_t offset = (int64_t)i * t->part;
     return (struct http_file){.fd = t->fd, .offset = offset, .len = MIN(t->part, t->size - offset)};
-}
-
-static void *move_parts(void *arg) {
-    struct transfer *t = arg;
-    for (;;) {
-        pthread_mutex_lock(&t->lock);
-        int64_t i = t->failed || t->next == t->n ? -1 : t->next++;
-        pthread_mutex_unlock(&t->lock);
-        if (i < 0)
-            return NULL;
-        struct err e;
-        int r = t->one(t, i, &e);
-        pthread_mutex_lock(&t->lock);
-        if (r && !t->failed) {
-            t->failed = r;
-            *t->e = e;
-        }
-        pthread_mutex_unlock(&t->lock);
-    }
-}
-
-/* Moves the parts from `first` on. */
-static int move_all(struct transfer *t, int64_t first, struct err *e) {
-    pthread_t thread[PART_LANES];
-    int threads = (int)MIN(PART_LANES, t->n - first), started = 0;
-    t->next = first;
-    t->failed = 0;
-    t->e = e;
-    pthread_mutex_init(&t->lock, NULL);
-    while (started + 1 < threads && pthread_create(&thread[started], NULL, move_parts, t) == 0)
-        started++;
-    move_parts(t);
-    for (int i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
-    pthread_mutex_destroy(&t->lock);
-    return t->failed;
 }
 
 /* ---- from the lake ---- */
@@ -101,10 +59,9 @@ static int64_t whole_size(const struct http_answer *a, int64_t offset) {
     if (!range ||
         sscanf(range, "bytes %19[0-9]-%19[0-9]/%19[0-9]%c", first, last, size, &more) != 3)
         return -1;
-    if (strlen(first) > 18 || strlen(last) > 18 || strlen(size) > 18 ||
-        strtoll(first, NULL, 10) != offset || strtoll(last, NULL, 10) != offset + a->downloaded - 1)
+    if (digits_parse(first) != offset || digits_parse(last) != offset + a->downloaded - 1)
         return -1;
-    return strtoll(size, NULL, 10);
+    return digits_parse(size);
 }
 
 /* The CRC-32C we noted with the object when we sent it. */
@@ -116,19 +73,20 @@ static bool noted_crc(const struct http_answer *a, uint32_t *ret) {
     return true;
 }
 
-static int download(struct transfer *t, int64_t i, struct http_answer *ret, struct err *e) {
+static int download(struct transfer *t, size_t i, struct http_answer *ret, struct err *e) {
     struct http_file f = part_of(t, i);
     _cleanup_(freep) char *range =
-        xasprintf("range: bytes=%lld-%lld", (long long)f.offset, (long long)(f.offset + f.len - 1));
+        xasprintf("bytes=%lld-%lld", (long long)f.offset, (long long)(f.offset + f.len - 1));
     struct s3_call q = {.method = "GET",
                         .key = t->key,
                         .download = &f,
-                        .headers = {range, t->condition},
+                        .headers = {{"range", range}, {t->etag ? "if-match" : NULL, t->etag}},
                         .ranged = i == 0};
     return s3_call(t->s, &q, ret, e);
 }
 
-static int download_part(struct transfer *t, int64_t i, struct err *e) {
+static int download_part(void *arg, size_t i, struct err *e) {
+    struct transfer *t = arg;
     struct http_answer a;
     int r = download(t, i, &a, e);
     if (r == ERR_EXISTS || r == ERR_NOT_FOUND) { /* If-Match: it is another object by now */
@@ -174,51 +132,32 @@ static int download_all(struct transfer *t, struct cache_object *ret, struct err
     t->n = (size + PART - 1) / PART;
     if (t->n <= 1)
         return 0;
-    t->one = download_part;
-    t->condition = ret->etag[0] ? xasprintf("if-match: %s", ret->etag) : NULL;
-    r = move_all(t, 1, e);
-    free(TAKE_PTR(t->condition));
-    return r;
+    t->etag = ret->etag[0] ? ret->etag : NULL;
+    return side_by_side(PART_LANES, 1, (size_t)t->n, download_part, t, e);
 }
 
-/* One try, into an empty file. Where the object's CRC was noted, it is that of what came. */
-static int fetch_once(struct s3 *s, const char *key, const char *local, int fd,
-                      struct cache_object *ret, struct err *e) {
-    struct transfer t = {.s = s, .key = key, .fd = fd};
-    *ret = (struct cache_object){.has_crc = false};
-    if (ftruncate(fd, 0) != 0)
-        return err_sys(e, ERR_STORAGE, errno, "cannot write %s", local);
-    int r = download_all(&t, ret, e);
-    int64_t size;
-    uint32_t crc;
-    if (r || !ret->has_crc)
-        return r;
-    r = entry_sum(local, &size, &crc, e);
-    if (r == 0 && crc != ret->crc) {
-        r = err_set(e, ERR_STORAGE, "what came has the CRC %08x, what was sent %08x", crc,
-                    ret->crc);
-        err_retry(e);
-    }
-    return r;
+/* Where the object's CRC was noted, it is that of what came. */
+static int check_sum(int fd, const struct cache_object *is, struct err *e) {
+    uint32_t crc = 0;
+    int failed = fs_sum(fd, 0, is->size, &crc, NULL);
+    if (failed)
+        return fs_error(e, failed, "cannot read", "what was fetched");
+    if (crc == is->crc)
+        return 0;
+    err_set(e, ERR_STORAGE, "what came has the CRC %08x, what was sent %08x", crc, is->crc);
+    return err_retry(e);
 }
 
-int s3_fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
-             struct err *e) {
-    struct s3 *s = arg;
+int s3_fetch(struct s3 *s, const char *path, int fd, struct cache_object *ret, struct err *e) {
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    struct cache_object object;
-    int fd = open(local, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return err_sys(e, ERR_STORAGE, errno, "cannot create %s", local);
-    struct retry again = retry_start(s->timeout_ms);
-    int r;
-    do
-        r = fetch_once(s, key, local, fd, &object, e);
-    while (r < 0 && retry_pause(&again, &r, e));
-    close(fd);
+    struct transfer t = {.s = s, .key = key, .fd = fd};
+    struct cache_object object = {.has_crc = false};
+    int r = download_all(&t, &object, e);
+    if (r == 0 && object.has_crc)
+        r = check_sum(fd, &object, e);
     if (r == 0)
         *ret = object;
-    return r < 0 && r != ERR_NOT_FOUND ? err_wrap(e, "cannot get %s/%s", s->base.url, path) : r;
+    return r;
 }
 
 /* ---- to the lake ---- */
@@ -232,35 +171,16 @@ static void checksum_text(uint32_t crc, char ret[CHECKSUM]) {
     memcpy(ret + 6, "==", 3);
 }
 
-static int sum_part(const struct http_file *f, uint32_t *ret, struct err *e) {
-    _cleanup_(freep) char *chunk = xmalloc(CHUNK);
-    uint32_t crc = 0;
-    for (int64_t done = 0; done < f->len;) {
-        ssize_t n = pread(f->fd, chunk, (size_t)MIN(CHUNK, f->len - done), f->offset + done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return err_sys(e, ERR_STORAGE, n < 0 ? errno : ENODATA,
-                           "cannot read what is to be sent");
-        crc = crc32c(crc, chunk, (size_t)n);
-        done += n;
-    }
-    *ret = crc;
-    return 0;
-}
-
-static int upload_part(struct transfer *t, int64_t i, struct err *e) {
+static int upload_part(void *arg, size_t i, struct err *e) {
+    struct transfer *t = arg;
     struct http_file f = part_of(t, i);
-    uint32_t crc = 0;
-    if (sum_part(&f, &crc, e))
-        return e->code;
     struct sent *sent = &t->sent[i];
-    checksum_text(crc, sent->checksum);
-    _cleanup_(freep) char *query =
-        xasprintf("partNumber=%lld&uploadId=%s", (long long)i + 1, t->upload_id);
-    _cleanup_(freep) char *checksum = xasprintf("x-amz-checksum-crc32c: %s", sent->checksum);
-    struct s3_call q = {
-        .method = "PUT", .key = t->key, .query = query, .upload = &f, .headers = {checksum}};
+    _cleanup_(freep) char *query = xasprintf("partNumber=%zu&uploadId=%s", i + 1, t->upload_id);
+    struct s3_call q = {.method = "PUT",
+                        .key = t->key,
+                        .query = query,
+                        .upload = &f,
+                        .headers = {{CHECKSUM_HEADER, sent->checksum}}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
@@ -268,21 +188,24 @@ static int upload_part(struct transfer *t, int64_t i, struct err *e) {
     char etag[CACHE_ETAG];
     s3_etag(&a, etag);
     if (!etag[0] || strpbrk(etag, "<>&"))
-        r = err_set(e, ERR_STORAGE, "S3 gave part %lld no ETag", (long long)i + 1);
+        r = err_set(e, ERR_STORAGE, "S3 gave part %zu no ETag", i + 1);
     else
         sent->etag = xstrdup(etag);
     http_answer_release(&a);
     return r;
 }
 
-static int take_upload_id(void *arg, const char *path, const char *text,
-                          struct err *e ATTR_UNUSED) {
+static int take_upload_id(void *arg, const char *path, const char *text, struct err *e) {
     char **id = arg;
-    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") == 0 && !*id) {
-        struct buf b = BUF_INIT(8 * KIB);
-        sigv4_encode(&b, text, false);
-        *id = buf_detach(&b);
+    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") != 0 || *id)
+        return 0;
+    struct buf b = BUF_INIT(8 * KIB);
+    buf_add_encoded(&b, text, "");
+    if (b.overflow) {
+        buf_release(&b);
+        return err_set(e, ERR_STORAGE, "S3 gave the upload a name of %zu bytes", strlen(text));
     }
+    *id = buf_detach(&b);
     return 0;
 }
 
@@ -291,12 +214,12 @@ static int begin_upload(struct transfer *t, const char *crc, struct err *e) {
                         .key = t->key,
                         .query = "uploads=",
                         .root = "InitiateMultipartUploadResult",
-                        .headers = {crc, "x-amz-checksum-algorithm: CRC32C"}};
+                        .headers = {{CRC_HEADER, crc}, {"x-amz-checksum-algorithm", "CRC32C"}}};
     struct http_answer a;
     int r = s3_call(t->s, &q, &a, e);
     if (r)
         return r;
-    r = xml_walk(buf_str(&a.body), a.body.len, take_upload_id, &t->upload_id, ERR_STORAGE, e);
+    r = s3_walk(&a, take_upload_id, &t->upload_id, e);
     if (r == 0 && (!t->upload_id || !*t->upload_id))
         r = err_set(e, ERR_STORAGE, "S3 began an upload and gave it no name");
     http_answer_release(&a);
@@ -321,7 +244,7 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
                         .body_len = body.len,
                         .root = "CompleteMultipartUploadResult",
                         .slow = true, /* the store puts the parts together */
-                        .headers = {"content-type: application/xml", "if-none-match: *"}};
+                        .headers = {{"content-type", "application/xml"}, {S3_IF_ABSENT, "*"}}};
     struct http_answer a;
     crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
@@ -336,37 +259,27 @@ static int complete_upload(struct transfer *t, struct cache_object *ret, struct 
 
 static int send_parts(struct transfer *t, const char *crc, struct cache_object *ret,
                       struct err *e) {
-    int64_t parts = MIN((t->size + PART - 1) / PART, PARTS_MAX);
-    t->part = MAX((t->size + parts - 1) / parts, PART);
-    t->n = (t->size + t->part - 1) / t->part;
-    t->one = upload_part;
-    t->sent = xcalloc((size_t)t->n, sizeof *t->sent);
     int r = begin_upload(t, crc, e);
     if (r == 0)
-        r = move_all(t, 0, e);
+        r = side_by_side(PART_LANES, 0, (size_t)t->n, upload_part, t, e);
     if (r == 0)
         r = complete_upload(t, ret, e);
     if (r && t->upload_id) { /* parts nobody asks for would be paid for */
         _cleanup_(freep) char *query = xasprintf("uploadId=%s", t->upload_id);
         s3_call_once(t->s, &(struct s3_call){.method = "DELETE", .key = t->key, .query = query});
     }
-    for (int64_t i = 0; i < t->n; i++)
-        free(t->sent[i].etag);
-    free(t->sent);
-    free(t->upload_id);
     return r;
 }
 
 static int send_whole(struct transfer *t, const char *crc, struct cache_object *ret,
                       struct err *e) {
     struct http_file f = {.fd = t->fd, .len = t->size};
-    char text[CHECKSUM];
-    checksum_text(ret->crc, text);
-    _cleanup_(freep) char *checksum = xasprintf("x-amz-checksum-crc32c: %s", text);
     struct s3_call q = {.method = "PUT",
                         .key = t->key,
                         .upload = &f,
-                        .headers = {crc, "if-none-match: *", checksum}};
+                        .headers = {{CRC_HEADER, crc},
+                                    {S3_IF_ABSENT, "*"},
+                                    {CHECKSUM_HEADER, t->sent[0].checksum}}};
     struct http_answer a;
     crash_point("s3.before_file");
     int r = s3_call(t->s, &q, &a, e);
@@ -378,59 +291,89 @@ static int send_whole(struct transfer *t, const char *crc, struct cache_object *
     return 0;
 }
 
+/* Cuts the file into parts: one where it is small. */
+static int plan(struct transfer *t, struct err *e) {
+    struct stat sb;
+    if (fstat(t->fd, &sb) != 0)
+        return fs_error(e, errno, "cannot look at", t->local);
+    t->size = sb.st_size;
+    int64_t parts = t->size < 2LL * PART ? 1 : MIN((t->size + PART - 1) / PART, PARTS_MAX);
+    t->part = parts == 1 ? t->size : MAX((t->size + parts - 1) / parts, PART);
+    t->n = parts == 1 ? 1 : (t->size + t->part - 1) / t->part;
+    t->sent = xcalloc((size_t)t->n, sizeof *t->sent);
+    return 0;
+}
+
+/* The sums of the parts and of the whole, in one walk over the file. */
+static int sum(struct transfer *t, uint32_t *ret, struct err *e) {
+    *ret = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        struct http_file f = part_of(t, (size_t)i);
+        uint32_t crc = 0;
+        int failed = fs_sum(t->fd, f.offset, f.len, &crc, ret);
+        if (failed)
+            return fs_error(e, failed, "cannot read", t->local);
+        checksum_text(crc, t->sent[i].checksum);
+    }
+    return 0;
+}
+
 /*
- * Does this very file stand there? Then an answer was lost, and all is well. An error says that this
- * is not known.
+ * Something stands there, or an answer was lost: if it is this very file, all is well. Where that
+ * cannot be known, the error says so.
  */
-static int look_there(struct transfer *t, struct cache_object *object, bool *ret, struct err *e) {
+static int settle(struct transfer *t, int r, struct cache_object *object, struct err *e) {
     struct s3_call q = {.method = "HEAD", .key = t->key};
     struct http_answer a;
     struct err why;
-    int r = s3_call(t->s, &q, &a, &why);
-    *ret = false;
-    if (r == ERR_NOT_FOUND)
-        return 0;
-    if (r) {
+    int looked = s3_call(t->s, &q, &a, &why);
+    if (looked == ERR_NOT_FOUND)
+        return r;
+    if (looked) {
         *e = why;
         e->unsure = true;
-        return r == ERR_STOPPED ? r : err_retry(e);
+        return looked == ERR_STOPPED ? looked : err_retry(e);
     }
     uint32_t there;
-    *ret = s3_length(&a) == t->size && noted_crc(&a, &there) && there == object->crc;
-    if (*ret)
+    bool same = s3_length(&a) == t->size && noted_crc(&a, &there) && there == object->crc;
+    if (same)
         s3_etag(&a, object->etag);
     http_answer_release(&a);
-    return 0;
+    return same ? 0 : r;
+}
+
+static int send_file(struct transfer *t, struct cache_object *ret, struct err *e) {
+    struct cache_object object = {.has_crc = true};
+    int r = plan(t, e);
+    if (r == 0)
+        r = sum(t, &object.crc, e);
+    if (r)
+        return r;
+    object.size = t->size;
+    char crc[9];
+    snprintf(crc, sizeof crc, "%08x", object.crc);
+    r = t->n == 1 ? send_whole(t, crc, &object, e) : send_parts(t, crc, &object, e);
+    if (r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure))
+        r = settle(t, r, &object, e);
+    if (r == ERR_NOT_FOUND) /* the upload was aborted by somebody else */
+        r = err_recode(e, ERR_STORAGE);
+    if (r == 0)
+        *ret = object;
+    return r;
 }
 
 int s3_send(struct s3 *s, const char *local, const char *path, struct cache_object *ret,
             struct err *e) {
     _cleanup_(freep) char *key = s3_key_of(s, path);
-    struct transfer t = {.s = s, .key = key};
-    struct cache_object object = {.has_crc = true};
-    int r = entry_sum(local, &t.size, &object.crc, e);
-    if (r)
-        return r;
+    struct transfer t = {.s = s, .key = key, .local = local};
     t.fd = open(local, O_RDONLY | O_CLOEXEC);
     if (t.fd < 0)
-        return err_sys(e, ERR_STORAGE, errno, "cannot open %s", local);
-    _cleanup_(freep) char *header = xasprintf(CRC_HEADER ": %08x", object.crc);
-    r = t.size < 2LL * PART ? send_whole(&t, header, &object, e)
-                            : send_parts(&t, header, &object, e);
+        return fs_error(e, errno, "cannot open", local);
+    int r = send_file(&t, ret, e);
     close(t.fd);
-    bool open_question = r == ERR_EXISTS || r == ERR_NOT_FOUND || (r == ERR_STORAGE && e->unsure);
-    if (open_question) {
-        bool is_there;
-        int looked = look_there(&t, &object, &is_there, e);
-        r = looked ? looked : is_there ? 0 : r;
-    }
-    if (r == ERR_EXISTS)
-        return r;
-    if (r == ERR_NOT_FOUND) /* the upload was aborted by somebody else */
-        err_recode(e, ERR_STORAGE);
-    if (r)
-        return err_wrap(e, "cannot put %s/%s", s->base.url, path);
-    object.size = t.size;
-    *ret = object;
-    return 0;
+    for (int64_t i = 0; t.sent && i < t.n; i++)
+        free(t.sent[i].etag);
+    free(t.sent);
+    free(t.upload_id);
+    return r;
 }

@@ -72,7 +72,7 @@ static int from_profile(const char *given, struct s3_key *ret, struct err *e) {
     const char *name = given ? given : getenv("AWS_PROFILE");
     bool named = name && *name;
     struct aws_profile p;
-    int r = aws_profile_read(named ? name : "default", &p, e);
+    int r = aws_profile_read(named ? name : NULL, &p, e);
     if (r)
         return r;
     if (p.key_id && p.secret) {

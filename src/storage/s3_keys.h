@@ -2,11 +2,13 @@
 /*
  * Where the keys come from that sign requests to S3. The first of these that has any:
  *
- *     1. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+ *     1. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, unless s3.profile is set
  *     2. a profile (storage/aws_profile.h): s3.profile, else AWS_PROFILE, else "default"
  *     3. the container's agent: AWS_CONTAINER_CREDENTIALS_FULL_URI or …_RELATIVE_URI (ECS, EKS)
  *     4. the machine's metadata service, version 2 (EC2), unless AWS_EC2_METADATA_DISABLED=true
  *
+ * A profile that is named, in whichever way, must hold keys: nothing comes after it. A role by web
+ * identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN) is refused, not passed over for the machine's.
  * Keys that expire are replaced before they do. Secrets are in no message and no log.
  */
 #ifndef CM_STORAGE_S3_KEYS_H

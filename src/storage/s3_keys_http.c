@@ -13,7 +13,7 @@
 #include "net/http.h"
 #include "storage/s3_keys.h"
 
-enum { CONNECT_MS = 1000, WHOLE_MS = 5000, TRIES = 3, PAUSE_MS = 200, ANSWER_MAX = 64 * KIB };
+enum { CONNECT_MS = 1000, WHOLE_MS = 5000, TRIES = 3, PAUSE_MS = 200 };
 
 /* One question; `what` names the one asked. Fills body, which the caller releases. */
 static int ask(const char *what, const char *method, const char *url, const char *header,
@@ -25,7 +25,7 @@ static int ask(const char *what, const char *method, const char *url, const char
     struct http_request q = {.method = method,
                              .url = url,
                              .headers = headers,
-                             .max_body = ANSWER_MAX,
+                             .max_body = LIMIT_HTTP_ERROR,
                              .timeout_ms = WHOLE_MS};
     struct http_answer a;
     int r = 0;

@@ -7,7 +7,6 @@
 #include "base/util.h"
 #include "base/xml.h"
 #include "storage/s3_priv.h"
-#include "storage/sigv4.h"
 
 enum { PAGE_COST = 100 }; /* names a page counts for: an empty one takes its time, too */
 
@@ -53,11 +52,8 @@ static int bad(const char *what, const char *text, struct err *e) {
 }
 
 static int take_size(struct page *p, const char *text, struct err *e) {
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 18 || text[digits])
-        return bad("Size", text, e);
-    p->object.size = strtoll(text, NULL, 10);
-    return 0;
+    p->object.size = digits_parse(text);
+    return p->object.size < 0 ? bad("Size", text, e) : 0;
 }
 
 static int take_time(struct page *p, const char *text, struct err *e) {
@@ -122,21 +118,27 @@ static void take_names(struct page *p, const char *prefix, const char *start_aft
     }
 }
 
-static char *query_of(const char *prefix, const char *start_after, const char *token) {
+static int query_of(const char *prefix, const char *start_after, const char *token, char **ret,
+                    struct err *e) {
     struct buf b = BUF_INIT(16 * LIMIT_PATH);
     if (token) {
         buf_add_str(&b, "continuation-token=");
-        sigv4_encode(&b, token, false);
+        buf_add_encoded(&b, token, "");
         buf_add_char(&b, '&');
     }
     buf_add_str(&b, "delimiter=%2F&encoding-type=url&list-type=2&prefix=");
-    sigv4_encode(&b, prefix, false);
+    buf_add_encoded(&b, prefix, "");
     if (start_after && *start_after) {
         buf_add_str(&b, "&start-after=");
-        sigv4_encode(&b, prefix, false);
-        sigv4_encode(&b, start_after, false);
+        buf_add_encoded(&b, prefix, "");
+        buf_add_encoded(&b, start_after, "");
     }
-    return buf_detach(&b);
+    if (b.overflow) { /* names have bounds, the token has none */
+        buf_release(&b);
+        return bad("NextContinuationToken", token ? token : "", e);
+    }
+    *ret = buf_detach(&b);
+    return 0;
 }
 
 int s3_list_page(const struct buf *xml, const char *prefix, const char *start_after, int64_t *seen,
@@ -162,11 +164,14 @@ int s3_list_page(const struct buf *xml, const char *prefix, const char *start_af
 /* Asks for one page. *token: in as the page before gave it, out for the one after. */
 static int ask_page(struct s3 *s, const char *prefix, const char *start_after, char **token,
                     int64_t *seen, struct storage_entries *l, struct err *e) {
-    _cleanup_(freep) char *query = query_of(prefix, start_after, *token);
-    struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_HTTP_ANSWER};
+    _cleanup_(freep) char *query = NULL;
+    int r = query_of(prefix, start_after, *token, &query, e);
+    if (r)
+        return r;
+    struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_S3_LIST};
     struct http_answer a;
     char *next = NULL;
-    int r = s3_call(s, &q, &a, e);
+    r = s3_call(s, &q, &a, e);
     if (r)
         return r == ERR_NOT_FOUND ? err_recode(e, ERR_STORAGE) : r;
     r = s3_list_page(&a.body, prefix, start_after, seen, l, &next, e);

@@ -8,6 +8,7 @@
  *     s3_error.c    an answer that is none -> what failed, why, what to do
  *     s3_list.c     ListObjectsV2
  *     s3_file.c     files to the lake and from it, large ones in parts side by side
+ *     s3_sweep.c    what killed processes left
  *     s3_keys*.c    the keys; aws_profile.c; sigv4.c
  */
 #ifndef CM_STORAGE_S3_PRIV_H
@@ -15,10 +16,12 @@
 
 #include <pthread.h>
 
+#include "base/xml.h"
 #include "net/http.h"
 #include "storage/cache.h"
 #include "storage/drivers.h"
 #include "storage/s3_keys.h"
+#include "storage/sigv4.h"
 
 /* Where the lake is, and how it is asked for. */
 struct s3_place {
@@ -28,7 +31,6 @@ struct s3_place {
     char *host;   /* as the Host header says it */
     char *path;   /* before each key: "/", or "/bucket/" */
     char *region;
-    bool is_aws;
 };
 int s3_place_of(const char *url, const struct storage_options *o, struct s3_place *ret,
                 struct err *e);
@@ -40,10 +42,10 @@ struct s3 {
     struct http_client *http;
     struct s3_keys *keys;
     struct cache *cache;
-    int64_t timeout_ms;
-    int stall_ms;         /* not a byte for so long: the other side is gone */
-    pthread_mutex_t lock; /* guards `proven` */
+    int stall_ms;         /* under 1 KiB/s over so long: the other side is gone */
+    pthread_mutex_t lock; /* guards the rest */
     bool proven;          /* this store keeps put-if-absent */
+    bool swept;
 };
 
 static inline struct s3 *s3_of(struct storage *st) {
@@ -52,7 +54,8 @@ static inline struct s3 *s3_of(struct storage *st) {
 
 /* ---- one request ---- */
 
-enum { S3_HEADERS = 3, S3_SMALL = 64 * 1024 };
+enum { S3_HEADERS = 3 };
+#define S3_IF_ABSENT "if-none-match" /* with the value "*" */
 
 struct s3_call {
     const char *method;
@@ -62,10 +65,10 @@ struct s3_call {
     const void *body;
     size_t body_len;
     const struct http_file *upload;
-    const struct http_file *download;      /* where the body of a good answer goes */
-    const char *const headers[S3_HEADERS]; /* "name: value", names in lower case; signed */
-    size_t max_body;                       /* of an answer in memory; 0: S3_SMALL */
-    bool ranged;                           /* 416, nothing there to read, is a good answer */
+    const struct http_file *download;        /* where the body of a good answer goes */
+    struct sigv4_header headers[S3_HEADERS]; /* signed; without a name: none */
+    size_t max_body;                         /* of an answer in memory; 0: LIMIT_HTTP_ERROR */
+    bool ranged;                             /* 416, nothing there to read, is a good answer */
     /* The root of the XML a good answer is; any other 2xx is a failure. NULL: the body is not XML. */
     const char *root;
     bool slow; /* it may take minutes, in which hardly a byte comes */
@@ -77,22 +80,23 @@ struct s3_call {
  * try whose answer got lost may have made it so). Else ERR_STORAGE.
  */
 int s3_call(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e);
-/* Once, without patience: for what is only cleaned up. */
+/* The same once, without patience. */
+int s3_try(struct s3 *s, const struct s3_call *q, struct http_answer *ret, struct err *e);
+/* Likewise, for what is only cleaned up. */
 void s3_call_once(struct s3 *s, const struct s3_call *q);
 
 /* ---- answers ---- */
 
-enum s3_fate {
-    S3_GOOD,
-    S3_AGAIN,    /* can pass */
-    S3_NEW_KEYS, /* can pass with other keys */
-    S3_BAD,
-};
-/* Is the body a whole XML document with that root? Blanks may stand before it. */
+/* As xml_walk. What a store sends while it is busy, blanks, may stand before the document. */
+int s3_walk(const struct http_answer *a, xml_element *fn, void *arg, struct err *e);
+/* Is the body a whole XML document with that root? */
 bool s3_has_root(const struct http_answer *a, const char *root);
-/* What a status that is not 2xx, or a 2xx that is not what was asked for, means; fills e. */
-enum s3_fate s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
-                      struct err *e);
+/*
+ * The error that a status which is not 2xx, or a 2xx which is not what was asked for, means.
+ * *ret_new_keys: it can pass with other keys.
+ */
+int s3_judge(const struct s3 *s, const struct s3_call *q, const struct http_answer *a,
+             bool *ret_new_keys, struct err *e);
 
 /* ---- pieces ---- */
 
@@ -112,12 +116,19 @@ int s3_list_page(const struct buf *xml, const char *prefix, const char *start_af
 int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
                    struct storage_entries *ret, struct err *e);
 
+/* "Tue, 15 Nov 1994 12:45:26 GMT" in ms since 1970; 0: something else, or NULL. */
+int64_t s3_time_ms(const char *text);
+/* Removes what killed processes left, as far as we may. */
+void s3_sweep(struct s3 *s);
+
 /* Does the store keep put-if-absent? Asked once; a store that does not is refused. */
 int s3_prove(struct s3 *s, struct err *e);
 
-/* cache_source's fetch, and a driver's publish without the cache. */
-int s3_fetch(void *arg, const char *path, const char *local, struct cache_object *ret,
-             struct err *e);
+/*
+ * Files from the lake, one try into an empty file, and to it. ERR_NOT_FOUND; ERR_EXISTS: another
+ * file stands there. What could not be done to which object the caller puts in front.
+ */
+int s3_fetch(struct s3 *s, const char *path, int fd, struct cache_object *ret, struct err *e);
 int s3_send(struct s3 *s, const char *local, const char *path, struct cache_object *ret,
             struct err *e);
 

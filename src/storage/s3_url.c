@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
 
-#include "base/value.h"
 #include "storage/aws_profile.h"
 #include "storage/s3_priv.h"
 
@@ -15,12 +14,21 @@ void s3_place_release(struct s3_place *p) {
     *p = (struct s3_place){0};
 }
 
-static const char *first_of(const char *a, const char *b, const char *c, const char *d) {
-    const char *all[] = {a, b, c, d};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (all[i] && *all[i])
-            return all[i];
-    return NULL;
+/* A text, and where it comes from. */
+struct setting {
+    const char *from, *text;
+};
+
+static struct setting variable(const char *name) {
+    return (struct setting){name, getenv(name)};
+}
+
+/* The first that is there. */
+static struct setting first_of(const struct setting *v, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (v[i].text && *v[i].text)
+            return v[i];
+    return (struct setting){0};
 }
 
 static bool bucket_ok(const char *name) {
@@ -59,23 +67,28 @@ static int split_url(const char *url, struct s3_place *p, struct err *e) {
     return 0;
 }
 
-/* "http[s]://host[:port]" without a path; a port that goes without saying is left out, as in Host. */
-static int take_endpoint(const char *endpoint, bool by_path, struct s3_place *p, struct err *e) {
-    const char *host = strstr(endpoint, "://");
-    host = host ? host + 3 : endpoint;
+/* "http[s]://host[:port]", without a path but "/". */
+static bool endpoint_ok(const char *endpoint) {
+    if (!http_is_url(endpoint) || strchr(endpoint, '@'))
+        return false;
+    const char *host = strstr(endpoint, "://") + 3;
     size_t n = strcspn(host, "/?#");
-    if (!http_is_url(endpoint) || n == 0 || (host[n] && strcmp(host + n, "/") != 0) ||
-        strchr(endpoint, '@')) {
-        bool tell = !strchr(endpoint, '@');
-        _cleanup_(freep) char *masked = url_mask(endpoint);
-        err_set(e, ERR_CONFIG, "s3.endpoint%s%s is not the URL of a store", tell ? " " : "",
-                tell ? masked : "");
-        return err_hint(e,
-                        "write http://HOST:PORT or https://HOST[:PORT]; keys do not belong there");
-    }
+    return n > 0 && (!host[n] || strcmp(host + n, "/") == 0);
+}
+
+static int check_endpoint(const struct setting *endpoint, struct err *e) {
+    if (!endpoint->text || endpoint_ok(endpoint->text))
+        return 0;
+    storage_refuse(endpoint->from, endpoint->text, "this is not the URL of a store", e);
+    return err_hint(e, "write http://HOST:PORT or https://HOST[:PORT]; keys do not belong there");
+}
+
+/* A port that goes without saying is left out, as in Host. */
+static void take_endpoint(const char *endpoint, bool by_path, struct s3_place *p) {
+    const char *host = strstr(endpoint, "://") + 3;
     bool tls = strncasecmp(endpoint, "https", 5) == 0;
     const char *port = tls ? ":443" : ":80";
-    size_t tail = strlen(port);
+    size_t n = strcspn(host, "/"), tail = strlen(port);
     if (n > tail && strncmp(host + n - tail, port, tail) == 0)
         n -= tail;
     _cleanup_(freep) char *name = xstrndup(host, n);
@@ -84,36 +97,53 @@ static int take_endpoint(const char *endpoint, bool by_path, struct s3_place *p,
     p->host = by_path ? xstrdup(name) : xasprintf("%s.%s", p->bucket, name);
     p->base = xasprintf("%s://%s", tls ? "https" : "http", p->host);
     p->path = by_path ? xasprintf("/%s/", p->bucket) : xstrdup("/");
+}
+
+static int take_region(const struct storage_options *o, const struct aws_profile *profile,
+                       struct s3_place *p, struct err *e) {
+    const struct setting all[] = {{"s3.region", o->s3_region},
+                                  variable("AWS_REGION"),
+                                  variable("AWS_DEFAULT_REGION"),
+                                  {"the AWS profile's region", profile->region},
+                                  {"", "us-east-1"}};
+    struct setting region = first_of(all, ARRAY_LEN(all));
+    p->region = xstrdup(region.text);
+    if (p->region[strspn(p->region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                    "0123456789-_")])
+        return err_set(e, ERR_CONFIG, "%s '%s' is no region's name", region.from, region.text);
     return 0;
 }
 
 static int resolve(const struct storage_options *o, const struct aws_profile *profile,
                    struct s3_place *p, struct err *e) {
-    const char *region =
-        first_of(o->s3_region, getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"), profile->region);
-    const char *endpoint = first_of(o->s3_endpoint, getenv("AWS_ENDPOINT_URL_S3"),
-                                    getenv("AWS_ENDPOINT_URL"), profile->endpoint);
-    p->region = xstrdup(region ? region : "us-east-1");
-    p->is_aws = !endpoint;
-    if (strspn(p->region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
-        strlen(p->region))
-        return err_set(e, ERR_CONFIG, "s3.region '%s' is no region's name", p->region);
+    const struct setting all[] = {{"s3.endpoint", o->s3_endpoint},
+                                  variable("AWS_ENDPOINT_URL_S3"),
+                                  variable("AWS_ENDPOINT_URL"),
+                                  {"the AWS profile's endpoint_url", profile->endpoint}};
+    struct setting endpoint = first_of(all, ARRAY_LEN(all));
+    int r = take_region(o, profile, p, e);
+    if (r == 0)
+        r = check_endpoint(&endpoint, e);
+    if (r)
+        return r;
+    bool is_aws = !endpoint.text;
     _cleanup_(freep) char *aws = xasprintf("https://s3.%s.amazonaws.com%s", p->region,
                                            strncmp(p->region, "cn-", 3) == 0 ? ".cn" : "");
     /* A bucket with dots in its name does not fit the certificate of *.s3.region. */
-    bool by_path = o->s3_path_style == S3_PATH_STYLE_AUTO ? !p->is_aws || strchr(p->bucket, '.')
+    bool by_path = o->s3_path_style == S3_PATH_STYLE_AUTO ? !is_aws || strchr(p->bucket, '.')
                                                           : o->s3_path_style == S3_PATH_STYLE_YES;
-    return take_endpoint(endpoint ? endpoint : aws, by_path, p, e);
+    take_endpoint(is_aws ? aws : endpoint.text, by_path, p);
+    return 0;
 }
 
 int s3_place_of(const char *url, const struct storage_options *o, struct s3_place *ret,
                 struct err *e) {
     struct s3_place p = {0};
     struct aws_profile profile = {0};
-    const char *name = first_of(o->s3_profile, getenv("AWS_PROFILE"), "default", NULL);
+    const struct setting names[] = {{"s3.profile", o->s3_profile}, variable("AWS_PROFILE")};
     int r = split_url(url, &p, e);
     if (r == 0)
-        r = aws_profile_read(name, &profile, e);
+        r = aws_profile_read(first_of(names, ARRAY_LEN(names)).text, &profile, e);
     if (r == 0)
         r = resolve(o, &profile, &p, e);
     aws_profile_release(&profile);

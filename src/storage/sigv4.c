@@ -7,17 +7,6 @@
 
 enum { CANONICAL_MAX = MIB, DATE_DIGITS = 8 };
 
-void sigv4_encode(struct buf *b, const char *text, bool slash) {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        bool plain = (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') ||
-                     (*p >= '0' && *p <= '9') || strchr("-._~", *p) || (slash && *p == '/');
-        if (plain)
-            buf_add_char(b, (char)*p);
-        else
-            buf_addf(b, "%%%02X", *p);
-    }
-}
-
 void sigv4_time(int64_t us, char ret[SIGV4_TIME]) {
     time_t t = (time_t)(us / 1000000);
     struct tm tm;

@@ -3,17 +3,14 @@
  * AWS Signature Version 4 (docs "Create a signed AWS API request"): the Authorization header of one
  * request. Pure: no clock, no network, no keys of its own.
  *
- * What is signed must be what is sent: path and query come here percent-encoded by sigv4_encode, the
- * query sorted by name, a name without a value as "name=".
+ * What is signed must be what is sent: path and query come here percent-encoded by buf_add_encoded
+ * (a / stays in paths only), the query sorted by name, a name without a value as "name=".
  */
 #ifndef CM_STORAGE_SIGV4_H
 #define CM_STORAGE_SIGV4_H
 
 #include "base/mem.h"
 #include "base/sha256.h"
-
-/* Appends the text with all but A-Z a-z 0-9 - . _ ~ as %XX; `slash`: / stays as well. */
-void sigv4_encode(struct buf *b, const char *text, bool slash);
 
 enum { SIGV4_TIME = 17 }; /* "20130524T000000Z" and its NUL */
 void sigv4_time(int64_t us, char ret[SIGV4_TIME]);

@@ -23,25 +23,24 @@ bool storage_path_ok(const char *path) {
     return true;
 }
 
-/* Keys and passwords may stand in what cannot be used: such a text is not told. */
-static int refuse(const char *url, const char *why, struct err *e) {
+int storage_refuse(const char *what, const char *url, const char *why, struct err *e) {
     _cleanup_(freep) char *masked = url_mask(url);
     bool tell = !strchr(url, '@');
-    return err_set(e, ERR_CONFIG, "lake%s%s: %s", tell ? " " : "", tell ? masked : "", why);
+    return err_set(e, ERR_CONFIG, "%s%s%s: %s", what, tell ? " " : "", tell ? masked : "", why);
 }
 
 int storage_check(const char *url, struct err *e) {
     if (hdfs_is_url(url) || strncmp(url, "s3://", 5) == 0)
         return 0;
     if (strncmp(url, "file:", 5) != 0) {
-        refuse(url, "no storage of that kind", e);
+        storage_refuse("lake", url, "no storage of that kind", e);
         return err_hint(e, "a lake's URL begins with file:, hdfs:// or s3://");
     }
     const char *folder = url + 5;
     /* file:///data is /data; in file://data the word would be a host, not a folder. */
     if (*folder && (folder[0] != '/' || folder[1] != '/' || folder[2] == '/'))
         return 0;
-    refuse(url, "no folder is named", e);
+    storage_refuse("lake", url, "no folder is named", e);
     return err_hint(e, "write file:PATH, as in file:data/lake or file:/var/lib/clickmill");
 }
 

@@ -36,7 +36,6 @@ struct config;
 struct storage;
 
 struct storage_ops {
-    const char *scheme; /* "file" */
     /* Reads a whole object in place of what ret held; ERR_NOT_FOUND. ret->max bounds it. */
     int (*get)(struct storage *st, const char *path, struct buf *ret, struct err *e);
     /*
@@ -120,7 +119,10 @@ struct storage_options {
  */
 int storage_open(const char *url, const struct storage_options *o, struct storage **ret,
                  struct err *e);
-/* Can the URL be opened, as far as itself tells? ERR_CONFIG. */
+/*
+ * Is there a driver for the URL, and does one of file: name a folder? What follows hdfs:// and s3:// is
+ * looked at by storage_open. ERR_CONFIG.
+ */
 int storage_check(const char *url, struct err *e);
 /* The lake the configuration names, opened as it says. cfg outlives it. */
 int storage_open_configured(const struct config *cfg, struct storage **ret, struct err *e);
@@ -130,7 +132,7 @@ struct storage_file {
     char *path;   /* in the lake; the caller's */
     int64_t size; /* to localize: as for storage_localize */
     char *local;  /* to localize: set, the caller frees; to publish: the file to send */
-    bool done;    /* to publish: stands in the lake now */
+    bool done;    /* it is local now, or stands in the lake */
 };
 /*
  * Localizes all of them, or none: after a failure none needs unlocalize. The error is one of a file's,

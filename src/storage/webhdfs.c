@@ -12,10 +12,10 @@
 
 enum {
     CONNECT_MS = 5000,
-    ASK_MS = 30000,        /* a NameNode's answer */
-    STALL_MS = 60000,      /* a DataNode that moves no bytes */
-    STOP_GRACE_MS = 5000,  /* to finish what is under way once we are to stop */
-    ERROR_MAX = 64 * 1024, /* a DataNode's excuse: a Java stack trace */
+    ASK_MS = 30000,       /* a NameNode's answer */
+    STALL_MS = 60000,     /* a DataNode that moves no bytes */
+    STOP_GRACE_MS = 5000, /* to finish what is under way once we are to stop */
+    WHO_MAX = 16 * KIB,   /* a token is some hundred bytes, more with many properties */
 };
 
 struct webhdfs {
@@ -37,23 +37,33 @@ static char *process_user(void) {
     return xasprintf("%ld", (long)geteuid());
 }
 
-static char *who_parameter(const struct webhdfs_options *o) {
-    struct buf b = BUF_INIT(LIMIT_PATH);
+static int who_parameter(const struct webhdfs_options *o, char **ret, struct err *e) {
+    struct buf b = BUF_INIT(WHO_MAX);
     if (o->token) {
         buf_add_str(&b, "&delegation=");
-        hdfs_add_encoded(&b, o->token);
+        buf_add_encoded(&b, o->token, "/");
     } else if (!o->kerberos) {
         _cleanup_(freep) char *user = o->user ? xstrdup(o->user) : process_user();
         buf_add_str(&b, "&user.name=");
-        hdfs_add_encoded(&b, user);
+        buf_add_encoded(&b, user, "/");
     }
-    return buf_detach(&b);
+    if (b.overflow) {
+        buf_release(&b);
+        return err_set(e, ERR_CONFIG, "%s is too long: more than %d bytes as part of a URL",
+                       o->token ? "hdfs.token" : "hdfs.user", WHO_MAX);
+    }
+    *ret = buf_detach(&b);
+    return 0;
 }
 
 int webhdfs_new(struct hdfs_url *u, const struct webhdfs_options *o, struct webhdfs **ret,
                 struct err *e) {
     if (o->kerberos && !http_has_negotiate())
         return err_set(e, ERR_CONFIG, "this program's libcurl has no Kerberos (SPNEGO)");
+    char *who = NULL;
+    int r = who_parameter(o, &who, e);
+    if (r)
+        return r;
     struct http_options ho = {.error_code = ERR_STORAGE,
                               .connect_timeout_ms = CONNECT_MS,
                               .stop_grace_ms = STOP_GRACE_MS,
@@ -63,7 +73,7 @@ int webhdfs_new(struct hdfs_url *u, const struct webhdfs_options *o, struct webh
     w->u = *u;
     *u = (struct hdfs_url){0};
     w->kerberos = o->kerberos && !o->token;
-    w->who = who_parameter(o);
+    w->who = who;
     w->http = http_client_new(&ho);
     *ret = w;
     return 0;
@@ -95,10 +105,7 @@ static char *host_of(const char *url) {
     return xstrndup(url, n + 3 + (host[len] == '@' ? 0 : len));
 }
 
-/*
- * The DataNode's URL, checked: never another protocol than the lake's, nor anything but WebHDFS.
- * The JSON form of it has names as they are, the header has them encoded.
- */
+/* The DataNode's URL, checked: never another protocol than the lake's, nor anything but WebHDFS. */
 static int take_location(const struct webhdfs *w, const char *from, char **ret, struct err *e) {
     const char *scheme = w->u.tls ? "https://" : "http://";
     size_t n = strlen(scheme), host = 0;
@@ -107,20 +114,14 @@ static int take_location(const struct webhdfs *w, const char *from, char **ret, 
         host = strcspn(from + n, "/?#@\\");
     good = good && host > 0 && strncmp(from + n + host, "/webhdfs/v1", 11) == 0;
     for (const char *p = from; good && *p; p++)
-        good = (unsigned char)*p > ' ' && *p != 0x7F;
+        good = *p > ' ' && *p < 0x7F; /* it is encoded */
     if (!good) {
         _cleanup_(freep) char *place = host_of(from ? from : "");
         return err_set(e, ERR_STORAGE,
                        "the NameNode names no DataNode of %s…/webhdfs/v1 but something at '%s'",
                        scheme, place);
     }
-    struct buf b = BUF_INIT(3 * strlen(from) + 1);
-    for (const char *p = from; *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            buf_addf(&b, "%%%02X", (unsigned char)*p);
-        else
-            buf_add_char(&b, *p);
-    *ret = buf_detach(&b);
+    *ret = xstrdup(from);
     return 0;
 }
 
@@ -128,31 +129,29 @@ static int take_location(const struct webhdfs *w, const char *from, char **ret, 
 static int read_answer(const struct webhdfs *w, const struct webhdfs_call *q,
                        const struct http_answer *a, struct webhdfs_answer *ret, struct err *e) {
     struct webhdfs_answer got = {0};
-    int r = 0;
-    if (a->body.len && a->status == 200) {
+    if (q->to_datanode) {
+        int r = take_location(w, http_header(a, "Location"), &got.location, e);
+        if (r)
+            return r;
+    } else if (a->body.len) {
         got.doc = json_parse(a->body.data, a->body.len, ERR_STORAGE, e);
         if (!got.doc || !json_is_object(json_root(got.doc))) {
             webhdfs_answer_release(&got);
             return webhdfs_strange(a, e);
         }
     }
-    if (q->to_datanode) {
-        const char *from = a->status == 307 ? http_header(a, "Location")
-                                            : json_str(json_get(json_root(got.doc), "Location"));
-        r = take_location(w, from, &got.location, e);
-    }
-    if (r == 0 && ret)
+    if (ret)
         *ret = got;
     else
         webhdfs_answer_release(&got);
-    return r;
+    return 0;
 }
 
 static int ask_one(struct webhdfs *w, size_t i, const struct webhdfs_call *q,
                    struct webhdfs_answer *ret, bool *ret_elsewhere, struct err *e) {
     struct buf url = BUF_INIT(16 * LIMIT_PATH);
     buf_addf(&url, "%s://%s/webhdfs/v1", w->u.tls ? "https" : "http", w->u.hosts[i]);
-    hdfs_add_encoded(&url, *q->path ? q->path : "/");
+    buf_add_encoded(&url, *q->path ? q->path : "/", "/");
     buf_addf(&url, "?%s%s", q->query, w->who);
     assert(!url.overflow);
     struct http_request hq = {.method = q->method,
@@ -167,8 +166,10 @@ static int ask_one(struct webhdfs *w, size_t i, const struct webhdfs_call *q,
     int r = http_fetch(w->http, &hq, &a, e);
     if (r < 0)
         *ret_elsewhere = e->retry;
-    else if (a.status == 200 || (a.status == 307 && q->to_datanode))
+    else if (a.status == (q->to_datanode ? 307 : 200))
         r = read_answer(w, q, &a, ret, e);
+    else if (a.status == 200)
+        r = webhdfs_strange(&a, e);
     else
         r = webhdfs_refusal(&a, ret_elsewhere, e);
     http_answer_release(&a);
@@ -179,20 +180,16 @@ static int ask_one(struct webhdfs *w, size_t i, const struct webhdfs_call *q,
 int webhdfs_ask(struct webhdfs *w, const struct webhdfs_call *q, struct webhdfs_answer *ret,
                 struct err *e) {
     size_t first = atomic_load(&w->active);
-    bool unsure = false;
     int r = 0;
     for (size_t i = 0; i < w->u.n; i++) {
         size_t at = (first + i) % w->u.n;
         bool elsewhere = false;
         r = ask_one(w, at, q, ret, &elsewhere, e);
-        unsure |= r < 0 && e->unsure;
         if (!elsewhere) {
             atomic_store(&w->active, at);
             break;
         }
     }
-    if (r < 0)
-        e->unsure = unsure;
     return r;
 }
 
@@ -205,7 +202,7 @@ int webhdfs_create(struct webhdfs *w, const char *location, const void *data, si
                              .body = data,
                              .body_len = len,
                              .upload = file,
-                             .max_body = ERROR_MAX,
+                             .max_body = LIMIT_HTTP_ERROR,
                              .stall_ms = STALL_MS,
                              .once = true};
     struct http_answer a = {0};
@@ -228,7 +225,7 @@ static int fetch(struct webhdfs *w, const struct http_request *q, struct http_an
 
 int webhdfs_read(struct webhdfs *w, const char *location, struct buf *ret, struct err *e) {
     struct http_request q = {.url = location,
-                             .max_body = MAX(ret->max + 1, (size_t)ERROR_MAX),
+                             .max_body = MAX(ret->max + 1, (size_t)LIMIT_HTTP_ERROR),
                              .stall_ms = STALL_MS,
                              .told_end = true};
     struct http_answer a = {0};
@@ -237,10 +234,8 @@ int webhdfs_read(struct webhdfs *w, const char *location, struct buf *ret, struc
         return r;
     if (a.body.len > ret->max)
         r = err_set(e, ERR_STORAGE, "larger than %zu bytes", ret->max);
-    else {
-        buf_reset(ret);
-        buf_add(ret, buf_str(&a.body), a.body.len);
-    }
+    else
+        buf_take(ret, &a.body);
     http_answer_release(&a);
     return r;
 }
@@ -249,7 +244,7 @@ int webhdfs_read_file(struct webhdfs *w, const char *location, const struct http
                       struct err *e) {
     struct http_request q = {.url = location,
                              .download = file,
-                             .max_body = ERROR_MAX,
+                             .max_body = LIMIT_HTTP_ERROR,
                              .stall_ms = STALL_MS,
                              .told_end = true};
     struct http_answer a = {0};

@@ -6,7 +6,8 @@
  *
  * Errors: what the server throws decides by its name, not by the status. ERR_NOT_FOUND
  * (FileNotFoundException, or a file where a folder should be), ERR_EXISTS
- * (FileAlreadyExistsException), else ERR_STORAGE with e->retry for what can pass: no connection, safe mode, standby, no DataNode, 5xx. e->unsure: see base/err.h.
+ * (FileAlreadyExistsException), else ERR_STORAGE with e->retry for what can pass: no connection,
+ * safe mode, standby, no DataNode, 5xx.
  */
 #ifndef CM_STORAGE_WEBHDFS_H
 #define CM_STORAGE_WEBHDFS_H

@@ -115,7 +115,6 @@ int webhdfs_refusal(const struct http_answer *a, bool *ret_elsewhere, struct err
     const struct exception *x;
     read_refusal(a, &x, e);
     *ret_elsewhere = a->status >= 500 || (x && x->flags & STANDBY);
-    e->unsure = !x && a->status >= 500; /* a gateway's word, or a NameNode's that fell */
     return e->code;
 }
 

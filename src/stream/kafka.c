@@ -31,12 +31,6 @@ int kafka_error(struct kafka *k, struct err *e, const char *fmt, ...) {
     return err_set(e, ERR_STREAM, "stream %s, topic '%s': %s", k->s.url, k->s.topic, msg);
 }
 
-static bool is_login(rd_kafka_resp_err_t err) {
-    return err == RD_KAFKA_RESP_ERR__AUTHENTICATION || err == RD_KAFKA_RESP_ERR__SSL ||
-           err == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
-           err == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM;
-}
-
 bool kafka_is_forbidden(rd_kafka_resp_err_t err) {
     return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
            err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
@@ -51,6 +45,7 @@ static bool can_pass(rd_kafka_resp_err_t err) {
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__NOENT: /* ListOffsets: a partition has no leader just now */
     case RD_KAFKA_RESP_ERR__WAIT_COORD:
     case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
@@ -61,6 +56,10 @@ static bool can_pass(rd_kafka_resp_err_t err) {
     case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
     case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH: /* we, or the broker, have yet to hear of a new leader */
+    case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
     case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
     case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
@@ -78,28 +77,21 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
                 pass && *k->trouble ? ")" : "");
     if (pass) {
         err_retry(e);
-        return err_hint(e, "is the broker up, and is stream.url its address?");
+        return err_hint(e, k->reached
+                               ? "is the broker up, and is stream.url its address?"
+                               : "is the broker up, is stream.url its address, and does that "
+                                 "port speak kafka.security.protocol (plaintext if not set)?");
     }
     if (err == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
         err == RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID)
         return err_hint(e,
                         "another process has joined with this kafka.group.instance.id: each needs "
                         "one of its own");
-    if (is_login(err))
-        return err_hint(e, "kafka.security.protocol, kafka.sasl.mechanisms, kafka.sasl.username "
-                           "and kafka.sasl.password say how to log in (docs/kafka.md)");
+    if (kafka_is_login(err))
+        return kafka_login_hint(k, e);
     if (kafka_is_forbidden(err))
         return err_hint(e, "the cluster's ACLs must allow it: docs/kafka.md lists what is needed");
     return e->code;
-}
-
-int kafka_refused(struct kafka *k, struct err *e) {
-    if (!k->refused_ns || (k->reached && clock_mono_ns() - k->refused_ns < k->timeout_ms * 1000000))
-        return 0;
-    _cleanup_(freep) char *what =
-        k->mechanism ? xasprintf("the broker refuses the login by %s", k->mechanism)
-                     : xstrdup("the broker refuses the connection");
-    return kafka_failed(k, e, RD_KAFKA_RESP_ERR__AUTHENTICATION, k->trouble, what);
 }
 
 int kafka_oversize(struct kafka *k, const char *why, struct err *e) {
@@ -121,6 +113,8 @@ void kafka_went_well(struct kafka *k) {
     k->reached = true;
     k->refused_ns = 0;
     k->trouble[0] = '\0';
+    if (atomic_load(&k->x509_error))
+        atomic_store(&k->x509_error, 0);
 }
 
 /* --- callbacks --- */
@@ -152,13 +146,11 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     struct kafka *k = opaque;
     rd_kafka_resp_err_t err = (rd_kafka_resp_err_t)code;
     atomic_fetch_add(&k->errors, 1);
-    if (is_login(err) && !k->refused_ns)
-        k->refused_ns = clock_mono_ns();
+    kafka_note_refusal(k, err, reason);
     /* rdkafka_transport.c. The connection is closed, the same is asked again: nothing would ever come. */
     if (rk == k->rk[KAFKA_CONSUMER] && strstr(reason, "increase receive.message.max.bytes"))
         snprintf(k->oversize, sizeof k->oversize, "%s", reason);
-    /* "2/2 brokers are down" says less than why. */
-    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !*k->trouble)
+    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* that says less than why */
         snprintf(k->trouble, sizeof k->trouble, "%s", reason);
 }
 
@@ -191,6 +183,7 @@ static void add_callbacks(struct kafka *k, enum kafka_role role, rd_kafka_conf_t
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_stats_cb(conf, on_stats);
+    rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_verify_certificate);
     if (role == KAFKA_PRODUCER)
         rd_kafka_conf_set_dr_msg_cb(conf, produce_delivered);
     if (role == KAFKA_CONSUMER)

@@ -291,7 +291,10 @@ static int read_offsets(struct kafka *k, rd_kafka_event_t *ev, struct bounds *v,
         if (p->err) {
             char what[64];
             snprintf(what, sizeof what, "cannot read the bounds of partition %d", p->partition);
-            return kafka_failed(k, e, p->err, NULL, what);
+            kafka_failed(k, e, p->err, NULL, what);
+            if (p->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+                err_retry(e); /* the cluster has described it: this broker is yet to hear of it */
+            return e->code;
         }
         for (size_t at = 0; at < n; at++)
             if (v[at].partition == p->partition)

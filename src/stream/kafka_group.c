@@ -318,7 +318,7 @@ static int settle(struct kafka *k, const struct position *p, const struct bounds
                 " is outside of what the stream holds: offsets %" PRId64 " to %" PRId64,
                 p->offset, p->partition, b->begin, b->end);
     if (p->offset > b->end || p->offset < 0)
-        return err_hint(e, "the topic was cut, or deleted and created again, after it was read");
+        return err_hint(e, "the stream was cut or replaced after it was read");
     err_wrap(e,
              "offsets %" PRId64 " to %" PRId64 " of partition %" PRId32
              " were removed before they were read",

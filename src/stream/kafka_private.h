@@ -46,6 +46,7 @@ struct kafka {
     int64_t refused_ns;    /* since when the login or TLS fails; 0: it does not */
     char oversize[512];    /* an answer was larger than librdkafka takes; empty: none was */
     bool reached;          /* an answer has come, once */
+    atomic_int x509_error; /* why we do not trust the broker's certificate; 0: we do */
     atomic_llong told_ns;  /* when a lost connection was last logged */
     atomic_int rebalances; /* the rest for kafka_stats, from any thread */
     atomic_int errors;
@@ -71,14 +72,25 @@ int kafka_failed(struct kafka *k, struct err *e, rd_kafka_resp_err_t err, const 
 bool kafka_is_forbidden(rd_kafka_resp_err_t err);
 /* Warns, once, that an ACL keeps us from knowing `what`. */
 void kafka_tell_forbidden(struct kafka *k, const char *what, const char *why);
-/* An error once the cluster refuses our login; 0 as long as there is hope. */
-int kafka_refused(struct kafka *k, struct err *e);
 /* A batch, or an answer, is larger than we take: that does not pass by waiting. */
 int kafka_oversize(struct kafka *k, const char *why, struct err *e);
 /* Of what repeats while the cluster is away, one line in a while goes to the log. From any thread. */
 bool kafka_may_log(struct kafka *k);
 /* Whatever came from the cluster proves that it is there and lets us in. */
 void kafka_went_well(struct kafka *k);
+
+/* kafka_login.c */
+
+/* An error once the cluster refuses us, or we it; 0 as long as there is hope. */
+int kafka_refused(struct kafka *k, struct err *e);
+bool kafka_is_login(rd_kafka_resp_err_t err);
+int kafka_login_hint(struct kafka *k, struct err *e);
+/* What librdkafka tells of an error: is it a refusal? */
+void kafka_note_refusal(struct kafka *k, rd_kafka_resp_err_t err, const char *reason);
+/* From librdkafka's threads. Verifies nothing, but remembers what OpenSSL found. */
+int kafka_verify_certificate(rd_kafka_t *rk, const char *broker, int32_t broker_id, int *x509_error,
+                             int depth, const char *cert, size_t size, char *errstr,
+                             size_t errstr_size, void *opaque);
 
 /* kafka_conf.c */
 

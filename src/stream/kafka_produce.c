@@ -65,6 +65,9 @@ void produce_delivered(rd_kafka_t *rk ATTR_UNUSED, const rd_kafka_message_t *m, 
         kafka_failed(k, &why, m->err, NULL, "a record was not accepted");
         if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
             err_hint(&why, "the topic's max.message.bytes is smaller than the record");
+        if (m->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT && k->reached)
+            err_hint(&why, "are the brokers up, and are as many replicas in sync as the topic's "
+                           "min.insync.replicas asks for?");
         if (p->failed.code == 0)
             p->failed = why;
     } else {

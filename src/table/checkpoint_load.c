@@ -115,7 +115,7 @@ int checkpoint_load(struct table *tb, const struct log_listing *l, struct err *e
         r = load_adds(&s, buf_str(&files), &ld, e);
     if (r == 0)
         r = snapshot_start(tb, &ld.en, e);
-    if (r) {
+    if (r && r != ERR_STOPPED) {
         _cleanup_(freep) char *path = checkpoint_path(tb->def, l->checkpoint, 1, l->parts);
         err_wrap(e, "%s/%s", tb->st->url, path);
         err_hint(e,

@@ -3,6 +3,9 @@
  * The log up to a version -> a checkpoint. The entries and the checkpoint before are the source,
  * not the snapshot: that has no statistics and no removals, and need not grow by them.
  */
+#include <errno.h>
+#include <sys/stat.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/models.h"
@@ -78,20 +81,40 @@ static int base_sql(struct parquet_session *s, const struct log_listing *l, stru
 }
 
 /* Appends 'file' to names and ('file', version) to versions; the largest entry sets the buffers' size. */
-static int add_entry(struct parquet_session *s, int64_t version, struct buf *names,
-                     struct buf *versions, int64_t *largest, struct err *e) {
-    _cleanup_(freep) char *path = log_entry_path(s->tb->def, version);
+static int add_entry(struct parquet_session *s, const struct storage_file *f, int64_t version,
+                     struct buf *names, struct buf *versions, int64_t *largest, struct err *e) {
     const char *comma = names->len ? ", " : "";
-    struct storage_entry st;
-    int r = storage_stat(s->tb->st, path, &st, e);
-    if (r)
-        return r;
-    *largest = MAX(*largest, st.size);
+    struct stat sb;
+    if (stat(f->local, &sb) != 0)
+        return err_sys(e, ERR_STORAGE, errno, "cannot look at %s", f->local);
+    *largest = MAX(*largest, sb.st_size);
     buf_add_str(names, comma);
     size_t at = names->len;
-    r = parquet_add_local(s, path, names, e);
+    int r = parquet_add_local(s, f->path, names, e);
     buf_addf(versions, "%s(%.*s, %lld)", comma, (int)(names->len - at), names->data + at,
              (long long)version);
+    return r;
+}
+
+/* The entries after `after`, made local many at a time: each of its own would be a wait of its own. */
+static int add_entries(struct parquet_session *s, int64_t after, struct buf *names,
+                       struct buf *versions, int64_t *largest, struct err *e) {
+    struct storage *st = s->tb->st;
+    size_t n = (size_t)(s->tb->version - after);
+    struct storage_file *v = xcalloc(n, sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = (struct storage_file){.path = log_entry_path(s->tb->def, after + 1 + (int64_t)i),
+                                     .size = -1};
+    int r = storage_localize_all(st, v, n, e);
+    for (size_t i = 0; i < n; i++) {
+        if (r == 0)
+            r = add_entry(s, &v[i], after + 1 + (int64_t)i, names, versions, largest, e);
+        if (v[i].done)
+            storage_unlocalize(st, v[i].path); /* the session has it as well */
+        free(v[i].local);
+        free(v[i].path);
+    }
+    free(v);
     return r;
 }
 
@@ -99,9 +122,7 @@ static int add_entry(struct parquet_session *s, int64_t version, struct buf *nam
 static int tail_sql(struct parquet_session *s, int64_t after, struct buf *sql, struct err *e) {
     struct buf names = BUF_INIT(LIMIT_SQL), versions = BUF_INIT(LIMIT_SQL);
     int64_t largest = MIB;
-    int r = 0;
-    for (int64_t v = after + 1; r == 0 && v <= s->tb->version; v++)
-        r = add_entry(s, v, &names, &versions, &largest, e);
+    int r = add_entries(s, after, &names, &versions, &largest, e);
     buf_add_str(sql, "SELECT v.version, j.* EXCLUDE (filename) FROM read_json([");
     buf_add(sql, names.data, names.len);
     buf_addf(sql,

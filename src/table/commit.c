@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/util.h"
 #include "table/snapshot.h"
+#include "table/support.h"
 
 enum {
     MAX_LOST = 200,   /* races lost before we give up */
@@ -24,7 +25,7 @@ struct plan {
     const struct table_commit *c;
     char txn_id[UUID_TEXT]; /* tells our entry from others' */
     struct buf info, actions;
-    struct buf rules; /* protocol and metaData, where this commit makes or defines the table */
+    struct buf rules; /* protocol and metaData: it makes the table, or changes its columns */
     struct arena texts;
     struct strmap apps, removed,
         replaced;     /* our appIds, paths taken out, partitions written anew */
@@ -81,6 +82,8 @@ static int plan_init(struct plan *p, const struct table *tb, const struct table_
         log_write_create(&p->rules, c->define ? c->define : tb->def, id, now_ms);
     else if (c->define)
         log_write_define(&p->rules, c->define, tb->meta);
+    else if (support_is_older(tb->def, tb->meta))
+        log_write_widen(&p->rules, tb->def, tb->meta);
     log_write_actions(&p->actions, tb->def, c, now_ms);
     if (p->info.overflow || p->actions.overflow ||
         p->info.len + p->actions.len > LIMIT_LOG_ENTRY - MIB) {
@@ -145,7 +148,8 @@ static int check_allowed(const struct plan *p, const struct table *tb, struct er
 static int check_winner(const struct plan *p, const struct table *tb, const struct log_entry *en,
                         struct err *e) {
     const char *what = NULL, *which = "";
-    if (en->meta && (p->c->define || !(p->creates && en->version == 0)))
+    if (en->meta &&
+        !(p->creates && en->version == 0 && !p->c->define && !support_is_older(tb->def, en->meta)))
         what = "changed the table's definition";
     if (!what && p->c->define && en->add.n)
         what = "added rows with the columns from before";
@@ -190,7 +194,7 @@ static int write_entry(const struct plan *p, const struct table *tb, struct buf 
                        struct err *e) {
     buf_reset(body);
     buf_add(body, p->info.data, p->info.len);
-    if (tb->version < 0 || p->c->define)
+    if (tb->version < 0 || !p->creates)
         buf_add(body, buf_str(&p->rules), p->rules.len);
     buf_add(body, buf_str(&p->actions), p->actions.len);
     assert(!body->overflow);

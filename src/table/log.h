@@ -67,7 +67,9 @@ void log_write_info(struct buf *b, const struct table_def *def, const struct tab
                     const char *txn_id, int64_t now_ms);
 /* protocol and metaData: what version 0 holds besides. */
 void log_write_create(struct buf *b, const struct table_def *def, const char *id, int64_t now_ms);
-/* The table's metaData once more, all but the columns as it stands. */
+/* The table's metaData once more, with the columns of the definition that it lacks behind its own. */
+void log_write_widen(struct buf *b, const struct table_def *def, const struct json_doc *meta);
+/* The same, with the definition's columns instead. */
 void log_write_define(struct buf *b, const struct table_def *def, const struct json_doc *meta);
 /* txn, remove and add. */
 void log_write_actions(struct buf *b, const struct table_def *def, const struct table_commit *c,

@@ -27,23 +27,9 @@ int64_t log_entry_version(const char *name) {
     return v;
 }
 
-static bool is_plain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr("-._~=", c));
-}
-
-static void encode(struct buf *b, const char *s, const char *also_plain) {
-    for (; *s; s++) {
-        if (is_plain(*s) || strchr(also_plain, *s))
-            buf_add_char(b, *s);
-        else
-            buf_addf(b, "%%%02X", (unsigned char)*s);
-    }
-}
-
 char *log_path_encode(const char *path) {
     struct buf b = BUF_INIT(3 * LIMIT_PATH);
-    encode(&b, path, "/");
+    buf_add_encoded(&b, path, "=/");
     return buf_detach(&b);
 }
 
@@ -82,7 +68,7 @@ char *table_new_file_path(const struct table_def *def, const char *partition) {
     uuid_make(id);
     struct buf b = BUF_INIT(LIMIT_PATH);
     buf_addf(&b, "%s=", def->partition_by);
-    encode(&b, partition && *partition ? partition : NULL_PARTITION, "");
+    buf_add_encoded(&b, partition && *partition ? partition : NULL_PARTITION, "=");
     buf_addf(&b, "/part-%s.zstd.parquet", id);
     return buf_detach(&b);
 }

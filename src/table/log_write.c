@@ -56,20 +56,40 @@ void log_write_info(struct buf *b, const struct table_def *def, const struct tab
 }
 
 /* All columns are nullable: what a reject or an unknown leaves out is NULL. */
-static char *schema_text(const struct table_def *def) {
+static void write_field(struct json_out *o, const struct column *c) {
+    json_obj(o, NULL);
+    json_put(o, "name", c->name);
+    json_put(o, "type", column_type_delta(c->type));
+    json_put_bool(o, "nullable", true);
+    json_put_raw(o, "metadata", "{}");
+    json_obj_end(o);
+}
+
+static bool has_field(const json *fields, const char *name) {
+    for (struct json_iter it = json_iter(fields); json_next(&it);) {
+        const char *s = json_str(json_get(it.value, "name"));
+        if (s && strcmp(s, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* `fields`, which stay as they are, and behind them the definition's that are not among them. */
+static char *schema_text(const struct table_def *def, const json *fields) {
     struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
     struct json_out o = {.b = &b};
     json_obj(&o, NULL);
     json_put(&o, "type", "struct");
     json_arr(&o, "fields");
-    for (size_t i = 0; i < def->n_columns; i++) {
-        json_obj(&o, NULL);
-        json_put(&o, "name", def->columns[i].name);
-        json_put(&o, "type", column_type_delta(def->columns[i].type));
-        json_put_bool(&o, "nullable", true);
-        json_put_raw(&o, "metadata", "{}");
-        json_obj_end(&o);
+    for (struct json_iter it = json_iter(fields); json_next(&it);) {
+        struct buf field = BUF_INIT(LIMIT_LOG_ENTRY);
+        json_text(it.value, &field);
+        json_put_raw(&o, NULL, buf_str(&field));
+        buf_release(&field);
     }
+    for (size_t i = 0; i < def->n_columns; i++)
+        if (!has_field(fields, def->columns[i].name))
+            write_field(&o, &def->columns[i]);
     json_arr_end(&o);
     json_obj_end(&o);
     return buf_detach(&b);
@@ -84,7 +104,7 @@ void log_write_create(struct buf *b, const struct table_def *def, const char *id
     o = action_begin(b, "metaData");
     json_put(&o, "id", id);
     json_put_raw(&o, "format", "{\"provider\":\"parquet\",\"options\":{}}");
-    _cleanup_(freep) char *schema = schema_text(def);
+    _cleanup_(freep) char *schema = schema_text(def, NULL);
     json_put(&o, "schemaString", schema);
     json_arr(&o, "partitionColumns");
     json_put(&o, NULL, def->partition_by);
@@ -94,9 +114,8 @@ void log_write_create(struct buf *b, const struct table_def *def, const char *id
     action_end(&o);
 }
 
-void log_write_define(struct buf *b, const struct table_def *def, const struct json_doc *meta) {
+static void write_meta(struct buf *b, const struct json_doc *meta, const char *schema) {
     struct json_out o = action_begin(b, "metaData");
-    _cleanup_(freep) char *schema = schema_text(def);
     for (struct json_iter it = json_iter(json_get(json_root(meta), "metaData")); json_next(&it);) {
         if (strcmp(it.name, "schemaString") == 0) {
             json_put(&o, it.name, schema);
@@ -108,6 +127,21 @@ void log_write_define(struct buf *b, const struct table_def *def, const struct j
         buf_release(&value);
     }
     action_end(&o);
+}
+
+void log_write_widen(struct buf *b, const struct table_def *def, const struct json_doc *meta) {
+    const char *text = json_str(json_get(json_get(json_root(meta), "metaData"), "schemaString"));
+    struct err ignored;
+    _cleanup_(json_freep) struct json_doc *old =
+        json_parse(text, strlen(text), ERR_STORAGE, &ignored);
+    assert(old); /* it was read before */
+    _cleanup_(freep) char *schema = schema_text(def, json_get(json_root(old), "fields"));
+    write_meta(b, meta, schema);
+}
+
+void log_write_define(struct buf *b, const struct table_def *def, const struct json_doc *meta) {
+    _cleanup_(freep) char *schema = schema_text(def, NULL);
+    write_meta(b, meta, schema);
 }
 
 static void write_place(struct json_out *o, const struct table_def *def,

@@ -48,7 +48,7 @@ static int apply_rules(struct table *tb, struct log_entry *en, struct err *e) {
     tb->declared = declared;
     tb->def = declared ? declared : tb->given;
     err_clear(&tb->no_write);
-    if (support_write(tb->def, protocol, meta, &tb->no_write) != 0)
+    if (support_write(protocol, meta, &tb->no_write) != 0)
         err_wrap(&tb->no_write, "%s/%s cannot be written to", tb->st->url, tb->def->name);
     tb->append_only = support_append_only(meta);
     free(tb->id);
@@ -172,7 +172,7 @@ static int read_checkpoint(struct table *tb, struct log_listing *l, struct err *
     if (l->checkpoint < 0)
         return 1;
     int r = checkpoint_load(tb, l, e);
-    if (r == 0 || e->retry)
+    if (r == 0 || r == ERR_STOPPED || e->retry)
         return r;
     struct err why = *e;
     struct log_listing all;

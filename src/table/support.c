@@ -55,34 +55,42 @@ static struct json_doc *schema_of(const json *meta, struct err *e) {
     return d;
 }
 
+/* Delta's names are unique whatever their case. */
 static const json *field_of(const struct json_doc *schema, const char *name) {
     for (struct json_iter it = json_iter(json_get(json_root(schema), "fields")); json_next(&it);) {
         const char *s = json_str(json_get(it.value, "name"));
-        if (s && strcmp(s, name) == 0)
+        if (s && strcasecmp(s, name) == 0)
             return it.value;
     }
     return NULL;
 }
 
+static int check_column(const struct table_def *def, const struct column *c,
+                        const struct json_doc *schema, struct err *e) {
+    const json *field = field_of(schema, c->name);
+    const char *name = json_str(json_get(field, "name")), *type = json_str(json_get(field, "type")),
+               *want = column_type_delta(c->type);
+    if (!field)
+        return table_def_is_later(def, c->name)
+                   ? 0
+                   : err_set(e, ERR_STORAGE, "the table has no column %s (%s)", c->name, want);
+    if (strcmp(name, c->name) != 0)
+        return err_set(e, ERR_STORAGE, "the table has no column %s (%s), but one named %s", c->name,
+                       want, name);
+    if (type && strcmp(type, want) == 0)
+        return 0;
+    struct buf b = BUF_INIT(1024);
+    json_text(json_get(field, "type"), &b);
+    err_set(e, ERR_STORAGE, "column %s has the type %s, not \"%s\"", name, buf_str(&b), want);
+    buf_release(&b);
+    return e->code;
+}
+
 static int check_columns(const struct table_def *def, const struct json_doc *schema,
                          struct err *e) {
-    for (size_t i = 0; i < def->n_columns; i++) {
-        const char *name = def->columns[i].name, *want = column_type_delta(def->columns[i].type);
-        const json *field = field_of(schema, name);
-        const char *type = json_str(json_get(field, "type"));
-        if (!field) {
-            err_set(e, ERR_STORAGE, "the table has no column %s (%s)", name, want);
-        } else if (!type || strcmp(type, want) != 0) {
-            struct buf b = BUF_INIT(1024);
-            json_text(json_get(field, "type"), &b);
-            err_set(e, ERR_STORAGE, "column %s has the type %s, not \"%s\"", name, buf_str(&b),
-                    want);
-            buf_release(&b);
-        } else {
-            continue;
-        }
-        return err_hint(e, "somebody changed the table's columns: undo that, or " TABLE_ANEW);
-    }
+    for (size_t i = 0; i < def->n_columns; i++)
+        if (check_column(def, &def->columns[i], schema, e) != 0)
+            return err_hint(e, "somebody changed the table's columns: undo that, or " TABLE_ANEW);
     return 0;
 }
 
@@ -102,15 +110,16 @@ static int check_partition(const struct table_def *def, const json *meta, struct
 
 int support_read(const struct table_def *def, const json *protocol, const json *meta,
                  struct err *e) {
-    int r = check_version(protocol, "reader", READER_VERSION, e);
-    if (r)
-        return r;
+    /* Before the version that brought it, which names no feature. */
     const char *mapping = setting(meta, "delta.columnMapping.mode");
     if (mapping && strcmp(mapping, "none") != 0)
         return err_set(e, ERR_STORAGE,
                        "the table asks for column mapping (delta.columnMapping.mode=%s), which "
                        "clickmill does not know",
                        mapping);
+    int r = check_version(protocol, "reader", READER_VERSION, e);
+    if (r)
+        return r;
     const char *provider = json_str(json_get(json_get(meta, "format"), "provider"));
     if (!provider || strcmp(provider, "parquet") != 0)
         return err_set(e, ERR_STORAGE, "the table's files are %s, not parquet",
@@ -177,30 +186,52 @@ void support_declared_free(struct table_def *def) {
 }
 
 /* Promises about the values of a column that we would have to keep. */
+static const struct {
+    const char *key, *what;
+} promises[] = {
+    {"delta.invariants", "an invariant"},
+    {"delta.generationExpression", "values generated from others"},
+    {"delta.identity.start", "values generated as an identity"},
+};
+
 static int check_promises(const struct json_doc *schema, struct err *e) {
     for (struct json_iter it = json_iter(json_get(json_root(schema), "fields")); json_next(&it);) {
         const char *name = json_str(json_get(it.value, "name"));
-        if (json_get(json_get(it.value, "metadata"), "delta.invariants"))
-            return err_set(e, ERR_STORAGE, "column %s has an invariant (delta.invariants)", name);
+        for (size_t i = 0; i < ARRAY_LEN(promises); i++)
+            if (json_get(json_get(it.value, "metadata"), promises[i].key))
+                return err_set(e, ERR_STORAGE, "column %s has %s (%s)", name, promises[i].what,
+                               promises[i].key);
         if (!json_bool(json_get(it.value, "nullable"), true))
             return err_set(e, ERR_STORAGE, "column %s is NOT NULL", name);
     }
     return 0;
 }
 
-int support_write(const struct table_def *def ATTR_UNUSED, const json *protocol, const json *meta,
-                  struct err *e) {
-    int r = check_version(protocol, "writer", WRITER_VERSION, e);
-    if (r)
-        return r;
+/* Properties that ask more of each write. */
+static int check_settings(const json *meta, struct err *e) {
+    for (struct json_iter it = json_iter(json_get(meta, "configuration")); json_next(&it);)
+        if (strncmp(it.name, "delta.constraints.", strlen("delta.constraints.")) == 0)
+            return err_set(e, ERR_STORAGE, "the table has a constraint (%s: %s)", it.name,
+                           json_str(it.value) ? json_str(it.value) : "");
+    if (is_true(setting(meta, "delta.enableChangeDataFeed")))
+        return err_set(e, ERR_STORAGE,
+                       "the table keeps a change data feed (delta.enableChangeDataFeed)");
+    return 0;
+}
+
+int support_write(const json *protocol, const json *meta, struct err *e) {
     _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
     if (!schema)
         return e->code;
-    if (check_promises(schema, e) != 0)
+    /* Before the version that brought them, so that the message names what it is about. */
+    if (check_promises(schema, e) != 0 || check_settings(meta, e) != 0)
         return err_hint(e, "clickmill cannot keep that promise: take it off the table");
     const char *text = json_str(json_get(meta, "schemaString"));
     if (strstr(text, "delta.invariants")) /* in a nested field */
         return err_set(e, ERR_STORAGE, "a nested column has an invariant (delta.invariants)");
+    int r = check_version(protocol, "writer", WRITER_VERSION, e);
+    if (r)
+        return r;
     const char *retention = setting(meta, "delta.setTransactionRetentionDuration");
     if (retention) {
         err_set(e, ERR_STORAGE,
@@ -211,6 +242,18 @@ int support_write(const struct table_def *def ATTR_UNUSED, const json *protocol,
             e, "ALTER TABLE … UNSET TBLPROPERTIES ('delta.setTransactionRetentionDuration')");
     }
     return 0;
+}
+
+bool support_is_older(const struct table_def *def, const struct json_doc *meta) {
+    if (!def->later)
+        return false;
+    struct err ignored;
+    _cleanup_(json_freep) struct json_doc *schema =
+        schema_of(json_get(json_root(meta), "metaData"), &ignored);
+    for (const char *const *name = def->later; schema && *name; name++)
+        if (!field_of(schema, *name))
+            return true;
+    return false;
 }
 
 char *support_foreign_column(const struct table_def *def, const json *meta) {

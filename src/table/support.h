@@ -13,8 +13,10 @@
 /* protocol and meta: the two actions. ERR_STORAGE, naming the feature, column or setting. */
 int support_read(const struct table_def *def, const json *protocol, const json *meta,
                  struct err *e);
-int support_write(const struct table_def *def, const json *protocol, const json *meta,
-                  struct err *e);
+int support_write(const json *protocol, const json *meta, struct err *e);
+
+/* Does the table lack a column that came later? `meta`: the line. */
+bool support_is_older(const struct table_def *def, const struct json_doc *meta);
 
 /* The first column that the table has and we do not know, NULL: none. The caller frees. */
 char *support_foreign_column(const struct table_def *def, const json *meta);

@@ -19,7 +19,8 @@ struct table;
 
 /*
  * Reads the table at its newest version. A table that does not exist yet has version -1 and no files.
- * A definition without columns takes those that the log declares; with columns, they must be there.
+ * A definition without columns takes those that the log declares; with columns, they must be there,
+ * in their types. Those that came later may be missing: they are NULL, and the next commit adds them.
  */
 int table_open(struct storage *st, const struct table_def *def, struct table **ret, struct err *e);
 void table_close(struct table *tb);

@@ -33,9 +33,9 @@ static void note_back(struct replay *rp, const struct log_entry *en) {
     }
 }
 
-/* An error of the storage itself is one; what the log holds is what we are here to tell. */
+/* An error of the storage itself is one, and so is a stop; what the log holds is what we are here to tell. */
 static int tell(struct replay *rp, struct err *e) {
-    if (e->retry)
+    if (e->retry || e->code == ERR_STOPPED)
         return e->code;
     rp->wrong = xstrdup(e->msg);
     err_clear(e);

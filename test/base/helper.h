@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests of the base share: files that hold given bytes, and what a function printed. */
+/* What all tests share: words of an error, files that hold given bytes, and what a function printed. */
 #ifndef CM_TEST_BASE_HELPER_H
 #define CM_TEST_BASE_HELPER_H
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include <cmocka.h>
 
 /* Fails the test with the error's words. */
-#ifndef assert_ok
 #define assert_ok(r, e)                                                                            \
     do {                                                                                           \
         if ((r) < 0)                                                                               \
             fail_msg("%s", (e)->msg);                                                              \
     } while (0)
-#endif
+
+/* The text holds the words. */
+#define assert_has(text, words)                                                                    \
+    do {                                                                                           \
+        if (!strstr(text, words))                                                                  \
+            fail_msg("'%s' is not in: %s", words, text);                                           \
+    } while (0)
+
+/* The error's message or hint holds the words. */
+#define assert_says(e, words)                                                                      \
+    do {                                                                                           \
+        if (!strstr((e)->msg, words) && !strstr((e)->hint, words))                                 \
+            fail_msg("'%s' is not in: %s\nHINT: %s", words, (e)->msg, (e)->hint);                  \
+    } while (0)
 
 /* A new file below TMPDIR with these bytes; its end. */
 char *file_with(const void *data, size_t n);

@@ -71,9 +71,11 @@ static void context_comes_in_front_and_changes_nothing_else(void **state ATTR_UN
     assert_int_equal(err_recode(&e, ERR_USAGE), ERR_USAGE);
     assert_int_equal(e.code, ERR_USAGE);
     assert_string_equal(e.msg, "table 't': no answer");
+    e.unsure = true;
+    e.wait_ms = 5;
     err_clear(&e);
     assert_int_equal(e.code, 0);
-    assert_true(!e.retry && !e.msg[0] && !e.hint[0]);
+    assert_true(!e.retry && !e.unsure && !e.wait_ms && !e.msg[0] && !e.hint[0]);
 }
 
 static void codes_are_exit_codes(void **state ATTR_UNUSED) {

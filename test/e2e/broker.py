@@ -8,12 +8,9 @@
     broker.records(topic)                 what a consumer gets to see
 """
 import os
-import shlex
 import shutil
 import socket
 import struct
-import subprocess
-import tempfile
 import time
 import uuid
 
@@ -21,30 +18,25 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 import books
-from mill import ROOT, wait_for
+from mill import wait_for
+from service import Service
 
-KAFKA_SH = ROOT / "test/services/kafka.sh"
 WAIT_S = 30
 LARGEST = 32 * 1024 * 1024
 # A test need not wait for the broker's own housekeeping.
 QUICK = "log.cleaner.backoff.ms=100\nlog.retention.check.interval.ms=500\n"
 
 
-class Broker:
+class Broker(Service):
     """test/services/kafka.sh says how it is set up."""
+
+    owner = "KAFKA_OWNER"
 
     def __init__(self, extra=QUICK, listeners=(), first=None, node=1, heap="256m"):
         """listeners: NAME:PROTOCOL, found as self.at[NAME]; first: the broker whose cluster it joins as this node."""
-        self.folder = tempfile.mkdtemp(prefix="clickmill-kafka-")
-        self.env = {**os.environ, "KAFKA_OWNER": str(os.getpid()), "KAFKA_EXTRA": extra, "KAFKA_LISTENERS": " ".join(listeners),
-                    "KAFKA_XMX": heap, **({"KAFKA_JOIN": first.folder, "KAFKA_NODE": str(node)} if first else {})}
+        super().__init__("kafka", KAFKA_EXTRA=extra, KAFKA_LISTENERS=" ".join(listeners), KAFKA_XMX=heap,
+                         **({"KAFKA_JOIN": first.folder, "KAFKA_NODE": str(node)} if first else {}))
         self.node, self.clients = node, {}
-
-    def run(self, action):
-        done = subprocess.run([KAFKA_SH, action, self.folder], env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=300)
-        assert done.returncode == 0, f"kafka.sh {action}: {done.stderr}"
-        return done.stdout
 
     def start(self):
         self.run("start")
@@ -52,7 +44,7 @@ class Broker:
         return self
 
     def read_env(self):
-        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        settings = self.settings()
         self.address, self.sasl, self.tls = (settings[n] for n in ("TEST_KAFKA", "TEST_KAFKA_SASL", "TEST_KAFKA_TLS"))
         self.at = {name.removeprefix("TEST_KAFKA_"): value for name, value in settings.items()}
         self.ca, self.password, self.pid = settings["TEST_KAFKA_CA"], settings["TEST_KAFKA_PASSWORD"], int(settings["TEST_KAFKA_PID"])
@@ -74,7 +66,11 @@ class Broker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def alive(self):
-        return os.path.exists(f"/proc/{self.pid}")
+        try:
+            with open(f"/proc/{self.pid}/cmdline") as line:
+                return line.read() != ""  # else it is dead, and nobody has asked how it died
+        except FileNotFoundError:
+            return False
 
     # ---- a mill that reads from here ----
 

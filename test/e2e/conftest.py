@@ -2,11 +2,7 @@
 """The fixtures: mill (a clickmill in its own empty folder), postgres (an empty database), sink (each of both),
 lake (the mill's tables on local disk, in HDFS, …: each test with it runs on every kind), kafka (a broker),
 kafka_mill (a mill that reads a fresh topic of it)."""
-import os
-import shlex
 import shutil
-import subprocess
-import tempfile
 import uuid
 
 import psycopg
@@ -14,10 +10,9 @@ import pytest
 
 import lakes
 from broker import Broker
-from mill import Mill, ROOT
+from mill import Mill
+from service import Service
 from sinks import Postgres, Sqlite
-
-POSTGRES_SH = ROOT / "test/services/postgres.sh"
 
 
 @pytest.fixture
@@ -27,22 +22,24 @@ def mill(tmp_path):
     mill.end()
 
 
-class Server:
+class Server(Service):
     """One PostgreSQL server; test/services/postgres.sh says how it is set up."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    owner = "PG_OWNER"
 
-    def run(self, action):
-        done = subprocess.run([POSTGRES_SH, action, self.folder], env={**os.environ, "PG_OWNER": str(os.getpid())},
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
-        return done.stdout
+    def __init__(self):
+        super().__init__("postgres")
 
     def start(self):
         self.run("start")
-        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        settings = self.settings()
         self.url, self.admin_url = settings["TEST_PG_URL"], settings["TEST_PG_ADMIN_URL"]
         self.port = int(settings["TEST_PG_PORT"])
+        return self
+
+    def end(self):
+        self.run("stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_database(self):
         """Its URL."""
@@ -52,30 +49,19 @@ class Server:
         return self.url.rpartition("/")[0] + "/" + name
 
 
-def make_server():
-    server = Server(tempfile.mkdtemp(prefix="clickmill-pg-"))
-    server.start()
-    return server
-
-
-def end_server(server):
-    server.run("stop")
-    shutil.rmtree(server.folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def postgres_server():
-    server = make_server()
+    server = Server().start()
     yield server
-    end_server(server)
+    server.end()
 
 
 @pytest.fixture
 def own_postgres():
     """A server of this test alone, which it may stop and start."""
-    server = make_server()
+    server = Server().start()
     yield server
-    end_server(server)
+    server.end()
 
 
 @pytest.fixture
@@ -124,15 +110,23 @@ def lake(request, mill):
 
 
 @pytest.fixture(scope="session")
-def kafka():
+def kafka_server():
     broker = Broker().start()
     yield broker
     broker.end()
 
 
 @pytest.fixture
-def own_kafka():
-    """A broker of this test alone, which it may stop and kill."""
+def kafka(kafka_server):
+    """The broker all share. A test may stop and kill it: for the next one it is there again, with its data."""
+    yield kafka_server
+    if not kafka_server.alive():
+        kafka_server.start()
+
+
+@pytest.fixture
+def other_kafka():
+    """Another cluster, of this test alone."""
     broker = Broker().start()
     yield broker
     broker.end()

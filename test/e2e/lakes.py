@@ -2,6 +2,7 @@
 """Where a mill's tables lie, and how a reader that is not ours gets at them.
 
     lake.log("bronze.events")     the table's log: for each version, its actions as [(name, action)]
+    lake.delta("bronze.events")   the table as deltalake opens it
     lake.rows("bronze.events")    all rows as deltalake sees them
     lake.files("bronze.events")   {path: bytes} of the Parquet files that lie there, in the log or not
 
@@ -10,18 +11,14 @@ A new kind of lake: a class with these names, a line in KINDS, and what conftest
 import json
 import os
 import pathlib
-import shlex
-import shutil
-import subprocess
-import tempfile
 import urllib.parse
 import urllib.request
 import uuid
 
 import deltalake
 
-SERVICES = pathlib.Path(__file__).resolve().parents[1] / "services"
-HDFS_SH, S3_SH = SERVICES / "hdfs.sh", SERVICES / "s3.sh"
+from service import Service
+
 KINDS = ("file", "hdfs", "s3")
 
 
@@ -38,8 +35,11 @@ class Lake:
         assert [int(path.removesuffix(".json")) for path in sorted(entries)] == list(range(len(entries))), f"{name}: versions without a gap from 0"
         return [[next(iter(json.loads(line).items())) for line in entries[path].decode().splitlines()] for path in sorted(entries)]
 
+    def delta(self, name):
+        return deltalake.DeltaTable(f"{self.delta_url}/{self.folder(name)}", storage_options=self.options)
+
     def rows(self, name):
-        return deltalake.DeltaTable(f"{self.delta_url}/{self.folder(name)}", storage_options=self.options).to_pyarrow_table().to_pylist()
+        return self.delta(name).to_pyarrow_table().to_pylist()
 
     def files(self, name):
         return {path: data for path, data in self.read_all(self.folder(name)).items() if path.endswith(".parquet") and "=" in path}
@@ -73,27 +73,19 @@ class HdfsLake(Lake):
         return {path: self.server.read(f"{self.path}/{folder}/{path}") for path in self.server.walk(f"{self.path}/{folder}")}
 
 
-class Hdfs:
+class Hdfs(Service):
     """One NameNode and one DataNode (test/services/hdfs.sh), and what a WebHDFS client of Python does with them."""
 
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="clickmill-hdfs-")
+    owner = "HDFS_OWNER"
 
-    def run(self, action, *more):
-        done = subprocess.run([HDFS_SH, action, self.dir, *more], env={**os.environ, "HDFS_OWNER": str(os.getpid())},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"hdfs.sh {action}: {done.stderr}"
-        return done.stdout
+    def __init__(self):
+        super().__init__("hdfs")
 
     def start(self):
         self.run("start")
-        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        settings = self.settings()
         self.address, self.rpc = settings["TEST_HDFS"], settings["TEST_HDFS_RPC"]
         return self
-
-    def end(self):
-        self.run("kill")
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def new_lake(self):
         return HdfsLake(self, "/lakes/l-" + uuid.uuid4().hex[:12])
@@ -141,29 +133,21 @@ class S3Lake(Lake):
         return files_below(self.server.data / self.server.bucket / self.prefix / folder)
 
 
-class S3:
+class S3(Service):
     """One S3 server (test/services/s3.sh), which keeps each object as a file."""
 
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="clickmill-s3-")
-        self.data = pathlib.Path(self.dir) / "data"
+    owner = "S3_OWNER"
 
-    def run(self, action):
-        done = subprocess.run([S3_SH, action, self.dir], env={**os.environ, "S3_OWNER": str(os.getpid())},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
-        assert done.returncode == 0, f"s3.sh {action}: {done.stderr}"
-        return done.stdout
+    def __init__(self):
+        super().__init__("s3")
+        self.data = pathlib.Path(self.folder) / "data"
 
     def start(self):
         self.run("start")
-        settings = dict(word.split("=", 1) for word in shlex.split(self.run("env")))
+        settings = self.settings()
         self.url, self.bucket = settings["TEST_S3"], settings["TEST_S3_BUCKET"]
         self.key, self.secret = settings["TEST_S3_KEY"], settings["TEST_S3_SECRET"]
         return self
-
-    def end(self):
-        self.run("kill")
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def new_lake(self):
         return S3Lake(self, "lakes/l-" + uuid.uuid4().hex[:12])

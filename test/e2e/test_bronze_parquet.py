@@ -39,7 +39,7 @@ def write(folder, *options):
     """Writes a file; returns its path, the expected rows and the stats of the add action."""
     file, expected = folder / "b.parquet", folder / "b.ndjson"
     file.unlink(missing_ok=True)
-    done = subprocess.run([WRITER, file, expected, *options], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([WRITER, file, expected, *options], check=True, stdout=subprocess.PIPE, timeout=120)
     rows = []
     with open(expected, encoding="utf-8") as lines:
         for line in lines:

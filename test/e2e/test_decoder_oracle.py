@@ -29,7 +29,7 @@ PLAIN = {"product_id": "1", "category": '"men\'s clothing"', "price": "109.95", 
 def decode_all(records):
     """[(received_us, bytes)] through the program: a list of dicts."""
     stdin = b"".join(struct.pack("=Iq", len(r), us) + r for us, r in records)
-    done = subprocess.run([PROGRAM], input=stdin, capture_output=True)
+    done = subprocess.run([PROGRAM], input=stdin, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.decode().split("\n")[:-1]]
 

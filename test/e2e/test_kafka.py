@@ -6,6 +6,7 @@ What must be in the tables is computed a second time (books.py) from what Conflu
 import datetime
 import json
 import os
+import pathlib
 import re
 import signal
 import time
@@ -16,12 +17,12 @@ import books
 from mill import ndjson, wait_for
 from sinks import Sqlite
 from test_kill import check_ledger
+from test_metrics import value
 
 SHOPPERS = ("produce", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
 QUICK = ("-c", "ingest.batch_age=100ms", "-c", "kafka.topic.metadata.refresh.interval.ms=500",
          "-c", "kafka.session.timeout.ms=1500", "-c", "kafka.heartbeat.interval.ms=300")
 SHORT = ("-c", "stream.timeout=3s")
-BOUNDED_MIB = 300
 
 
 def event(i, **more):
@@ -113,64 +114,38 @@ def test_doctor_and_status_know_the_broker(kafka_mill):
 
 # ---- the broker goes and comes ----
 
-def test_a_broker_that_is_down(own_kafka, mill):
-    own_kafka.connect(mill)
-    mill.produce(event(1))
-    own_kafka.stop()
+def test_a_broker_that_is_down(kafka_mill):
+    broker = kafka_mill.broker
+    kafka_mill.produce(event(1))
+    broker.stop()
+    short = ("-c", "stream.timeout=1s")
     for verb in (("ingest", "--once"), ("produce", "--events", "10"), ("status",), ("doctor",)):
         start = time.monotonic()
-        done = mill(*SHORT, *verb)
+        done = kafka_mill(*short, *verb)
         assert done.code == 4 or verb == ("doctor",) and done.code != 0, f"{verb}: {done}"
-        assert own_kafka.address in done.err + done.out, f"{verb}: {done}"
-        assert time.monotonic() - start < 20, f"{verb}: stream.timeout is 3 s"
-    assert not mill.table_path("bronze.events").exists() or positions(mill) == []
+        assert broker.address in done.err + done.out, f"{verb}: {done}"
+        assert time.monotonic() - start < 20, f"{verb}: stream.timeout is 1 s"
+    assert not kafka_mill.table_path("bronze.events").exists() or positions(kafka_mill) == []
 
     # What runs until it is stopped waits.
-    ingest = mill.start(*QUICK, *SHORT, "ingest")
-    time.sleep(5)
+    ingest = kafka_mill.start(*QUICK, *short, "ingest")
+    time.sleep(2)
     assert ingest.alive(), ingest.err()
-    own_kafka.start()
-    wait_for(lambda: in_bronze(mill) == 1, "it goes on")
+    broker.start()
+    wait_for(lambda: in_bronze(kafka_mill) == 1, "it goes on")
     assert ingest.stop() == 0, ingest.err()
-    check_layers(mill)
+    check_layers(kafka_mill)
 
 
-def test_a_broker_that_dies_under_load(own_kafka, mill):
-    """Nothing lost, nothing twice, and memory stays what it was."""
-    own_kafka.connect(mill, 4)
-    own_kafka.create(mill.topic, 4)
-    ingest = mill.start(*QUICK, "ingest")
-    produce = mill.start(*SHOPPERS, "--rate", "1000", "--events", "0", "--seed", "1")
-    most = 0
-    for _ in range(2):
-        before = in_bronze(mill)
-        wait_for(lambda: in_bronze(mill) > before, "events come in")
-        own_kafka.kill()
-        for _ in range(10):
-            time.sleep(0.2)
-            most = max(most, rss_mib(ingest), rss_mib(produce))
-        own_kafka.start()
-    before = in_bronze(mill)
-    wait_for(lambda: in_bronze(mill) > before, "and again")
-    assert produce.alive() and ingest.alive(), produce.err() + ingest.err()
-    assert produce.stop() == 0, produce.err()
-    assert most < BOUNDED_MIB, f"{most:.0f} MiB while the broker was away"
-    assert ingest.stop() == 0, ingest.err()
-    mill.ok("ingest", "--once")
-    acknowledged = len(books.read_ledger(mill.home / "ledger"))
-    assert acknowledged == len(check_layers(mill)) > 0, "nobody was killed but the broker: what is there was acknowledged"
-
-
-def test_stopping_while_the_broker_is_away(own_kafka, mill):
-    own_kafka.connect(mill)
-    mill.produce(event(1))
-    ingest = mill.start(*QUICK, "ingest")
-    wait_for(lambda: in_bronze(mill) == 1, "it works")
-    own_kafka.kill()
-    time.sleep(5)  # its session is over
+def test_stopping_while_the_broker_is_away(kafka_mill):
+    kafka_mill.produce(event(1))
+    ingest = kafka_mill.start(*QUICK, "ingest")
+    wait_for(lambda: in_bronze(kafka_mill) == 1, "it works")
+    kafka_mill.broker.kill()
+    time.sleep(2)  # its session is over
     before = cpu_seconds(ingest)
-    time.sleep(4)
-    assert cpu_seconds(ingest) - before < 1, "waiting takes no processor"
+    time.sleep(2)
+    assert cpu_seconds(ingest) - before < 0.5, "waiting takes no processor"
     start = time.monotonic()
     assert ingest.stop() == 0, ingest.err()
     assert time.monotonic() - start < 15
@@ -231,15 +206,15 @@ def test_partitions_that_are_added(kafka_mill):
     check_layers(kafka_mill)
 
 
-def test_another_cluster_at_the_same_topic(kafka, own_kafka, mill):
+def test_another_cluster_at_the_same_topic(kafka, other_kafka, mill):
     """Offsets of another cluster are other offsets: they must not be taken for the old ones."""
     kafka.connect(mill)
     kafka.create(mill.topic)
     kafka.send(mill.topic, *values(*range(10)))
     mill.ok("ingest", "--once")
-    mill.env["CLICKMILL_STREAM_URL"] = f"kafka://{own_kafka.address}"
-    own_kafka.create(mill.topic)
-    own_kafka.send(mill.topic, *values(*range(100, 125)))
+    mill.env["CLICKMILL_STREAM_URL"] = f"kafka://{other_kafka.address}"
+    other_kafka.create(mill.topic)
+    other_kafka.send(mill.topic, *values(*range(100, 125)))
     done = mill(*SHORT, "ingest", "--once")
     assert done.code == 0 and "level=warn" in done.err and "another cluster" in done.err, done
     assert ids(mill) == sorted(f"e{i}" for i in [*range(10), *range(100, 125)]), "read as another stream, from its beginning"
@@ -363,6 +338,16 @@ def test_compression_of_every_kind(kafka_mill):
     assert len(check_layers(kafka_mill)) == 250
 
 
+def test_what_is_produced_is_compressed(kafka_mill):
+    sizes = {}
+    for kind in ("by default", "none"):
+        kafka_mill.broker.connect(kafka_mill)
+        kafka_mill.ok(*([] if kind == "by default" else ["-c", "kafka.compression.type=none"]), "produce", "--events", "5000", "--seed", "1")
+        log = pathlib.Path(kafka_mill.broker.folder, "data", f"{kafka_mill.topic}-0", f"{0:020}.log")
+        sizes[kind] = log.stat().st_size
+    assert sizes["by default"] < sizes["none"] / 2, sizes
+
+
 def test_times_that_make_no_sense(kafka_mill):
     """CreateTime is what the producer says: never a reason to stop, or to lose a record."""
     broker, topic = kafka_mill.broker, kafka_mill.topic
@@ -484,24 +469,6 @@ def test_the_wrong_password(kafka_mill, mechanism):
         assert time.monotonic() - start < 30, "that does not pass by waiting"
 
 
-def test_no_output_holds_the_password(kafka_mill):
-    broker = kafka_mill.broker
-    outputs = []
-    for password in (SECRET, broker.password):
-        with_password(kafka_mill, broker, password)
-        for verb in (("config", "show"), ("config", "show", "--json"), ("config", "check"), ("doctor",), ("produce", "--events", "3"),
-                     ("ingest", "--once"), ("status",), ("status", "--json"), ("reconcile",)):
-            for form in ("text", "json"):
-                done = kafka_mill("-c", "log.level=debug", "-c", f"log.format={form}", *SHORT, *verb)
-                outputs.append((password, verb, done.out + done.err))
-    kafka_mill.env["CLICKMILL_STREAM_TOPIC"] = "no such topic"
-    done = kafka_mill(*SHORT, "produce", "--events", "3")
-    outputs.append((broker.password, "a bad topic", done.out + done.err))
-    for password, verb, text in outputs:
-        assert password not in text, f"{verb}: {text}"
-    assert any("****" in text for _, _, text in outputs)
-
-
 def test_a_certificate_nobody_vouches_for(kafka_mill):
     broker = kafka_mill.broker
     with_password(kafka_mill, broker, broker.password, tls=True)
@@ -516,6 +483,11 @@ def test_settings_are_checked(kafka_mill):
     kafka_mill.fails(3, "-c", "kafka.session.timeout.ms=soon", "ingest", "--once", says="session.timeout.ms")
 
 
+def test_more_replicas_than_brokers(kafka_mill):
+    kafka_mill.fails(4, "-c", "stream.replication=2", "produce", "--events", "1", says=kafka_mill.topic, hint="stream.replication")
+    assert kafka_mill.broker.partitions(kafka_mill.topic) == 0
+
+
 # ---- several at once ----
 
 def of_each(ingests):
@@ -528,10 +500,9 @@ def test_processes_share_the_partitions(kafka, mill, processes):
     kafka.connect(mill, 4)
     kafka.create(mill.topic, 4)
     ingests = [mill.start(*QUICK, "-c", "log.level=debug", "ingest") for _ in range(processes)]
-    produce = mill.start(*SHOPPERS, "--rate", "4000", "--events", "40000", "--seed", "1")
-    wait_for(lambda: all(of_each(ingests)) or not produce.alive(), "each has its share")
-    assert all(of_each(ingests)), f"{of_each(ingests)} records: each has its share"
-    assert produce.wait() == 0, produce.err()
+    produce = mill.start(*SHOPPERS, "--rate", "2000", "--events", "0", "--seed", "1")
+    wait_for(lambda: all(of_each(ingests)), "each has its share")
+    assert produce.stop() == 0, produce.err()
     wait_for(lambda: mill.json("status")["lag"] == 0, "all is read")
     assert [i.stop() for i in ingests] == [0] * processes, "".join(i.err() for i in ingests)
     assert mill.json("ingest", "--once")["records"] == 0
@@ -543,7 +514,7 @@ def test_one_that_was_frozen_is_refused(kafka, mill):
     kafka.connect(mill)
     mill.produce(event(0))
     mill.ok("ingest", "--once")
-    frozen = mill.start(*QUICK, "-c", "ingest.batch_age=2s", "-c", "log.level=debug", "ingest")
+    frozen = mill.start(*QUICK, "-c", "ingest.batch_age=2s", "-c", "log.level=debug", "-c", "serve.listen=127.0.0.1:0", "ingest")
     mill.produce(*(event(i) for i in range(1, 4)))
     wait_for(lambda: of_each([frozen])[0] == 3, "it reads")
     mill.produce(*(event(i) for i in range(4, 50)))
@@ -557,8 +528,9 @@ def test_one_that_was_frozen_is_refused(kafka, mill):
     wait_for(lambda: in_bronze(mill) == 60, "all is read")
     time.sleep(2.5)  # the frozen one's batch would be due
     assert frozen.alive() and other.alive(), frozen.err() + other.err()
+    wait_for(lambda: value(frozen, "clickmill_ingest_drops_total"), "and tells it")
     assert [frozen.stop(), other.stop()] == [0, 0], frozen.err() + other.err()
-    assert sum(of_each([frozen, other])) == 59
+    assert sum(of_each([frozen, other])) == 59 and "batch dropped" in frozen.err()
     check_layers(mill)
 
 
@@ -568,11 +540,11 @@ def test_one_that_wakes_up_and_is_asked_to_end(kafka, mill):
     kafka.create(mill.topic, 4)
     produce = mill.start("produce", "--events", "0", "--rate", "1000")
     other = mill.start(*QUICK, "ingest")
-    for pause in (0, 0.05, 0.3):
+    for pause in (0, 0.2):
         frozen = mill.start(*QUICK, "-c", "log.level=debug", "ingest")
         wait_for(lambda: of_each([frozen])[0], "it has its share")
         frozen.process.send_signal(signal.SIGSTOP)
-        time.sleep(2.5)
+        time.sleep(2)
         frozen.process.send_signal(signal.SIGCONT)
         time.sleep(pause)
         assert frozen.stop(seconds=30) == 0, frozen.err()

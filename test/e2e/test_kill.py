@@ -28,8 +28,6 @@ SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150", "-c", "tab
 VERBS = [SHOPPERS, TRICKLE, (*SMALL, "ingest", "--once"), ("ingest", "--once"), (*SMALL, "silver"), ("silver",), ("gold",), ("load",),
          ("run",), (*SMALL, "run"), (*SMALL, "-c", "ingest.batch_age=20ms", "-c", "up.every=50ms", "up", "--demo", "--rate", "500")]
 
-killed_alive = []  # over the whole file
-
 
 def check_everything(mill, sink):
     """After the last kill: finish the work, then look at every layer."""
@@ -120,7 +118,6 @@ def test_kill_at_a_named_point(mill, lake, sink, point):
             events = ("--events", "3000", "--rate", "20000") if verb is PRODUCE else ()  # in several appends
             done = mill("-c", f"debug.crash_at={point}:{count}", *verb, *events)
             assert done.code == -signal.SIGKILL, f"{verb[0]} never came to {point}"
-            killed_alive.append(point)
             assert mill.json("reconcile")["ok"], "also in the middle: what is pending is no difference"
     check_everything(mill, sink)
 
@@ -155,7 +152,6 @@ def test_kill_at_random_moments(mill, lake, request, seed):
         tries += 1
         assert tries < 20 * KILLS_A_SEED, "the kills come too late"
         alive += one_kill(mill, draw, draw.choice(VERBS))
-    killed_alive.extend([seed] * alive)
     mill.ok(*SHOPPERS, "--seed", seed)
     kept = check_everything(mill, sink)
     print(f"seed {seed}: {alive} processes killed alive in {tries} tries; {kept.events} records, {len(kept.silver)} in silver,"
@@ -165,26 +161,16 @@ def test_kill_at_random_moments(mill, lake, request, seed):
 def test_hdfs_is_killed_while_events_come(mill, own_hdfs):
     """Not we die but the NameNode and the DataNode: what runs waits for them, and goes on."""
     mill.set_lake(own_hdfs.new_lake())
-    produce = mill.start("produce", "--events", "3000", "--rate", "400", "--duplicates", "0.1", "--bad", "0.05", "--ledger", "ledger")
+    produce = mill.start("produce", "--events", "0", "--rate", "100", "--duplicates", "0.1", "--bad", "0.05", "--ledger", "ledger")
     going_on = [mill.start("ingest"), mill.start("run", "--every", "500ms")]
     for part in ("nn", "dn", "nn"):
-        time.sleep(1)
+        before = mill.counts()["events"]
+        wait_for(lambda: mill.counts()["events"] > before, "events come through again")
         own_hdfs.run("restart", part)
-    assert produce.wait() == 0, produce.err()
+    assert produce.stop() == 0, produce.err()
     wait_for(lambda: mill.json("status")["lag"] == 0, "ingest has caught up")
     for process in going_on:
         assert process.alive(), process.err()
         assert process.stop() == 0, process.err()
     mill.ok("produce", "--events", "10", "--ledger", "ledger")
-    kept = check_everything(mill, Sqlite(mill.home))
-    assert kept.events > 3000
-
-
-def test_there_were_enough_kills(request):
-    """Runs last in this file."""
-    ran = [item for item in request.session.items if item.fspath == request.node.fspath]
-    print(f"{len(killed_alive)} processes were killed alive")
-    if {f"test_kill_at_random_moments[file-{seed}]" for seed in SEEDS} <= {item.name for item in ran}:
-        assert len(killed_alive) >= 200
-    else:
-        assert len(killed_alive) > 0 or len(ran) == 1, "only a part of the file was asked for"
+    check_everything(mill, Sqlite(mill.home))

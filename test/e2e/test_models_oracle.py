@@ -47,7 +47,7 @@ class Lake:
         self.bronze, self.silver, self.files = [], [], 0
 
     def job(self, *args):
-        done = subprocess.run([PROGRAM, self.folder, *args], capture_output=True, text=True, env=self.env)
+        done = subprocess.run([PROGRAM, self.folder, *args], capture_output=True, text=True, env=self.env, timeout=300)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout, parse_float=Decimal)
 

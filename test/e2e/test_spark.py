@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spark and Delta Lake on our tables: they read what we say is there, they write, and we go on behind them."""
+import shutil
+
 import pytest
 
 import books
 from mill import TABLES
 from sinks import Sqlite
 from spark import Spark
+from test_upkeep import NOW, verify
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,18 @@ def check_books(mill):
     mill.reconciled()
 
 
+def keep_up(mill):
+    """All of upkeep, and at once what it would do in a month: the early entries and the files of old are gone."""
+    for name in TABLES:
+        mill.ok("table", "optimize", name)
+    mill.steps()
+    for name in TABLES:
+        mill.ok(*NOW, "table", "checkpoint", name)
+        mill.ok("table", "vacuum", name, "--retention", "0", "--force")
+        assert f"{0:020}.json" not in mill.lake.read_all(mill.lake.folder(name) + "/_delta_log")
+        assert set(mill.lake.files(name)) == {f["path"] for f in mill.json("table", "files", name)}
+
+
 def of_gold(mill):
     return {(str(r["event_date"]), r["category"]): (r["total_events"], round(r["total_revenue"], 4)) for r in mill.rows("gold.clickstream_metrics")}
 
@@ -67,17 +82,17 @@ def sums_of_silver(spark, mill):
 
 @pytest.mark.parametrize("lake", ["file", "hdfs"], indirect=True)
 def test_every_layer_is_read_row_by_row(mill, lake, spark):
-    some_days(mill, 1)
+    for seed in (1, 2):  # appends, and days of gold replaced
+        some_days(mill, seed)
     check_readers(mill, spark)
-    some_days(mill, 2)  # appends, and days of gold replaced
+    keep_up(mill)
     check_readers(mill, spark)
-    for name in TABLES:
-        mill.ok("table", "checkpoint", name)
     some_days(mill, 3)
     check_readers(mill, spark)
 
 
-def test_spark_compacts_and_we_go_on(mill, spark):
+@pytest.mark.parametrize("lake", ["file", "hdfs"], indirect=True)
+def test_spark_compacts_and_we_go_on(mill, lake, spark):
     """What it only rearranged is not new to silver or gold."""
     for seed in range(3):
         some_days(mill, seed)
@@ -100,6 +115,8 @@ def test_spark_changes_rows_and_gold_follows(mill, spark):
     silver = delta(mill, "silver.events")
     spark.sql(f"""MERGE INTO {silver} t USING (SELECT DISTINCT product_id FROM {silver} ORDER BY 1 LIMIT 3) s ON t.product_id = s.product_id
         WHEN MATCHED THEN UPDATE SET category = 'corrected'""")
+    removed = [action for name, action in mill.log("silver.events")[-1] if name == "remove"]
+    assert removed and all("stats" in action for action in removed), "as we do not write them"
     mill.steps()
     gold = of_gold(mill)
     assert gold == sums_of_silver(spark, mill) and any(category == "corrected" for _, category in gold)
@@ -111,7 +128,8 @@ def test_spark_changes_rows_and_gold_follows(mill, spark):
     check_readers(mill, spark)
 
 
-def test_spark_appends_and_is_counted(mill, spark):
+@pytest.mark.parametrize("lake", ["hdfs"], indirect=True)
+def test_spark_appends_and_is_counted(mill, lake, spark):
     some_days(mill, 1)
     silver = delta(mill, "silver.events")
     before = len(mill.rows("silver.events"))
@@ -135,3 +153,64 @@ def test_a_checkpoint_of_spark_is_read(mill, spark):
     some_days(mill, 2)
     check_books(mill)
     check_readers(mill, spark)
+
+
+def test_statistics_of_spark_are_believed_as_they_are_meant(mill, spark):
+    """NaN as a text, and texts cut short: no row is lost by them, and verify finds them true."""
+    some_days(mill, 1)
+    gold, long = delta(mill, "gold.clickstream_metrics"), "ż" * 60
+    for day in (1, 2):
+        spark.sql(f"INSERT INTO {gold} VALUES ('{long}', 1, double('NaN'), date'2026-01-01'), ('a', {day}, 2.5D, date'2026-01-01')")
+    spark.sql(f"OPTIMIZE {gold} WHERE event_date = '2026-01-01'")
+    added = [action for name, action in mill.log("gold.clickstream_metrics")[-1] if name == "add"]
+    assert len(added) == 1 and '"total_revenue":"NaN"' in added[0]["stats"] and long not in added[0]["stats"]
+    assert verify(mill, "gold.clickstream_metrics", "--deep") == {}
+    query = "SELECT total_events FROM gold.clickstream_metrics WHERE event_date = DATE '2026-01-01' AND "
+    for where, found in ((f"category = '{long}'", [1, 1]), ("isnan(total_revenue)", [1, 1]), ("total_revenue = 2.5", [1, 2])):
+        assert [r["total_events"] for r in mill.sql(query + where + " ORDER BY 1")] == found, where
+    mill.ok("table", "optimize", "gold.clickstream_metrics")
+    mill.ok(*NOW, "table", "checkpoint", "gold.clickstream_metrics")
+    assert verify(mill, "gold.clickstream_metrics", "--deep") == {}
+
+
+def test_spark_deletes_files_and_we_go_on(mill, spark):
+    """VACUUM after OPTIMIZE: two entries with nothing in them for us, and files that are gone for everybody."""
+    for seed in range(2):
+        some_days(mill, seed)
+    spark.sql("SET spark.databricks.delta.retentionDurationCheck.enabled = false")
+    for name in TABLES:
+        spark.sql(f"OPTIMIZE {delta(mill, name)}")
+        before = len(mill.data_files(name))
+        spark.sql(f"VACUUM {delta(mill, name)} RETAIN 0 HOURS")
+        assert len(mill.data_files(name)) == len(mill.json("table", "files", name)) < before
+        start, end = mill.log(name)[-2:]
+        assert [list(dict(entry)) for entry in (start, end)] == [["commitInfo"], ["commitInfo"]]
+        assert not all(isinstance(v, str) for v in dict(start)["commitInfo"]["operationParameters"].values())
+        assert verify(mill, name, "--deep") == {}
+    some_days(mill, 2)
+    check_books(mill)
+
+
+# What delta-rs does not write, or not so: see test_other_writers.py for the rest. The words, and whether it can still be read.
+UPGRADES = {
+    "('delta.enableDeletionVectors' = 'true')": (["deletionVectors"], False),
+    "('delta.columnMapping.mode' = 'name')": (["column mapping", "delta.columnMapping.mode=name"], False),
+    "('delta.checkpointPolicy' = 'v2')": (["v2Checkpoint"], False),
+    "('delta.enableInCommitTimestamps' = 'true')": (["inCommitTimestamp"], True),
+}
+
+
+def test_what_spark_upgrades_is_refused(mill, spark):
+    some_days(mill, 1)
+    mill.ok("produce", "--events", 1)
+    mill.ok("ingest", "--once")
+    for i, (properties, (says, readable)) in enumerate(UPGRADES.items()):
+        copy = mill.home / f"upgraded-{i}"
+        shutil.copytree(mill.lake.path, copy)
+        spark.sql(f"ALTER TABLE delta.`{copy}/silver/events` SET TBLPROPERTIES {properties}")
+        there = ("-c", f"lake.url=file:{copy}")
+        mill.fails(5, *there, "silver", says=["silver/events", *says])
+        if readable:
+            assert mill.json(*there, "sql", "SELECT count(*) > 0 AS some FROM silver.events") == [{"some": True}]
+        else:
+            mill.fails(5, *there, "sql", "FROM silver.events", says=["silver/events", *says])

@@ -6,7 +6,7 @@ import sys
 
 from mill import ROOT
 
-FAULTS = 120
+FAULTS = 100
 
 
 def test_torture(tmp_path):
@@ -17,3 +17,5 @@ def test_torture(tmp_path):
     assert int(re.search(r"^(\d+) faults in .* nothing lost, nothing twice$", done.stdout, re.M)[1]) >= FAULTS
     for kind in ("kill ingest", "freeze ingest", "kill producer", "crash ingest", "kill broker", "kill run", "leave", "join"):
         assert re.search(rf"\d  {kind}$", done.stdout, re.M), f"no {kind}:\n{done.stdout}"
+    for what in "zombies woken", "batches refused":
+        assert re.search(rf"[1-9][\d,]*  {what}$", done.stdout, re.M), f"no {what}:\n{done.stdout}"

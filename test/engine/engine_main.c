@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine by hand, on a lake's folder and without a table log: for test/e2e/test_models_oracle.py,
- * bench/engine.py and developers.
+ * The engine by hand, on a lake's folder and without a table log: for test/e2e/test_models_oracle.py
+ * and developers.
  *
  *     engine_main LAKE silver NEW OLD SILVER     bronze files new and old, silver files
  *     engine_main LAKE gold SILVER

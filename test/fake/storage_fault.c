@@ -168,7 +168,6 @@ static void faulty_free(struct storage *st) {
 }
 
 static const struct storage_ops faulty_ops = {
-    .scheme = "fault",
     .get = faulty_get,
     .put_new = faulty_put_new,
     .put = faulty_put,
@@ -185,8 +184,9 @@ static const struct storage_ops faulty_ops = {
 
 struct storage *storage_fault_new(struct storage *inner, bool frees_inner) {
     struct faulty *fa = xcalloc(1, sizeof *fa);
-    fa->base =
-        (struct storage){.ops = &faulty_ops, .url = xstrdup(inner->url), .lanes = inner->lanes};
+    fa->base = *inner;
+    fa->base.ops = &faulty_ops;
+    fa->base.url = xstrdup(inner->url);
     fa->inner = inner;
     fa->frees_inner = frees_inner;
     pthread_mutex_init(&fa->lock, NULL);

@@ -275,7 +275,6 @@ static void mem_free(struct storage *st) {
 }
 
 static const struct storage_ops mem_ops = {
-    .scheme = "mem",
     .get = mem_get,
     .put_new = mem_put_new,
     .put = mem_put,

@@ -293,6 +293,7 @@ static void read_all(struct mem *m, const struct mem_topic *t, struct span *sp, 
         if (read_partition(&t->partitions[at->partition], at, sp, until, max_bytes))
             m->reached[n++] = *at;
     }
+    m->mc->read += sp->n - before;
     ret->kind = sp->n > before ? POLL_RECORDS : POLL_IDLE;
     ret->reached = m->reached;
     ret->n_reached = n;

@@ -42,11 +42,15 @@ void mem_topic_append(struct mem_cluster *mc, const char *topic, int32_t partiti
 void mem_topic_add_holes(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t n);
 /* Retention: offsets below `begin` are gone. */
 void mem_topic_forget(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t begin);
+/* The stream lost its last records: offsets from `end` on are gone, and will be given to others. */
+void mem_topic_cut(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t end);
 /* The nth stream_bounds from now on is answered, and then offsets below `begin` are gone. */
 void mem_cluster_forget_after_bounds(struct mem_cluster *mc, size_t n, int32_t partition,
                                      int64_t begin);
 /* What stream_retention says; unlimited at first. */
 void mem_cluster_retention(struct mem_cluster *mc, const struct retention *how);
+/* How many records stream_poll has handed out to all that read; one read again counts again. */
+size_t mem_cluster_read(struct mem_cluster *mc);
 /* How many records stream_peek was asked for. */
 size_t mem_cluster_peeks(struct mem_cluster *mc);
 /* What stream_committed said last of a group; -1: nothing. */
@@ -65,6 +69,10 @@ void mem_cluster_group(struct mem_cluster *mc, enum mem_group how);
 void mem_cluster_rebalance(struct mem_cluster *mc, unsigned turn);
 /* Streams that have subscribed; below: by number, those that are not there are passed over. */
 size_t mem_cluster_members(struct mem_cluster *mc);
+/* Each member has been told which partitions are his. */
+bool mem_cluster_settled(struct mem_cluster *mc);
+/* How often a member has been told that partitions of his are lost. */
+size_t mem_cluster_losses(struct mem_cluster *mc);
 /* Its session has expired: others get its partitions now, it learns at its next poll that they are lost. */
 void mem_member_expire(struct mem_cluster *mc, size_t member);
 /* The same for one partition alone. */

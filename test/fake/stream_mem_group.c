@@ -109,6 +109,18 @@ void mem_cluster_retention(struct mem_cluster *mc, const struct retention *how) 
     LOCKED(mc, mc->retention = *how);
 }
 
+size_t mem_cluster_read(struct mem_cluster *mc) {
+    size_t n;
+    LOCKED(mc, n = mc->read);
+    return n;
+}
+
+size_t mem_cluster_losses(struct mem_cluster *mc) {
+    size_t n;
+    LOCKED(mc, n = mc->losses);
+    return n;
+}
+
 size_t mem_cluster_peeks(struct mem_cluster *mc) {
     size_t n;
     LOCKED(mc, n = mc->peeks);
@@ -171,6 +183,20 @@ void mem_topic_forget(struct mem_cluster *mc, const char *topic, int32_t partiti
     struct mem_topic *t = mem_find_topic(mc, topic);
     assert(t && partition < t->n && begin <= (int64_t)t->partitions[partition].n);
     t->partitions[partition].begin = MAX(t->partitions[partition].begin, begin);
+    pthread_mutex_unlock(&mc->lock);
+}
+
+void mem_topic_cut(struct mem_cluster *mc, const char *topic, int32_t partition, int64_t end) {
+    pthread_mutex_lock(&mc->lock);
+    struct mem_topic *t = mem_find_topic(mc, topic);
+    assert(t && partition < t->n);
+    struct mem_partition *p = &t->partitions[partition];
+    assert(end >= p->begin && end <= (int64_t)p->n);
+    while ((int64_t)p->n > end) {
+        p->n--;
+        free(p->v[p->n].key);
+        free(p->v[p->n].value);
+    }
     pthread_mutex_unlock(&mc->lock);
 }
 
@@ -253,6 +279,22 @@ size_t mem_cluster_members(struct mem_cluster *mc) {
     return n;
 }
 
+static bool is_settled(const struct mem *m) {
+    for (int32_t i = 0; i < MEM_PARTITIONS; i++)
+        if (m->want[i] != m->told[i] || m->lost[i] || m->leaving[i])
+            return false;
+    return true;
+}
+
+bool mem_cluster_settled(struct mem_cluster *mc) {
+    bool settled = true;
+    pthread_mutex_lock(&mc->lock);
+    for (struct mem *m = mc->members; m; m = m->next)
+        settled &= is_settled(m);
+    pthread_mutex_unlock(&mc->lock);
+    return settled;
+}
+
 static struct mem *member(struct mem_cluster *mc, size_t n) {
     struct mem *m = mc->members;
     while (m && n-- > 0)
@@ -328,8 +370,10 @@ static bool take(struct mem *m, const bool *which, bool lost, struct poll_result
     m->rebalances++;
     *ret = (struct poll_result){
         .kind = POLL_REVOKE, .partitions = m->offer, .n_partitions = n, .lost = lost};
-    if (lost)
+    if (lost) {
+        m->mc->losses++;
         share(m->mc);
+    }
     return true;
 }
 

@@ -45,7 +45,7 @@ struct mem_cluster {
     size_t fail_next, fail_polls, fail_confirms;
     int64_t time_us;
     struct retention retention;
-    size_t peeks;
+    size_t peeks, read, losses;
     size_t bounds_left; /* then forget this; 0: nothing */
     struct bounds forget_then;
     enum mem_group how;

@@ -24,9 +24,10 @@ static void stop_all(struct reader *rd, size_t n) {
         reader_release(&rd[i]);
 }
 
-/* All that was sent to the partition has been read by somebody (and perhaps not committed). */
-static void let_it_read(void) {
-    pause_ms(100);
+/* So many records have been read by somebody, and perhaps not committed; one read again counts again. */
+static void let_it_read(struct world *w, size_t n) {
+    wait_until(mem_cluster_read(w->mc) >= n);
+    assert_int_equal(mem_cluster_read(w->mc), n);
 }
 
 static void what_is_open_is_committed_on_revoke(void **state ATTR_UNUSED) {
@@ -39,7 +40,7 @@ static void what_is_open_is_committed_on_revoke(void **state ATTR_UNUSED) {
         reader_patient(&rd[0], &w);
         reader_start(&rd[0]);
         wait_until(mem_cluster_members(w.mc) == 1);
-        let_it_read();
+        let_it_read(&w, 40);
         assert_int_equal(world_position(&w, "t", 0), -1);
         reader_patient(&rd[1], &w);
         reader_start(&rd[1]);
@@ -48,7 +49,7 @@ static void what_is_open_is_committed_on_revoke(void **state ATTR_UNUSED) {
         wait_until(mem_topic_committed(w.mc, TOPIC, "t", 3) == 10);
         for (int i = 0; i < 4; i++)
             world_fill(&w, i, 5);
-        let_it_read();
+        let_it_read(&w, 60);
         stop_all(rd, 2);
         assert_int_equal(rd[0].result.records, 50); /* its own, and two of the four after it */
         assert_int_equal(rd[1].result.records, 10);
@@ -67,9 +68,9 @@ static void what_is_open_is_dropped_when_it_is_lost(void **state ATTR_UNUSED) {
     reader_patient(&rd, &w);
     reader_start(&rd);
     wait_until(mem_cluster_members(w.mc) == 1);
-    let_it_read();
+    let_it_read(&w, 20);
     mem_member_expire(w.mc, 0);
-    let_it_read(); /* it has learnt of it, and has joined again */
+    let_it_read(&w, 40); /* it has learnt of it, and has joined again */
     assert_int_equal(world_position(&w, "t", 0), -1);
     stop_all(&rd, 1);
     assert_int_equal(rd.result.commits, 1);
@@ -89,12 +90,12 @@ static void what_cannot_be_confirmed_is_dropped_on_revoke(void **state ATTR_UNUS
         reader_patient(&rd[0], &w);
         reader_start(&rd[0]);
         wait_until(mem_cluster_members(w.mc) == 1);
-        let_it_read();
+        let_it_read(&w, 40);
         mem_cluster_fail_confirms(w.mc, 1);
         reader_patient(&rd[1], &w);
         reader_start(&rd[1]);
         wait_until(mem_cluster_members(w.mc) == 2);
-        let_it_read();
+        let_it_read(&w, 80);
         for (int i = 0; i < 4; i++)
             assert_int_equal(world_position(&w, "t", i), -1);
         stop_all(rd, 2);
@@ -117,9 +118,9 @@ static void partitions_that_stay_are_read_again(void **state ATTR_UNUSED) {
     rd.o.batch_rows = 15; /* one batch is in the table, 5 records are open */
     reader_start(&rd);
     wait_until(atomic_load(&rd.commits) == 1);
-    let_it_read();
+    let_it_read(&w, 20);
     mem_member_lose(w.mc, 0, 1);
-    let_it_read();
+    let_it_read(&w, 25);
     assert_int_equal(world_count(&w, "SELECT count(*) FROM bronze.events"), 15);
     stop_all(&rd, 1);
     assert_int_equal(rd.result.records, 20);
@@ -190,7 +191,8 @@ static void nothing_is_committed_after_the_assignment_is_lost(void **state ATTR_
     reader_start(&rd);
     wait_until(atomic_load(&g.waiting));
     mem_member_expire(w.mc, 0);
-    let_it_read(); /* its poll thread knows now */
+    wait_until(mem_cluster_losses(w.mc) == 1);
+    pause_ms(100); /* its poll thread has passed it on */
     atomic_store(&g.shut, false);
     wait_until(atomic_load(&rd.drops) == 1);
     wait_until(atomic_load(&rd.records) == 40);
@@ -213,8 +215,8 @@ static void a_slow_lake_stops_the_reading(void **state ATTR_UNUSED) {
     storage_fault_hook(rd.st, wait_at_gate, &g);
     reader_start(&rd);
     wait_until(atomic_load(&g.waiting));
-    let_it_read();
-    mem_topic_forget(w.mc, TOPIC, 0, 500); /* what it has read by now it need not read again */
+    pause_ms(100);                         /* it would have read all by now, if nothing held it */
+    mem_topic_forget(w.mc, TOPIC, 0, 500); /* what it has read it need not read again */
     atomic_store(&g.shut, false);
     assert_int_equal(reader_join(&rd), ERR_STREAM);
     assert_non_null(strstr(rd.e.msg, "were removed before they were read"));
@@ -269,7 +271,7 @@ static void once_waits_for_what_others_have_read(void **state ATTR_UNUSED) {
     rd[1].o.once = false;
     reader_start(&rd[1]);
     wait_until(mem_cluster_members(w.mc) == 2);
-    let_it_read(); /* each has one partition */
+    wait_until(mem_cluster_settled(w.mc)); /* each has one partition */
     world_fill(&w, 0, 40);
     world_fill(&w, 1, 40);
     wait_until(atomic_load(&g.waiting) && atomic_load(&rd[1].records) == 40);

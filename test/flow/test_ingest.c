@@ -166,6 +166,23 @@ static void all_of_a_partition_can_be_lost(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
+/* Others' records have these offsets now: nothing must be read, and it must not pass for read. */
+static void a_stream_that_was_cut_is_an_error(void **state ATTR_UNUSED) {
+    struct world w = world_new(2);
+    world_fill(&w, 0, 10);
+    world_fill(&w, 1, 10);
+    run_once(&w, "t", false, NULL);
+    mem_topic_cut(w.mc, TOPIC, 1, 7);
+    struct err e;
+    assert_int_equal(run_once(&w, "t", true, &e), ERR_STREAM);
+    assert_says(&e, "position 10 of partition 1");
+    assert_says(&e, "offsets 0 to 7");
+    assert_non_null(strstr(e.hint, "cut"));
+    run_once(&w, "u", false, NULL);
+    assert_int_equal(world_position(&w, "u", 1), 7);
+    world_free(&w);
+}
+
 /* Where it began is noted first, for all partitions. */
 static void what_was_gone_before_the_first_read_is_not_lost(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
@@ -270,7 +287,7 @@ static void a_beginning_is_looked_at_once(void **state ATTR_UNUSED) {
     rd.o.batch_age_ms = 3600000;
     rd.o.batch_rows = 1000000;
     reader_start(&rd);
-    pause_ms(150); /* it has begun at 0 and read all */
+    wait_until(mem_cluster_read(w.mc) == 10); /* it has begun at 0 and read all */
     mem_topic_forget(w.mc, TOPIC, 0, 5);
     assert_int_equal(world_position(&w, "t", 0), -1);
     mem_member_expire(w.mc, 0); /* so the open batch is dropped, and read again */
@@ -340,8 +357,7 @@ static void records_of_a_topic_made_anew_are_not_committed(void **state ATTR_UNU
     rd.o.batch_rows = 20; /* one batch is committed, one is open */
     rd.o.batch_age_ms = 1000000;
     reader_start(&rd);
-    wait_until(atomic_load(&rd.commits) == 1);
-    pause_ms(100);
+    wait_until(atomic_load(&rd.commits) == 1 && mem_cluster_read(w.mc) == 30);
     mem_topic_delete(w.mc, TOPIC);
     mem_topic_create(w.mc, TOPIC, 1);
     world_fill(&w, 0, 60);
@@ -559,6 +575,7 @@ int main(void) {
         cmocka_unit_test(records_of_many_days_are_one_commit),
         cmocka_unit_test(what_is_gone_is_an_error_that_names_it),
         cmocka_unit_test(all_of_a_partition_can_be_lost),
+        cmocka_unit_test(a_stream_that_was_cut_is_an_error),
         cmocka_unit_test(what_was_gone_before_the_first_read_is_not_lost),
         cmocka_unit_test(an_empty_partition_has_a_beginning),
         cmocka_unit_test(what_is_gone_of_a_partition_added_later_is_lost),

@@ -9,35 +9,22 @@ static void send_bad(struct world *w, int32_t partition, int n) {
         mem_topic_append(w->mc, TOPIC, partition, "{\"product_id\":true}");
 }
 
-static void silver(struct world *w) {
-    struct silver_result res;
-    struct err e;
-    assert_ok(flow_silver(w->st, w->en, 1000000, 0, &res, &e), &e);
-}
-
 /* Two partitions in five commits: holes, rejects, a loss, repeats; three commits of silver. */
 static void some_commits(struct world *w) {
     world_fill(w, 0, 50);
     mem_topic_add_holes(w->mc, TOPIC, 0, 3);
     send_bad(w, 1, 4);
     run_once(w, "t", false, NULL);
-    silver(w);
+    world_silver(w, 1000000);
     world_fill(w, 1, 10);
     mem_topic_forget(w->mc, TOPIC, 1, 7);
     run_once(w, "t", true, NULL);
-    silver(w);
+    world_silver(w, 1000000);
     w->sent -= 5; /* the same events once more */
     world_fill(w, 0, 5);
     send_bad(w, 0, 2);
     run_once(w, "t", false, NULL);
-    silver(w);
-}
-
-static struct table *open(struct world *w, const struct table_def *def) {
-    struct table *tb;
-    struct err e;
-    assert_ok(table_open(w->st, def, &tb, &e), &e);
-    return tb;
+    world_silver(w, 1000000);
 }
 
 static char *entry_path(const struct table_def *def, int64_t v) {
@@ -46,7 +33,7 @@ static char *entry_path(const struct table_def *def, int64_t v) {
 
 /* Folds the log into a checkpoint and removes all entries but the last. */
 static void clean_log(struct world *w, const struct table_def *def) {
-    struct table *tb = open(w, def);
+    struct table *tb = world_table(w, def);
     struct err e;
     assert_ok(table_checkpoint(tb, &e), &e);
     for (int64_t v = 0; v < table_version(tb); v++) {
@@ -90,7 +77,7 @@ static bool edit(struct world *w, const struct table_def *def, int64_t v, const 
 /* In the only entry that has the text. */
 static void edit_one(struct world *w, const struct table_def *def, const char *from,
                      const char *to) {
-    struct table *tb = open(w, def);
+    struct table *tb = world_table(w, def);
     int changed = 0;
     for (int64_t v = 0; v <= table_version(tb); v++)
         changed += edit(w, def, v, from, to);
@@ -99,7 +86,7 @@ static void edit_one(struct world *w, const struct table_def *def, const char *f
 }
 
 static void forget_totals(struct world *w, const struct table_def *def) {
-    struct table *tb = open(w, def);
+    struct table *tb = world_table(w, def);
     for (int64_t v = 0; v <= table_version(tb); v++)
         edit(w, def, v, NULL, NULL);
     table_close(tb);
@@ -121,10 +108,9 @@ static void assert_counts(struct world *w) {
 /* The detail of a check of reconcile, and whether it is ok. The caller frees. */
 static char *check(struct world *w, const char *name, bool *ret_ok) {
     struct reconcile_result rec = {0};
-    struct sink *sk;
     struct err e;
     char *detail = NULL;
-    assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, &e), &e);
+    struct sink *sk = world_sink(w);
     assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++)
         if (strcmp(rec.v[i].name, name) == 0) {
@@ -207,15 +193,10 @@ static void old_tables_are_added_up_from_their_log(void **state ATTR_UNUSED) {
     world_free(&w);
 }
 
-static void keep_up(struct world *w, struct storage *st) {
-    struct upkeep_options o = {.checkpoint_interval = 1};
-    struct upkeep_result done;
-    struct err e;
-    assert_ok(flow_upkeep(st ? st : w->st, &o, &done, &e), &e);
-}
+static const struct upkeep_options checkpoints = {.checkpoint_interval = 1};
 
 static int64_t log_begin(struct world *w, const struct table_def *def) {
-    struct table *tb = open(w, def);
+    struct table *tb = world_table(w, def);
     struct err e;
     int64_t begin;
     assert_ok(table_log_begin(tb, &begin, &e), &e);
@@ -229,18 +210,18 @@ static void old_tables_get_totals(void **state ATTR_UNUSED) {
     some_commits(&w);
     forget_totals(&w, &bronze_events);
     forget_totals(&w, &silver_events);
-    keep_up(&w, NULL);
+    world_upkeep(&w, NULL, &checkpoints);
     assert_all_is_well(&w); /* the log is whole but for what silver and gold have read */
-    silver(&w);
-    keep_up(&w, NULL);
+    world_silver(&w, 1000000);
+    world_upkeep(&w, NULL, &checkpoints);
     assert_true(log_begin(&w, &bronze_events) > 3);
     assert_true(log_begin(&w, &silver_events) > 2);
     assert_all_is_well(&w);
     mem_topic_add_holes(w.mc, TOPIC, 1, 2);
     world_fill(&w, 1, 3);
     run_once(&w, "t", false, NULL);
-    silver(&w);
-    keep_up(&w, NULL);
+    world_silver(&w, 1000000);
+    world_upkeep(&w, NULL, &checkpoints);
     assert_reconciled(&w, "records 71, passed over 5, accepted as lost 3");
     assert_check(&w, "silver.sum", true, "rows read 71");
     world_free(&w);
@@ -264,10 +245,10 @@ static void totals_are_taken_of_where_positions_stand(void **state ATTR_UNUSED) 
     forget_totals(&w, &bronze_events);
     struct storage *st = storage_fault_new(w.st, false);
     storage_fault_hook(st, ingest_before, &w);
-    keep_up(&w, st);
-    silver(&w);
+    world_upkeep(&w, st, &checkpoints);
+    world_silver(&w, 1000000);
     assert_reconciled(&w, "records 70, passed over 3, accepted as lost 3");
-    keep_up(&w, NULL);
+    world_upkeep(&w, NULL, &checkpoints);
     assert_true(log_begin(&w, &bronze_events) > 4);
     assert_reconciled(&w, "records 70, passed over 3, accepted as lost 3");
     storage_free(st);
@@ -279,13 +260,13 @@ static void what_cannot_be_added_up_is_not_cleaned(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     some_commits(&w);
     forget_totals(&w, &bronze_events);
-    struct table *tb = open(&w, &bronze_events);
+    struct table *tb = world_table(&w, &bronze_events);
     struct err e;
     assert_ok(table_checkpoint(tb, &e), &e);
     _cleanup_(freep) char *first = entry_path(&bronze_events, 0);
     assert_ok(storage_remove(w.st, first, &e), &e);
     table_close(tb);
-    keep_up(&w, NULL);
+    world_upkeep(&w, NULL, &checkpoints);
     assert_int_equal(log_begin(&w, &bronze_events), 1);
     world_free(&w);
 }
@@ -294,18 +275,18 @@ static void what_cannot_be_added_up_is_not_cleaned(void **state ATTR_UNUSED) {
 static void what_the_layer_above_needs_stays(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     some_commits(&w);
-    struct table *tb = open(&w, &bronze_events);
+    struct table *tb = world_table(&w, &bronze_events);
     int64_t read = table_version(tb);
     table_close(tb);
     for (int i = 0; i < 3; i++) {
         world_fill(&w, 0, 2);
         run_once(&w, "t", false, NULL);
-        keep_up(&w, NULL);
+        world_upkeep(&w, NULL, &checkpoints);
     }
     int64_t begin = log_begin(&w, &bronze_events);
     assert_true(begin > 0 && begin <= read + 1);
-    silver(&w);
-    keep_up(&w, NULL);
+    world_silver(&w, 1000000);
+    world_upkeep(&w, NULL, &checkpoints);
     assert_true(log_begin(&w, &bronze_events) > read + 1);
     assert_reconciled(&w, "records 74, passed over 3, accepted as lost 3");
     assert_check(&w, "silver.events", true, "bronze rows 74");
@@ -360,14 +341,14 @@ static void silver_begins_behind_a_cleaned_log(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     some_commits(&w);
     clean_log(&w, &bronze_events);
-    struct table *tb = open(&w, &silver_events);
+    struct table *tb = world_table(&w, &silver_events);
     struct err e;
     for (int64_t v = 0; v <= 2; v++) {
         _cleanup_(freep) char *path = entry_path(&silver_events, v);
         assert_ok(storage_remove(w.st, path, &e), &e);
     }
     table_close(tb);
-    silver(&w);
+    world_silver(&w, 1000000);
     assert_all_is_well(&w);
     world_free(&w);
 }

@@ -9,29 +9,14 @@
 static const struct upkeep_options all_at_once = {
     .optimize_files = 2, .optimize_target_bytes = 64 * MIB, .checkpoint_interval = 1};
 
-static int64_t silver(struct world *w, int64_t batch_rows) {
-    struct silver_result res;
-    struct err e;
-    assert_ok(flow_silver(w->st, w->en, batch_rows, 0, &res, &e), &e);
-    return res.events;
-}
-
 static void gold_and_load(struct world *w, struct storage *st) {
     struct gold_result gold;
     struct load_result load;
-    struct sink *sk;
     struct err e;
     assert_ok(flow_gold(st, w->en, &(struct gold_options){0}, &gold, &e), &e);
-    assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, &e), &e);
+    struct sink *sk = world_sink(w);
     assert_ok(flow_load(w->st, w->en, sk, NULL, &load, &e), &e);
     sink_free(sk);
-}
-
-static struct upkeep_result keep_up(struct world *w) {
-    struct upkeep_result done;
-    struct err e;
-    assert_ok(flow_upkeep(w->st, &all_at_once, &done, &e), &e);
-    return done;
 }
 
 /* Deletes all that may be deleted, whatever its age. */
@@ -60,9 +45,8 @@ static void ingest(struct world *w, int n) {
 
 static void assert_all_agrees(struct world *w, int64_t rows) {
     struct reconcile_result rec = {0};
-    struct sink *sk;
     struct err e;
-    assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, &e), &e);
+    struct sink *sk = world_sink(w);
     assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++)
         if (!rec.v[i].ok)
@@ -77,13 +61,14 @@ static void assert_all_agrees(struct world *w, int64_t rows) {
 static void silver_takes_no_rewritten_file_for_new(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     ingest(&w, 4);
-    assert_int_equal(silver(&w, 1000), 20);
+    assert_int_equal(world_silver(&w, 1000), 20);
     ingest(&w, 3);
-    assert_true(keep_up(&w).joined >= 7); /* old rows and new ones are in one file now */
-    assert_int_equal(silver(&w, 1000), 15);
-    assert_int_equal(silver(&w, 1000), 0);
-    keep_up(&w);
-    assert_int_equal(silver(&w, 1000), 0);
+    assert_true(world_upkeep(&w, NULL, &all_at_once).joined >=
+                7); /* old rows and new ones are in one file now */
+    assert_int_equal(world_silver(&w, 1000), 15);
+    assert_int_equal(world_silver(&w, 1000), 0);
+    world_upkeep(&w, NULL, &all_at_once);
+    assert_int_equal(world_silver(&w, 1000), 0);
     gold_and_load(&w, w.st);
     assert_all_agrees(&w, 35);
     world_free(&w);
@@ -93,12 +78,12 @@ static void silver_takes_no_rewritten_file_for_new(void **state ATTR_UNUSED) {
 static void silver_finds_what_it_has_not_read(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     ingest(&w, 2);
-    assert_int_equal(silver(&w, 1000), 10);
+    assert_int_equal(world_silver(&w, 1000), 10);
     ingest(&w, 4);
-    keep_up(&w);
+    world_upkeep(&w, NULL, &all_at_once);
     assert_int_equal(vacuum(&w), 0);
-    assert_int_equal(silver(&w, 5), 20);
-    keep_up(&w);
+    assert_int_equal(world_silver(&w, 5), 20);
+    world_upkeep(&w, NULL, &all_at_once);
     assert_true(vacuum(&w) >= 6);
     gold_and_load(&w, w.st);
     assert_all_agrees(&w, 30);
@@ -109,11 +94,11 @@ static void silver_finds_what_it_has_not_read(void **state ATTR_UNUSED) {
 static void silver_begins_anew_behind_all_of_it(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     ingest(&w, 6);
-    keep_up(&w);
+    world_upkeep(&w, NULL, &all_at_once);
     assert_int_equal(vacuum(&w), 6);
-    assert_int_equal(silver(&w, 5), 30);
+    assert_int_equal(world_silver(&w, 5), 30);
     ingest(&w, 1);
-    assert_int_equal(silver(&w, 5), 5);
+    assert_int_equal(world_silver(&w, 5), 5);
     gold_and_load(&w, w.st);
     assert_all_agrees(&w, 35);
     world_free(&w);
@@ -155,10 +140,10 @@ static void rename_gold(void *arg, enum fault_call call, const char *path) {
 static void gold_does_its_work_all_the_same(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     ingest(&w, 1);
-    silver(&w, 1000);
+    world_silver(&w, 1000);
     gold_and_load(&w, w.st);
     ingest(&w, 1);
-    silver(&w, 1000);
+    world_silver(&w, 1000);
     struct renamer rn = {&w, 2};
     struct storage *st = storage_fault_new(w.st, false);
     storage_fault_hook(st, rename_gold, &rn);
@@ -174,12 +159,12 @@ static void what_several_sources_read_stays_proved(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     ingest(&w, 2);
     run_once(&w, "another", false, NULL);
-    silver(&w, 1000);
+    world_silver(&w, 1000);
     gold_and_load(&w, w.st);
-    keep_up(&w);
-    silver(&w, 1000);
+    world_upkeep(&w, NULL, &all_at_once);
+    world_silver(&w, 1000);
     gold_and_load(&w, w.st);
-    keep_up(&w);
+    world_upkeep(&w, NULL, &all_at_once);
     assert_all_agrees(&w, 20);
     world_free(&w);
 }
@@ -188,11 +173,11 @@ static void repeating_it_changes_nothing(void **state ATTR_UNUSED) {
     struct world w = world_new(2);
     ingest(&w, 3);
     for (int i = 0; i < 3; i++) { /* what upkeep commits is read by the layers above, once each */
-        silver(&w, 1000);
+        world_silver(&w, 1000);
         gold_and_load(&w, w.st);
-        keep_up(&w);
+        world_upkeep(&w, NULL, &all_at_once);
     }
-    struct upkeep_result done = keep_up(&w);
+    struct upkeep_result done = world_upkeep(&w, NULL, &all_at_once);
     assert_int_equal(done.joined + done.checkpoints + done.log_files + done.files, 0);
     assert_all_agrees(&w, 15);
     world_free(&w);

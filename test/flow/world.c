@@ -4,6 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "flow/silver.h"
+
 struct world world_new(int32_t partitions) {
     if (access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm", 0); /* nothing here needs a disk, and syncing one takes time */
@@ -111,21 +113,45 @@ int run_once(struct world *w, const char *app, bool accept_loss, struct err *e) 
     return rd.r;
 }
 
-/* --- looking at it --- */
+/* --- what comes after --- */
 
-static struct table *bronze(struct world *w) {
+int64_t world_silver(struct world *w, int64_t batch_rows) {
+    struct silver_result res;
+    struct err e;
+    assert_ok(flow_silver(w->st, w->en, batch_rows, 0, &res, &e), &e);
+    return res.events;
+}
+
+struct upkeep_result world_upkeep(struct world *w, struct storage *st,
+                                  const struct upkeep_options *o) {
+    struct upkeep_result done;
+    struct err e;
+    assert_ok(flow_upkeep(st ? st : w->st, o, &done, &e), &e);
+    return done;
+}
+
+struct sink *world_sink(struct world *w) {
+    struct sink *sk;
+    struct err e;
+    assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, &e), &e);
+    return sk;
+}
+
+struct table *world_table(struct world *w, const struct table_def *def) {
     struct table *tb;
     struct err e;
-    assert_ok(table_open(w->st, &bronze_events, &tb, &e), &e);
+    assert_ok(table_open(w->st, def, &tb, &e), &e);
     return tb;
 }
+
+/* --- looking at it --- */
 
 int64_t world_position(struct world *w, const char *app, int32_t partition) {
     struct stream_options so = {.topic = TOPIC, .app = app};
     struct stream *s;
     struct err e;
     assert_ok(stream_mem_open(w->mc, &so, &s, &e), &e);
-    struct table *tb = bronze(w);
+    struct table *tb = world_table(w, &bronze_events);
     char *app_id = xasprintf("%s/%s/%s/%d", app, s->cluster_id, s->topic, partition);
     int64_t at = table_txn(tb, app_id);
     free(app_id);
@@ -141,7 +167,7 @@ static int take_number(void *arg, const char *const *values, size_t n ATTR_UNUSE
 }
 
 int64_t world_count(struct world *w, const char *sql) {
-    struct table *tb = bronze(w);
+    struct table *tb = world_table(w, &bronze_events);
     const struct engine_input in = {bronze_events.view, &bronze_events, table_live(tb)};
     struct err e;
     int64_t n = -1;
@@ -164,7 +190,7 @@ static int find_parameter(void *arg, const struct table_entry *en, struct err *e
 }
 
 char *world_parameter(struct world *w, int64_t version, const char *name) {
-    struct table *tb = bronze(w);
+    struct table *tb = world_table(w, &bronze_events);
     struct wanted want = {.name = name};
     struct err e;
     assert_ok(table_each_entry(tb, version - 1, version, find_parameter, &want, &e), &e);
@@ -174,10 +200,9 @@ char *world_parameter(struct world *w, int64_t version, const char *name) {
 
 void assert_reconciled(struct world *w, const char *says) {
     struct reconcile_result rec = {0};
-    struct sink *sk;
     struct err e;
     bool ok = true, said = !says;
-    assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, &e), &e);
+    struct sink *sk = world_sink(w);
     assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++) {
         if (strncmp(rec.v[i].name, "bronze.", 7) != 0)

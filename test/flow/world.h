@@ -21,6 +21,7 @@
 #include "flow/ingest.h"
 #include "flow/reconcile.h"
 #include "flow/status.h"
+#include "flow/upkeep.h"
 #include "stream/helper.h"
 #include "table/table.h"
 
@@ -80,6 +81,15 @@ int run_once(struct world *w, const char *app, bool accept_loss, struct err *e);
         }                                                                                          \
     } while (0)
 void pause_ms(int ms);
+
+/* The steps after ingest. -> the events silver took. */
+int64_t world_silver(struct world *w, int64_t batch_rows);
+/* st NULL: the world's own. */
+struct upkeep_result world_upkeep(struct world *w, struct storage *st,
+                                  const struct upkeep_options *o);
+/* The caller frees. */
+struct sink *world_sink(struct world *w);
+struct table *world_table(struct world *w, const struct table_def *def);
 
 /* The position in the table, -1: none. */
 int64_t world_position(struct world *w, const char *app, int32_t partition);

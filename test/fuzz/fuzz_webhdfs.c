@@ -35,7 +35,7 @@ static void parse(const uint8_t *data, size_t n) {
     }
     assert(u.n > 0 && (u.path[0] == '\0' || u.path[0] == '/'));
     struct buf b = BUF_INIT(1 << 20);
-    hdfs_add_encoded(&b, u.path);
+    buf_add_encoded(&b, u.path, "/");
     assert(!b.overflow &&
            b.len == strspn(buf_str(&b), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                         "0123456789-._~/%"));

@@ -195,6 +195,21 @@ static void failed_calls_of_the_storage_are_counted_and_end_readiness(void **sta
     world_free(w);
 }
 
+/* A commit asks the storage how patient it has been, through whatever stands in front of it. */
+static void a_watched_storage_is_as_patient_as_the_one_behind(void **state ATTR_UNUSED) {
+    struct world *w = watched_lake_new();
+    struct storage *lake = lake_open(w->folder);
+    lake->patience_ms = 1234;
+    lake->lanes = 3;
+    struct storage *spoiled = storage_fault_new(lake, true);
+    w->storages[0] = storage_watch_new(w->m, w->part, NULL);
+    struct storage *st = storage_watch_wrap(w->storages[0], spoiled);
+    assert_int_equal(st->patience_ms, 1234);
+    assert_int_equal(st->lanes, 3);
+    storage_free(st);
+    world_free(w);
+}
+
 static void a_commit_lasts_from_its_first_file(void **state ATTR_UNUSED) {
     struct world *w = watched_lake_new();
     struct storage *spoiled = storage_fault_new(lake_open(w->folder), true);
@@ -236,6 +251,7 @@ int main(void) {
         cmocka_unit_test(what_is_sent_is_counted_by_its_fate),
         cmocka_unit_test(what_is_read_is_counted_and_assignments_are_shown),
         cmocka_unit_test(failed_calls_of_the_storage_are_counted_and_end_readiness),
+        cmocka_unit_test(a_watched_storage_is_as_patient_as_the_one_behind),
         cmocka_unit_test(a_commit_lasts_from_its_first_file),
     };
     int failed = stream_conformance(&streams) + storage_conformance(&lakes);

@@ -14,11 +14,8 @@
 # HDFS_KERBEROS=FOLDER of kdc.sh, at the first start: everybody logs in by Kerberos; at localhost, not 127.0.0.1.
 # HDFS_EXTRA: <property> lines for hdfs-site.xml; HDFS_XMX: the heap of each, 256m.
 set -eu
-export LC_ALL=C
+. "$(dirname "$0")/service.sh"
 VERSION=3.4.3
-here=$(cd "$(dirname "$0")" && pwd)
-self=$here/$(basename "$0")
-. "$here/jars.sh"
 
 fetch() {
     h=org.apache.hadoop
@@ -114,21 +111,12 @@ make_keys() {
     keytool -importcert -noprompt -file "$dir/tls.crt" -keystore "$dir/trust.p12" -storetype PKCS12 -storepass clickmill >/dev/null 2>&1
 }
 
-# `exec`, so that the pid is Java's own.
-hadoop() { # CLASS ARGUMENTS
-    exec ${detach:-} java ${kerberos:+-Djava.security.krb5.conf=$kerberos/krb5.conf} "-Xmx${HDFS_XMX:-256m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError \
+hadoop() { # HOW CLASS ARGUMENTS: HOW is `command`, or `spawn` and a name
+    how=$1
+    shift
+    $how java ${kerberos:+-Djava.security.krb5.conf=$kerberos/krb5.conf} "-Xmx${HDFS_XMX:-256m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError \
         -Djava.net.preferIPv4Stack=true -Dfile.encoding=UTF-8 --add-opens=java.base/java.lang=ALL-UNNAMED \
         --add-opens=java.base/java.nio=ALL-UNNAMED -cp "$dir/conf:$jars/*" "org.apache.hadoop.hdfs.$@"
-}
-
-alive() { # nn|dn: its pid file names a live process, and it is ours
-    [ -s "$dir/$1.pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$dir/$1.pid")/cmdline" | grep -qF -- "-cp $dir/conf:"
-}
-
-spawn() { # nn|dn CLASS
-    (detach=setsid && hadoop "$2") >>"$dir/$1.log" 2>&1 </dev/null &
-    echo $! >"$dir/$1.pid"
-    while kill -0 $! 2>/dev/null && ! alive "$1"; do sleep 0.02; done
 }
 
 state() {
@@ -139,61 +127,41 @@ state() {
 ready() {
     while :; do
         now=$(state)
-        case "$part" in
+        case "$only" in
         nn) case $now in *FSState*) return 0 ;; esac ;;
         *) case $now in *'"FSState" : "Operational"'*'"NumLiveDataNodes" : 1'* | *'"NumLiveDataNodes" : 1'*'"FSState" : "Operational"'*)
             listens "$data_http" && return 0 ;; esac ;;
         esac
-        for p in $parts; do alive "$p" || return 1; done
-        [ "$(date +%s)" -lt "$until" ] || return 1
+        going_on || return 1
         sleep 0.1
     done
 }
 
 # A port that was taken in between is chosen anew, unless somebody knows the old one by now.
 start() {
-    for p in $parts; do alive "$p" && die "the $p is already running in $dir"; done
+    none_alive
     fetch
     command -v java >/dev/null || die "needs java (scripts/install-packages.sh test)"
+    watch "${HDFS_OWNER:-}" kill
     [ -s "$dir/ports" ] || choose_ports
     [ -s "$dir/trust.p12" ] || make_keys
     for try in 1 2 3 4 5; do
         . "$dir/ports"
         [ -e "$dir/known" ] || configure
-        [ -d "$dir/name/current" ] || (hadoop server.namenode.NameNode -format -nonInteractive) >"$dir/format.log" 2>&1 ||
+        [ -d "$dir/name/current" ] || hadoop command server.namenode.NameNode -format -nonInteractive >"$dir/format.log" 2>&1 ||
             { tail -n 20 "$dir/format.log" >&2; die "cannot format $dir/name"; }
         until=$(($(date +%s) + 90))
-        case " $parts " in *' nn '*) spawn nn server.namenode.NameNode ;; esac
-        case " $parts " in *' dn '*) spawn dn server.datanode.DataNode ;; esac
+        case " $parts " in *' nn '*) hadoop 'spawn nn' server.namenode.NameNode ;; esac
+        case " $parts " in *' dn '*) hadoop 'spawn dn' server.datanode.DataNode ;; esac
         ready && break
         kill_
         [ "$try" != 5 ] && [ ! -e "$dir/known" ] && grep -q 'Address already in use' "$dir"/*.log ||
-            { for p in $parts; do tail -n 20 "$dir/$p.log" >&2; done; die "HDFS does not start"; }
+            { show_logs; die "HDFS does not start"; }
         choose_ports
     done
-    if [ ! -e "$dir/known" ]; then
-        touch "$dir/known"
-        [ -z "${HDFS_OWNER:-}" ] ||
-            setsid sh -c "while kill -0 $HDFS_OWNER 2>/dev/null; do sleep 1; done
-                '$self' kill '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
-    fi
+    touch "$dir/known"
     echo "127.0.0.1:$http"
 }
-
-end() { # SIGNAL SECONDS nn|dn
-    alive "$3" || return 0
-    pid=$(cat "$dir/$3.pid")
-    kill "-$1" "$pid"
-    for i in $(seq $(($2 * 50))); do
-        alive "$3" || return 0
-        sleep 0.02
-    done
-    return 1
-}
-
-stop() { for p in $parts; do end TERM 30 "$p" || end KILL 30 "$p"; done; }
-kill_() { for p in $parts; do end KILL 30 "$p" || die "the $p in $dir does not die"; done; }
-restart() { kill_; start; }
 
 usage() { die "usage: start|stop|kill|restart DIR [nn|dn], safemode DIR enter|leave, env DIR, fetch"; }
 
@@ -203,19 +171,18 @@ if [ "${1:-}" = fetch ]; then
     exit 0
 fi
 [ $# -ge 2 ] || usage
-case $1 in start) mkdir -p "$2" ;; stop | kill) [ -d "$2" ] || exit 0 ;; esac
-cd "$2" || die "no such folder: $2"
-dir=$(pwd) part=${3:-}
+enter "$@"
+mark="-cp $dir/conf:" only=${3:-}
 [ -z "${HDFS_KERBEROS:-}" ] || echo "$HDFS_KERBEROS" >"$dir/kerberos"
 kerberos=$(cat "$dir/kerberos" 2>/dev/null) || kerberos=
 [ -z "$kerberos" ] || export KRB5_CONFIG="$kerberos/krb5.conf" KRB5_CLIENT_KTNAME="FILE:$kerberos/keytab" KRB5CCNAME="FILE:$dir/tickets"
-case $part in '') parts='dn nn' ;; nn | dn) parts=$part ;; esac
+case $only in nn | dn) parts=$only ;; *) parts='dn nn' ;; esac
 case $1 in
 start | stop | restart) $1 ;;
 kill) kill_ ;;
 safemode)
     fetch
-    (hadoop tools.DFSAdmin -safemode "${3:?enter or leave}") >/dev/null 2>"$dir/admin.log" || { cat "$dir/admin.log" >&2; exit 1; }
+    hadoop command tools.DFSAdmin -safemode "${3:?enter or leave}" >/dev/null 2>"$dir/admin.log" || { cat "$dir/admin.log" >&2; exit 1; }
     ;;
 env)
     . "$dir/ports"

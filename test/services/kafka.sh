@@ -15,13 +15,9 @@
 # KAFKA_EXTRA: lines for server.properties; KAFKA_XMX: the heap, 256m; KAFKA_JAVA_OPTS.
 # kafka.sh fetch: the jars only, once into the user's cache; prints their folder.
 set -eu
-export LC_ALL=C
+. "$(dirname "$0")/service.sh"
 VERSION=4.4.0 LOG4J=2.25.5 # LOG4J as in log4j-core of that Kafka
 PASSWORD='open sesame; =1'
-
-here=$(cd "$(dirname "$0")" && pwd)
-self=$here/$(basename "$0")
-. "$here/jars.sh"
 
 fetch() {
     fetch_jars kafka $VERSION '45 MB' org.apache.kafka:kafka_2.13:$VERSION org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J
@@ -109,63 +105,37 @@ CONF
         { cat "$dir/format.log" >&2; rm -rf "$dir/data"; die "cannot format $dir/data"; }
 }
 
-alive() { # the pid file names a live process, and it is our broker
-    [ -s "$dir/pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$dir/pid")/cmdline" | grep -qF "$dir/server.properties"
-}
-
 # Waits for the line this run writes: the log is appended to.
 ready() {
-    until tail -c "+$((seen + 1))" "$dir/log" | grep -q 'Kafka Server started' && listens "$plain"; do
-        alive || return 1
-        [ "$(date +%s)" -lt "$until" ] || return 1
+    until tail -c "+$((seen + 1))" "$dir/broker.log" | grep -q 'Kafka Server started' && listens "$plain"; do
+        going_on || return 1
         sleep 0.1
     done
 }
 
 # A port that was taken in between is chosen anew, unless somebody knows the old one by now.
 start() {
-    alive && die "already running in $dir"
+    none_alive
     fetch
     command -v java >/dev/null || die "needs java (scripts/install-packages.sh test)"
+    watch "${KAFKA_OWNER:-}" kill
     [ -d "$dir/data" ] || make
     for try in 1 2 3 4 5; do
         properties >"$dir/server.properties"
         . "$dir/ports"
-        seen=$(stat -c %s "$dir/log" 2>/dev/null || echo 0) until=$(($(date +%s) + 90))
-        setsid java "-Xmx${KAFKA_XMX:-256m}" -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.net.preferIPv4Stack=true \
+        seen=$(stat -c %s "$dir/broker.log" 2>/dev/null || echo 0) until=$(($(date +%s) + 90))
+        spawn broker java "-Xmx${KAFKA_XMX:-256m}" -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.net.preferIPv4Stack=true \
             "-Dlog4j2.configurationFile=$dir/log4j2.properties" ${KAFKA_JAVA_OPTS:-} -cp "$jars/*" \
-            kafka.Kafka "$dir/server.properties" >>"$dir/log" 2>&1 </dev/null &
-        echo $! >"$dir/pid"
-        sleep 0.1
+            kafka.Kafka "$dir/server.properties"
         ready && break
-        stop
-        [ "$try" != 5 ] && [ ! -e "$dir/known" ] && tail -c "+$((seen + 1))" "$dir/log" | grep -q 'Address already in use' ||
-            { tail -n 20 "$dir/log" >&2; die "the broker does not start"; }
+        kill_
+        [ "$try" != 5 ] && [ ! -e "$dir/known" ] && tail -c "+$((seen + 1))" "$dir/broker.log" | grep -q 'Address already in use' ||
+            { show_logs; die "the broker does not start"; }
         choose_ports
     done
-    if [ ! -e "$dir/known" ]; then
-        touch "$dir/known"
-        [ -z "${KAFKA_OWNER:-}" ] ||
-            setsid sh -c "while kill -0 $KAFKA_OWNER 2>/dev/null; do sleep 1; done
-                '$self' kill '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
-    fi
+    touch "$dir/known"
     echo "127.0.0.1:$plain"
 }
-
-end() { # SIGNAL SECONDS
-    alive || return 0
-    pid=$(cat "$dir/pid")
-    kill "-$1" "$pid"
-    for i in $(seq $(($2 * 50))); do
-        alive || return 0
-        sleep 0.02
-    done
-    return 1
-}
-
-stop() { end TERM 30 || kill_; }
-kill_() { end KILL 30 || die "the broker in $dir does not die"; }
-restart() { kill_; start; }
 
 if [ "${1:-}" = fetch ]; then
     fetch
@@ -173,9 +143,8 @@ if [ "${1:-}" = fetch ]; then
     exit 0
 fi
 [ $# = 2 ] || die "usage: start|stop|kill|restart|env DIR"
-case $1 in start) mkdir -p "$2" ;; stop | kill) [ -d "$2" ] || exit 0 ;; esac
-cd "$2" || die "no such folder: $2"
-dir=$(pwd)
+enter "$@"
+parts=broker mark="$dir/server.properties"
 case $1 in
 start | stop | restart) $1 ;;
 kill) kill_ ;;
@@ -187,7 +156,7 @@ TEST_KAFKA_SASL=127.0.0.1:$sasl
 TEST_KAFKA_TLS=127.0.0.1:$tls
 TEST_KAFKA_CA='$dir/broker.crt'
 TEST_KAFKA_PASSWORD='$PASSWORD'
-TEST_KAFKA_PID=$(cat "$dir/pid")
+TEST_KAFKA_PID=$(cat "$dir/broker.pid")
 ENV
     for l in ${KAFKA_LISTENERS:-}; do
         eval "port=\$${l%%:*}"

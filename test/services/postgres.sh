@@ -10,28 +10,16 @@
 # PG_OWNER=PID: when that process is gone, the server ends and DIR is removed.
 # The server's own settings are far from ours on purpose: its time zone, its dates, its text order.
 set -eu
-
-die() { echo "postgres.sh: $*" >&2; exit 1; }
+. "$(dirname "$0")/service.sh"
 
 [ $# = 2 ] || die "usage: start|stop|crash|env DIR"
-self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
-case $1 in start) mkdir -p "$2" ;; stop) [ -d "$2" ] || exit 0 ;; esac
-cd "$2" || die "no such folder: $2"
-dir=$(pwd)
+enter "$@"
 bin=${PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)}
 [ -x "$bin/postgres" ] || die "PostgreSQL is not installed (apt-get install postgresql)"
 
 # The server refuses to run as root.
 as_postgres() {
     if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
-}
-
-free_port() {
-    while :; do
-        port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
-        grep -qi ":$(printf %04X "$port") " /proc/net/tcp /proc/net/tcp6 || break
-    done
-    echo "$port"
 }
 
 make() {
@@ -68,6 +56,7 @@ alive() {
 # A port that was taken in between is chosen anew, unless somebody knows the old one by now.
 start() {
     alive && die "already running in $dir"
+    watch "${PG_OWNER:-}" stop
     [ -d "$dir/data" ] || make
     known=$(cat "$dir/port" 2>/dev/null || true)
     for try in 1 2 3 4 5; do
@@ -83,9 +72,6 @@ start() {
         "$bin/psql" -q -h "$dir" -p "$port" -U postgres -d postgres -v ON_ERROR_STOP=1 \
             -c "CREATE ROLE clickmill LOGIN PASSWORD 'clickmill'" \
             -c "CREATE DATABASE clickmill OWNER clickmill"
-        [ -z "${PG_OWNER:-}" ] ||
-            setsid sh -c "while kill -0 $PG_OWNER 2>/dev/null; do sleep 1; done
-                '$self' stop '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
     fi
     url
 }

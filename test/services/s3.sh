@@ -10,10 +10,7 @@
 # s3.sh fetch: the program only, once into the user's cache; prints its path. It is built from source, checked
 # by Go against the sums below, which cover the module's own go.sum and with it all it is made of.
 set -eu
-export LC_ALL=C
-here=$(cd "$(dirname "$0")" && pwd)
-self=$here/$(basename "$0")
-. "$here/jars.sh" # die, free_port
+. "$(dirname "$0")/service.sh"
 
 SERVER=github.com/versity/versitygw@v1.8.0
 SERVER_SUM=h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=
@@ -38,19 +35,15 @@ newer_go() {
     PATH=$root/bin:$PATH
 }
 
-# One fetches, the others wait and find it done.
 fetch() {
     cache=${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/s3
     program=$cache/versitygw-${SERVER#*@}-$(printf %s "$SERVER_SUM" | sha256sum | cut -c1-12)
-    [ -x "$program" ] && return 0
-    mkdir -p "$cache"
-    exec 9>"$cache/.lock"
-    flock 9
-    [ -x "$program" ] && exec 9>&- && return 0
+    fetch_once "$program" build
+}
+
+build() {
     command -v go >/dev/null || die "needs go (scripts/install-packages.sh build)"
     echo "s3.sh: building $SERVER once into $cache (minutes)" >&2
-    new=$(mktemp -d "$cache/.new.XXXXXX")
-    trap 'chmod -R u+w "$new"; rm -rf "$new"' EXIT
     export GOFLAGS=-modcacherw GOTOOLCHAIN=local GO111MODULE=on GOMODCACHE="$new/modules" GOCACHE="$new/build" CGO_ENABLED=0
     minor=$(go version | sed 's/.* go1\.\([0-9]*\).*/\1/')
     [ "$minor" -ge $GO_MINOR ] || newer_go
@@ -58,10 +51,6 @@ fetch() {
     (cd "$source" && go build -mod=readonly -trimpath -ldflags '-s -w' -o "$new/versitygw" ./cmd/versitygw) >"$new/log" 2>&1 ||
         { cat "$new/log" >&2; die "cannot build $SERVER"; }
     mv "$new/versitygw" "$program"
-    chmod -R u+w "$new"
-    rm -rf "$new"
-    trap - EXIT
-    exec 9>&-
 }
 
 settings() {
@@ -69,59 +58,33 @@ settings() {
     url=http://127.0.0.1:$port
 }
 
-alive() { # the pid file names a live process, and it is our server
-    [ -s "$dir/pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$dir/pid")/cmdline" | grep -qF "$dir/data"
-}
-
 ready() {
     until listens "$port"; do
-        alive || return 1
-        [ "$(date +%s)" -lt "$until" ] || return 1
+        going_on || return 1
         sleep 0.02
     done
 }
 
 # A port that was taken in between is chosen anew, unless somebody knows the old one by now.
 start() {
-    alive && die "already running in $dir"
+    none_alive
     fetch
     mkdir -p "$dir/data/lakes"
     [ -e "$dir/settings" ] || printf 'port=%s\nsecret=%s\n' "$(free_port)" "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')/+=" >"$dir/settings"
+    watch "${S3_OWNER:-}" kill
     for try in 1 2 3 4 5; do
         settings
         until=$(($(date +%s) + 30))
-        ROOT_ACCESS_KEY=clickmill ROOT_SECRET_KEY=$secret setsid "$program" --port "127.0.0.1:$port" --region us-east-1 \
-            --keep-alive --quiet posix "$dir/data" >>"$dir/log" 2>&1 </dev/null &
-        echo $! >"$dir/pid"
-        sleep 0.05
+        spawn server env ROOT_ACCESS_KEY=clickmill "ROOT_SECRET_KEY=$secret" "$program" --port "127.0.0.1:$port" --region us-east-1 \
+            --keep-alive --quiet posix "$dir/data"
         ready && break
-        stop
-        [ "$try" != 5 ] && [ ! -e "$dir/known" ] || { tail -n 20 "$dir/log" >&2; die "the server does not start"; }
+        kill_
+        [ "$try" != 5 ] && [ ! -e "$dir/known" ] || { show_logs; die "the server does not start"; }
         sed -i "s/^port=.*/port=$(free_port)/" "$dir/settings"
     done
-    if [ ! -e "$dir/known" ]; then
-        touch "$dir/known"
-        [ -z "${S3_OWNER:-}" ] ||
-            setsid sh -c "while kill -0 $S3_OWNER 2>/dev/null; do sleep 1; done
-                '$self' kill '$dir'; rm -rf '$dir'" </dev/null >/dev/null 2>&1 &
-    fi
+    touch "$dir/known"
     echo "$url"
 }
-
-end() { # SIGNAL SECONDS
-    alive || return 0
-    pid=$(cat "$dir/pid")
-    kill "-$1" "$pid"
-    for i in $(seq $(($2 * 50))); do
-        alive || return 0
-        sleep 0.02
-    done
-    return 1
-}
-
-stop() { end TERM 10 || kill_; }
-kill_() { end KILL 30 || die "the server in $dir does not die"; }
-restart() { kill_; start; }
 
 if [ "${1:-}" = fetch ]; then
     fetch
@@ -129,9 +92,8 @@ if [ "${1:-}" = fetch ]; then
     exit 0
 fi
 [ $# = 2 ] || die "usage: start|stop|kill|restart|env DIR"
-case $1 in start) mkdir -p "$2" ;; stop | kill) [ -d "$2" ] || exit 0 ;; esac
-cd "$2" || die "no such folder: $2"
-dir=$(pwd)
+enter "$@"
+parts=server mark="$dir/data"
 case $1 in
 start | stop | restart) $1 ;;
 kill) kill_ ;;

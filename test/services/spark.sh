@@ -5,11 +5,8 @@
 #   jars     prints the folder of the jars Spark does not bring itself. Only those: older copies of its own
 #            libraries, which come with them as dependencies, would stand in its way
 set -eu
-export LC_ALL=C
+. "$(dirname "$0")/service.sh"
 SPARK=4.2.0 DELTA=4.4.0 # SPARK as in spark.txt
-here=$(cd "$(dirname "$0")" && pwd)
-self=$here/$(basename "$0")
-. "$here/jars.sh"
 
 case ${1:-} in
 python)

@@ -457,10 +457,10 @@ static void eight_processes_prepare_at_once(void **state ATTR_UNUSED) {
 static char before_commit[] = "load.before_commit", after_commit[] = "load.after_commit";
 
 static void load_to_its_death(void *point) {
-    crash_at(point);
     struct sink *sk = open_sink();
     struct sink_load_result done;
     struct err e;
+    crash_at(point, &e);
     try_load(sk, &(struct load){.version = 4, .dates = D16 " " D17, .rows = "x|1|1|" D16 "\n"},
              &done, &e);
     _exit(1);

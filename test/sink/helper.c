@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fake/service.h"
+
 /* ---- Loads ---- */
 
 int send_rows_of(struct sink *sk, const char *rows, struct err *e) {
@@ -100,39 +102,16 @@ struct sink *sink_open_ok(const char *url) {
     return sk;
 }
 
-void assert_says(const struct err *e, const char *needle) {
-    if (!strstr(e->msg, needle) && !strstr(e->hint, needle))
-        fail_msg("\"%s\" is not in: %s\nHINT: %s", needle, e->msg, e->hint);
-}
-
 /* ---- PostgreSQL ---- */
-
-/* The script's first line of output. It runs in the source folder, or CM_SOURCE_ROOT. */
-static char *script(const char *verb, const char *folder) {
-    const char *root = getenv("CM_SOURCE_ROOT");
-    _cleanup_(freep) char *command = xasprintf("PG_OWNER=%d '%s/test/services/postgres.sh' %s '%s'",
-                                               (int)getpid(), root ? root : ".", verb, folder);
-    char line[512] = "";
-    FILE *f = popen(command, "r");
-    if (f && !fgets(line, sizeof line, f))
-        line[0] = '\0';
-    if (!f || pclose(f) != 0) {
-        /* Without PostgreSQL these tests prove nothing, so they do not pass. */
-        fprintf(stderr, "%s failed\n", command);
-        rmdir(folder); /* if nothing was made in it */
-        exit(1);
-    }
-    line[strcspn(line, "\n")] = '\0';
-    return xstrdup(line);
-}
 
 void pg_server_new(struct pg_server *s) {
     s->folder = lake_folder_new();
-    s->url = script("start", s->folder);
+    s->url = service_run("postgres", "start", s->folder);
+    s->url[strcspn(s->url, "\n")] = '\0';
 }
 
 void pg_server_do(const struct pg_server *s, const char *verb) {
-    free(script(verb, s->folder));
+    service_do("postgres", verb, s->folder, "");
 }
 
 void pg_server_free(struct pg_server *s) {

@@ -35,8 +35,6 @@ void assert_table(struct sink *sk, const char *rows);
 void assert_watermark(struct sink *sk, const char *id, int64_t version);
 
 struct sink *sink_open_ok(const char *url);
-/* `needle` is in the message or the hint; the test fails with both if not. */
-void assert_says(const struct err *e, const char *needle);
 
 /* ---- PostgreSQL ---- */
 

@@ -418,15 +418,7 @@ static int race_put(struct storage *st, int who, struct err *e) {
 
 static int race_publish(struct storage *st, int who, struct err *e) {
     _cleanup_(freep) char *text = race_text(who);
-    char dir[LIMIT_PATH];
-    int r = storage_stage(st, dir, e);
-    if (r)
-        return r;
-    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-    make_file(local, text, RACE_TEXT);
-    r = storage_publish(st, local, race_path, e);
-    storage_unstage(st, dir);
-    return r;
+    return publish_bytes(st, race_path, text, RACE_TEXT, e);
 }
 
 static void race_of(struct bench *b, int (*act)(struct storage *, int, struct err *),

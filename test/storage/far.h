@@ -15,6 +15,7 @@
 enum { KB = 1000, ROOM = 100 * KB }; /* ROOM: cache.max_bytes */
 
 struct far {
+    struct storage st; /* only its patience counts */
     atomic_int fetches, looks;
     atomic_int fail;     /* so many fetches fail, half done */
     const char *etag;    /* of every object */
@@ -25,6 +26,7 @@ struct far {
 
 int64_t size_of(const char *path);
 char *bytes_of(const char *path, int shift);
+bool bytes_are(const char *local, const char *path, int shift);
 void assert_bytes(const char *local, const char *path, int shift);
 
 struct bench {

@@ -1,49 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/hdfs_helper.h"
 
-#include <unistd.h>
-
+#include "fake/service.h"
 #include "net/http.h"
 #include "storage/hdfs_url.h"
 
-/* All the script prints. It runs in the source folder, or CM_SOURCE_ROOT. */
-static char *script(const char *verb, const char *folder, const char *part) {
-    const char *root = getenv("CM_SOURCE_ROOT");
-    _cleanup_(freep) char *command =
-        xasprintf("HDFS_OWNER=%d '%s/test/services/hdfs.sh' %s '%s' %s", (int)getpid(),
-                  root ? root : ".", verb, folder, part);
-    struct buf text = BUF_INIT(65536);
-    char line[4096];
-    FILE *f = popen(command, "r");
-    while (f && fgets(line, sizeof line, f))
-        buf_add_str(&text, line);
-    if (!f || pclose(f) != 0) {
-        /* Without HDFS these tests prove nothing, so they do not pass. */
-        fprintf(stderr, "%s failed\n", command);
-        exit(1);
-    }
-    return buf_detach(&text);
-}
-
-static char *value_of(const char *text, const char *name) {
-    const char *line = strstr(text, name);
-    assert_non_null(line);
-    const char *v = strchr(line, '=') + 1;
-    return xstrndup(v, strcspn(v, "\n"));
-}
-
 void hdfs_server_new(struct hdfs_server *s) {
     s->folder = lake_folder_new();
-    free(script("start", s->folder, ""));
-    _cleanup_(freep) char *env = script("env", s->folder, "");
-    s->namenode = value_of(env, "TEST_HDFS=");
-    s->datanode = value_of(env, "TEST_HDFS_DATANODE=");
-    s->rpc = value_of(env, "TEST_HDFS_RPC=");
-    s->tls = value_of(env, "TEST_HDFS_TLS=");
+    service_do("hdfs", "start", s->folder, "");
+    _cleanup_(freep) char *env = service_run("hdfs", "env", s->folder);
+    s->namenode = service_value(env, "TEST_HDFS");
+    s->datanode = service_value(env, "TEST_HDFS_DATANODE");
+    s->rpc = service_value(env, "TEST_HDFS_RPC");
+    s->tls = service_value(env, "TEST_HDFS_TLS");
 }
 
 void hdfs_server_do(const struct hdfs_server *s, const char *verb, const char *part) {
-    free(script(verb, s->folder, part));
+    service_do("hdfs", verb, s->folder, part);
 }
 
 void hdfs_server_free(struct hdfs_server *s) {
@@ -95,17 +68,14 @@ int hdfs_lake_try(const struct hdfs_lake *l, const char *hosts, int64_t timeout_
     return open_at(l, hosts, timeout_ms, NULL, ret, e);
 }
 
-static char *exchange(const char *method, const char *url, const char *body, char **ret_location) {
+char *hdfs_exchange(const struct http_request *q, char **ret_location) {
     struct http_options o = {.error_code = ERR_STORAGE};
-    struct http_request q = {.method = method,
-                             .url = url,
-                             .body = body,
-                             .body_len = body ? strlen(body) : 0,
-                             .max_body = MIB};
+    struct http_request r = *q;
+    r.max_body = MIB;
     _cleanup_(http_client_freep) struct http_client *h = http_client_new(&o);
     struct http_answer a = {0};
     struct err e;
-    assert_ok(http_fetch(h, &q, &a, &e), &e);
+    assert_ok(http_fetch(h, &r, &a, &e), &e);
     const char *location = http_header(&a, "Location");
     if (ret_location)
         *ret_location = location ? xstrdup(location) : NULL;
@@ -117,7 +87,7 @@ static char *exchange(const char *method, const char *url, const char *body, cha
 static char *url_of(const struct hdfs_server *s, const char *path, const char *query) {
     struct buf url = BUF_INIT(65536);
     buf_addf(&url, "http://%s/webhdfs/v1", s->namenode);
-    hdfs_add_encoded(&url, path);
+    buf_add_encoded(&url, path, "/");
     buf_addf(&url, "?%s&user.name=%s", query, getenv("USER") ? getenv("USER") : "root");
     return buf_detach(&url);
 }
@@ -125,14 +95,16 @@ static char *url_of(const struct hdfs_server *s, const char *path, const char *q
 char *hdfs_ask(const struct hdfs_server *s, const char *method, const char *path,
                const char *query) {
     _cleanup_(freep) char *url = url_of(s, path, query);
-    return exchange(method, url, NULL, NULL);
+    return hdfs_exchange(&(struct http_request){.method = method, .url = url}, NULL);
 }
 
 void hdfs_put(const struct hdfs_server *s, const char *path, const char *text) {
     _cleanup_(freep) char *url = url_of(s, path, "op=CREATE&overwrite=true");
     char *location = NULL;
-    free(exchange("PUT", url, NULL, &location));
+    free(hdfs_exchange(&(struct http_request){.method = "PUT", .url = url}, &location));
     assert_non_null(location);
-    free(exchange("PUT", location, text, NULL));
+    struct http_request q = {
+        .method = "PUT", .url = location, .body = text, .body_len = strlen(text)};
+    free(hdfs_exchange(&q, NULL));
     free(location);
 }

@@ -3,6 +3,7 @@
 #ifndef CM_TEST_STORAGE_HDFS_HELPER_H
 #define CM_TEST_STORAGE_HDFS_HELPER_H
 
+#include "net/http.h"
 #include "storage/conformance.h"
 #include "storage/helper.h"
 
@@ -32,7 +33,9 @@ int hdfs_lake_try(const struct hdfs_lake *l, const char *hosts, int64_t timeout_
 /* What somebody else does: one WebHDFS request to the NameNode. The caller frees what it answers. */
 char *hdfs_ask(const struct hdfs_server *s, const char *method, const char *path,
                const char *query);
-/* A file of so many bytes in HDFS, as another program makes it: no stage, no check. */
+/* Any request at all; what is answered, and where else to ask (NULL: not told). The caller frees both. */
+char *hdfs_exchange(const struct http_request *q, char **ret_location);
+/* A file with that text in HDFS, as another program makes it: no stage, no check. */
 void hdfs_put(const struct hdfs_server *s, const char *path, const char *text);
 
 /*

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <pthread.h>
 
 #include "fake/http_server.h"
@@ -6,6 +7,7 @@
 #include "storage/hdfs_helper.h"
 #include "storage/hdfs_url.h"
 
+/* It answers in a thread of its own, where cmocka's asserts cannot be. */
 struct hdfs_wire {
     const struct hdfs_server *s;
     struct http_server *front;
@@ -21,7 +23,7 @@ struct hdfs_wire {
 static const struct http_script *script_of(struct hdfs_wire *w, struct http_script like) {
     struct http_script *s = xcalloc(1, sizeof *s);
     *s = like;
-    assert_true(w->n_scripts < ARRAY_LEN(w->scripts));
+    assert(w->n_scripts < ARRAY_LEN(w->scripts));
     w->scripts[w->n_scripts++] = s;
     return s;
 }
@@ -82,7 +84,7 @@ static const struct http_script *spoil_bytes(struct hdfs_wire *w, const char *ta
     struct http_answer a = ask(w, "GET", asked), bytes = {0};
     struct http_request q = {.url = http_header(&a, "Location"), .max_body = 64 * MIB};
     struct err e;
-    assert_ok(http_fetch(w->http, &q, &bytes, &e), &e);
+    assert(http_fetch(w->http, &q, &bytes, &e) == 0);
     bool cut = strstr(target, "&played=cut");
     const struct http_script *s =
         text(w, 200, "", buf_str(&bytes.body), bytes.body.len - (cut ? 0 : 1));
@@ -113,7 +115,7 @@ static const struct http_script *play_datanode(struct hdfs_wire *w, const char *
                                  .max_body = MIB};
         struct http_answer made = {0};
         struct err e;
-        assert_ok(http_fetch(w->http, &q, &made, &e), &e);
+        assert(http_fetch(w->http, &q, &made, &e) == 0);
         http_answer_release(&made);
         http_answer_release(&a);
     }

@@ -35,6 +35,25 @@ void put_text(struct storage *st, const char *path, const char *text) {
     assert_ok(storage_put_new(st, path, text, strlen(text), &e), &e);
 }
 
+int publish_bytes(struct storage *st, const char *path, const void *data, size_t len,
+                  struct err *e) {
+    char dir[LIMIT_PATH];
+    int r = storage_stage(st, dir, e);
+    if (r)
+        return r;
+    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
+    r = fs_write_new(local, data, len, e);
+    if (r == 0)
+        r = storage_publish(st, local, path, e);
+    storage_unstage(st, dir);
+    return r;
+}
+
+void publish_text(struct storage *st, const char *path, const char *text) {
+    struct err e;
+    assert_ok(publish_bytes(st, path, text, strlen(text), &e), &e);
+}
+
 char *get_text(struct storage *st, const char *path) {
     struct buf b = BUF_INIT(64 * MIB);
     struct err e;

@@ -3,20 +3,8 @@
 #ifndef CM_TEST_STORAGE_HELPER_H
 #define CM_TEST_STORAGE_HELPER_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-
+#include "base/helper.h"
 #include "storage/storage.h"
-#include <cmocka.h>
-
-/* Fails the test with the error's words. */
-#ifndef assert_ok
-#define assert_ok(r, e)                                                                            \
-    do {                                                                                           \
-        if ((r) < 0)                                                                               \
-            fail_msg("%s", (e)->msg);                                                              \
-    } while (0)
-#endif
 
 /* A new folder below TMPDIR, and its end with all it holds. */
 char *lake_folder_new(void);
@@ -26,8 +14,11 @@ struct storage *lake_folder_open(const char *folder);
 #define lake_open(folder) lake_folder_open(folder) /* flow/lake.h has a lake_open of its own */
 
 void put_text(struct storage *st, const char *path, const char *text); /* put_new */
-char *get_text(struct storage *st, const char *path);                  /* NULL: not there */
-void make_file(const char *path, const void *data, size_t len);        /* on local disk */
+int publish_bytes(struct storage *st, const char *path, const void *data, size_t len,
+                  struct err *e); /* a new file; the code of stage or publish */
+void publish_text(struct storage *st, const char *path, const char *text);
+char *get_text(struct storage *st, const char *path);           /* NULL: not there */
+void make_file(const char *path, const void *data, size_t len); /* on local disk */
 
 /* The names list gives, joined by ' ', folders with a '/'. The caller frees. */
 char *names_in(struct storage *st, const char *dir, const char *start_after);

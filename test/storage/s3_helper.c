@@ -1,33 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/s3_helper.h"
 
-#include <unistd.h>
-
-static char *script(const char *verb, const char *folder) {
-    const char *root = getenv("CM_SOURCE_ROOT");
-    _cleanup_(freep) char *command = xasprintf("S3_OWNER=%d '%s/test/services/s3.sh' %s '%s'",
-                                               (int)getpid(), root ? root : ".", verb, folder);
-    struct buf text = BUF_INIT(65536);
-    char line[4096];
-    FILE *f = popen(command, "r");
-    while (f && fgets(line, sizeof line, f))
-        buf_add_str(&text, line);
-    if (!f || pclose(f) != 0) {
-        /* Without S3 these tests prove nothing, so they do not pass. */
-        fprintf(stderr, "%s failed\n", command);
-        exit(1);
-    }
-    return buf_detach(&text);
-}
-
-/* NAME=value or NAME='value', a line each. */
-static char *value_of(const char *text, const char *name) {
-    const char *line = strstr(text, name);
-    assert_non_null(line);
-    const char *v = strchr(line, '=') + 1;
-    v += *v == '\'';
-    return xstrndup(v, strcspn(v, "'\n"));
-}
+#include "fake/service.h"
 
 static void set(const char *name, const char *value) {
     if (value)
@@ -61,17 +35,17 @@ void s3_test_keys(const char *id, const char *secret, const char *token) {
 
 void s3_server_new(struct s3_server *s) {
     s->folder = lake_folder_new();
-    free(script("start", s->folder));
-    _cleanup_(freep) char *env = script("env", s->folder);
-    _cleanup_(freep) char *id = value_of(env, "TEST_S3_KEY="),
-                          *secret = value_of(env, "TEST_S3_SECRET=");
-    s->url = value_of(env, "TEST_S3=");
-    s->bucket = value_of(env, "TEST_S3_BUCKET=");
+    service_do("s3", "start", s->folder, "");
+    _cleanup_(freep) char *env = service_run("s3", "env", s->folder);
+    _cleanup_(freep) char *id = service_value(env, "TEST_S3_KEY"),
+                          *secret = service_value(env, "TEST_S3_SECRET");
+    s->url = service_value(env, "TEST_S3");
+    s->bucket = service_value(env, "TEST_S3_BUCKET");
     s3_test_keys(id, secret, NULL);
 }
 
 void s3_server_do(const struct s3_server *s, const char *verb) {
-    free(script(verb, s->folder));
+    service_do("s3", verb, s->folder, "");
 }
 
 void s3_server_free(struct s3_server *s) {

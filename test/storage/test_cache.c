@@ -12,13 +12,19 @@
 #include "storage/far.h"
 #include "storage/local_fs.h"
 
-static int link_fails; /* errno of every link(2); 0: it works */
+static int link_fails;      /* errno of every link(2); 0: it works */
+static int fallocate_fails; /* likewise */
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC diagnostic ignored "-Wredundant-decls"
 int link(const char *from, const char *to) {
     errno = link_fails;
     return link_fails ? -1 : (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t len) {
+    errno = fallocate_fails;
+    return fallocate_fails ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
 static void an_object_is_fetched_once(void **state ATTR_UNUSED) {
@@ -224,18 +230,41 @@ static void a_failed_fetch_leaves_nothing(void **state ATTR_UNUSED) {
     end(b);
 }
 
-static void a_full_disk_is_told(void **state ATTR_UNUSED) {
+static void what_can_pass_is_tried_again(void **state ATTR_UNUSED) {
     struct bench *b = begin();
+    b->far.st.patience_ms = 60000;
+    b->far.fail = 2;
+    use(b->c, "t/1-3000");
+    assert_int_equal(b->far.fetches, 3);
+    end(b);
+}
+
+static void assert_full(struct bench *b, int *fails) {
     char local[LIMIT_PATH] = "untouched";
     struct err e;
-    link_fails = ENOSPC;
+    *fails = ENOSPC;
     int r = cache_localize(b->c, "t/1-3000", 3000, local, &e);
-    link_fails = 0;
+    *fails = 0;
     assert_int_equal(r, ERR_STORAGE);
-    assert_non_null(strstr(e.msg, "disk full"));
-    assert_non_null(strstr(e.hint, "cache.dir"));
+    assert_has(e.msg, "disk full");
+    assert_has(e.hint, "cache.dir");
     assert_string_equal(local, "untouched");
+}
+
+static void a_full_disk_is_told(void **state ATTR_UNUSED) {
+    struct bench *b = begin();
+    assert_full(b, &fallocate_fails);
+    assert_int_equal(b->far.fetches, 0); /* not a byte is asked for in vain */
+    assert_full(b, &link_fails);
     use(b->c, "t/1-3000");
+    end(b);
+}
+
+static void a_file_system_that_keeps_no_room_will_do(void **state ATTR_UNUSED) {
+    struct bench *b = begin();
+    fallocate_fails = EOPNOTSUPP;
+    use(b->c, "t/1-3000");
+    fallocate_fails = 0;
     end(b);
 }
 
@@ -293,7 +322,9 @@ int main(void) {
         cmocka_unit_test(an_object_made_anew_is_told_by_its_etag),
         cmocka_unit_test(an_object_without_an_etag_is_fetched_each_time),
         cmocka_unit_test(a_failed_fetch_leaves_nothing),
+        cmocka_unit_test(what_can_pass_is_tried_again),
         cmocka_unit_test(a_full_disk_is_told),
+        cmocka_unit_test(a_file_system_that_keeps_no_room_will_do),
         cmocka_unit_test(a_folder_that_cannot_be_made_is_told),
         cmocka_unit_test(a_published_file_is_kept),
     };

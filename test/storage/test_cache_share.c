@@ -171,7 +171,8 @@ static int rummage(struct bench *b, unsigned seed) {
             snprintf(paths[held], sizeof paths[held], "t/%u-%u", n, 500 + n * 75);
             if (cache_localize(c, paths[held], size_of(paths[held]), local, &e) != 0)
                 return 1;
-            assert_bytes(local, paths[held], 0);
+            if (!bytes_are(local, paths[held], 0))
+                return 2;
         }
         while (held > 0)
             cache_unlocalize(c, paths[--held]);
@@ -193,7 +194,8 @@ static void processes_share_one_cache(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(pid); i++) {
         int status;
         waitpid(pid[i], &status, 0);
-        assert_true(i == 4 || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+        bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+        assert_true((WIFEXITED(status) && WEXITSTATUS(status) == 0) || (i == 4 && killed));
     }
     assert_int_equal(rummage(b, 9), 0);
     end(b);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A real HDFS, and everything that can go wrong on the way to it: each request of each call is
- * spoilt once in each way, and the call must do what it promises all the same. Then the NameNode
- * and the DataNode are killed while files are written.
+ * A real HDFS, and what can go wrong on the way to it. A request is spoilt once: each of each call
+ * where the answer is lost, each third where a fault is much like another; the call must do what it
+ * promises all the same. Faults that last (there the others are told apart) are named. Then the
+ * NameNode and the DataNode are killed while files are written.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -46,7 +47,7 @@ static void assert_object(struct storage *st, const char *path, const char *want
 
 static void write_and_read(struct storage *st, const char *dir) {
     struct err e;
-    char stage[LIMIT_PATH], local[LIMIT_PATH];
+    char local[LIMIT_PATH];
     _cleanup_(freep) char *entry = xasprintf("%s/log/0.json", dir);
     _cleanup_(freep) char *hint = xasprintf("%s/log/last", dir);
     _cleanup_(freep) char *part = xasprintf("%s/part", dir);
@@ -57,11 +58,7 @@ static void write_and_read(struct storage *st, const char *dir) {
     assert_ok(storage_put(st, hint, "one", 3, &e), &e);
     assert_ok(storage_put(st, hint, "another", 7, &e), &e);
     assert_object(st, hint, "another");
-    assert_ok(storage_stage(st, stage, &e), &e);
-    _cleanup_(freep) char *made = xasprintf("%s/part", stage);
-    make_file(made, "PAR1 rows PAR1", 14);
-    assert_ok(storage_publish(st, made, part, &e), &e);
-    storage_unstage(st, stage);
+    publish_text(st, part, "PAR1 rows PAR1");
     assert_ok(storage_localize(st, part, -1, local, &e), &e);
     storage_unlocalize(st, part);
     _cleanup_(freep) char *names = names_in(st, log, NULL);
@@ -74,7 +71,7 @@ static void write_and_read(struct storage *st, const char *dir) {
 /* Another opening of the lake in each round, so that its stage is made and removed under faults too. */
 static void a_spoilt_request_changes_nothing(void **state ATTR_UNUSED) {
     struct bench b = begin(LONG_MS);
-    /* The others are told apart in one table, which the next test reads. */
+    /* Faults that come only once they last are in a_fault_that_lasts_is_named. */
     static const struct {
         enum wire_fault fault;
         int step; /* 3: each third request is enough where another fault is much the same */
@@ -179,7 +176,7 @@ static void a_fault_that_lasts_is_named(void **state ATTR_UNUSED) {
         hdfs_wire_arm(b.wire, cases[i].fault, 1, 1000000);
         int64_t start = clock_mono_ns();
         assert_int_equal(storage_put_new(b.st, "log/0.json", "12345", 5, &e), ERR_STORAGE);
-        assert_true(clock_mono_ns() - start < 5000000000LL);
+        assert_true(clock_mono_ns() - start < 30000000000LL);
         assert_true(e.retry);
         if (!strstr(e.msg, cases[i].says) || !strstr(e.hint, cases[i].hint))
             fail_msg("'%s' HINT '%s' lacks '%s'", e.msg, e.hint, cases[i].says);
@@ -191,14 +188,14 @@ static void a_fault_that_lasts_is_named(void **state ATTR_UNUSED) {
     }
 }
 
-/* The answer to RENAME is lost, and then nobody is there to ask: the caller must look later. */
-static void what_is_not_known_is_said(void **state ATTR_UNUSED) {
+/* The answer to RENAME is lost, and then nobody is there to ask: the object may be there after an error. */
+static void what_failed_may_be_done_all_the_same(void **state ATTR_UNUSED) {
     struct bench b = begin(SHORT_MS);
     struct err e;
     put_text(b.st, "log/0.json", "0");            /* makes the stage and the folder */
     hdfs_wire_arm(b.wire, WIRE_LOST, 3, 1000000); /* CREATE, GETFILESTATUS, RENAME, … */
     assert_int_equal(storage_put_new(b.st, "log/1.json", "ours", 4, &e), ERR_STORAGE);
-    assert_true(e.retry && e.unsure);
+    assert_true(e.retry);
     hdfs_wire_arm(b.wire, WIRE_NONE, 0, 0);
     assert_object(b.st, "log/1.json", "ours");
     end(&b);
@@ -249,15 +246,7 @@ static int write_file(struct storage *st, int i, struct err *e) {
     _cleanup_(freep) char *path = xasprintf("t/part-%03d", i);
     if (i % 2)
         return storage_put_new(st, path, data, strlen(data), e);
-    char dir[LIMIT_PATH];
-    int r = storage_stage(st, dir, e);
-    if (r)
-        return r;
-    _cleanup_(freep) char *local = xasprintf("%s/part", dir);
-    make_file(local, data, strlen(data));
-    r = storage_publish(st, local, path, e);
-    storage_unstage(st, dir);
-    return r;
+    return publish_bytes(st, path, data, strlen(data), e);
 }
 
 static void *write_files(void *arg) {
@@ -312,32 +301,32 @@ static void the_datanode_is_killed_while_files_are_written(void **state ATTR_UNU
 
 /* ---- safe mode ---- */
 
+/* Once the call has been refused and has come again. */
 static void *leave_safe_mode(void *arg) {
-    usleep(500000);
-    hdfs_server_do(arg, "safemode", "leave");
+    while (hdfs_wire_requests(arg) < 2)
+        usleep(1000);
+    hdfs_server_do(&server, "safemode", "leave");
     return NULL;
 }
 
 static void safe_mode_is_waited_for(void **state ATTR_UNUSED) {
-    struct hdfs_lake *lake = hdfs_lake_new(&server);
-    struct storage *hasty = hdfs_lake_open(lake, SHORT_MS, NULL);
-    struct storage *patient = hdfs_lake_open(lake, LONG_MS, NULL);
+    struct bench b = begin(LONG_MS);
+    struct storage *hasty = hdfs_lake_open(b.lake, SHORT_MS, NULL);
     struct err e;
     put_text(hasty, "t/part", "rows");
     hdfs_server_do(&server, "safemode", "enter");
     assert_int_equal(storage_put_new(hasty, "t/more", "x", 1, &e), ERR_STORAGE);
     assert_true(e.retry);
-    assert_non_null(strstr(e.msg, "SafeModeException"));
-    assert_non_null(strstr(e.hint, "dfsadmin -safemode"));
+    assert_has(e.msg, "SafeModeException");
+    assert_has(e.hint, "dfsadmin -safemode");
     assert_object(hasty, "t/part", "rows"); /* what is there can be read */
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, leave_safe_mode, &server), 0);
-    assert_ok(storage_put_new(patient, "t/more", "x", 1, &e), &e);
+    assert_int_equal(pthread_create(&thread, NULL, leave_safe_mode, b.wire), 0);
+    assert_ok(storage_put_new(b.st, "t/more", "x", 1, &e), &e);
     pthread_join(thread, NULL);
-    assert_object(patient, "t/more", "x");
+    assert_object(b.st, "t/more", "x");
     storage_free(hasty);
-    storage_free(patient);
-    hdfs_lake_free(lake);
+    end(&b);
 }
 
 int main(void) {
@@ -349,7 +338,7 @@ int main(void) {
         cmocka_unit_test(bytes_that_do_not_come_whole_are_asked_for_again),
         cmocka_unit_test(an_upload_without_an_answer_is_made_anew),
         cmocka_unit_test(a_fault_that_lasts_is_named),
-        cmocka_unit_test(what_is_not_known_is_said),
+        cmocka_unit_test(what_failed_may_be_done_all_the_same),
         cmocka_unit_test(the_namenode_that_is_active_is_found),
         cmocka_unit_test(the_namenode_is_killed_while_files_are_written),
         cmocka_unit_test(the_datanode_is_killed_while_files_are_written),

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "fake/service.h"
 #include "net/http.h"
 #include "storage/hdfs_helper.h"
 
@@ -43,17 +44,13 @@ static struct storage *open_as(bool kerberos, const char *token) {
 
 static void write_and_read(struct storage *st, const char *name) {
     struct err e;
-    char dir[LIMIT_PATH], local[LIMIT_PATH];
+    char local[LIMIT_PATH];
     put_text(st, name, "entry");
     assert_int_equal(storage_put_new(st, name, "other", 5, &e), ERR_EXISTS);
     _cleanup_(freep) char *text = get_text(st, name);
     assert_string_equal(text, "entry");
-    assert_ok(storage_stage(st, dir, &e), &e);
-    _cleanup_(freep) char *made = xasprintf("%s/part", dir);
     _cleanup_(freep) char *part = xasprintf("%s.part", name);
-    make_file(made, "rows", 4);
-    assert_ok(storage_publish(st, made, part, &e), &e);
-    storage_unstage(st, dir);
+    publish_text(st, part, "rows");
     assert_ok(storage_localize(st, part, 4, local, &e), &e);
     storage_unlocalize(st, part);
 }
@@ -66,18 +63,12 @@ static void a_keytab_logs_in(void **state ATTR_UNUSED) {
 }
 
 static char *delegation_token(void) {
-    struct http_options o = {.error_code = ERR_STORAGE};
-    _cleanup_(http_client_freep) struct http_client *h = http_client_new(&o);
     _cleanup_(freep) char *url = xasprintf("http://%s/webhdfs/v1/?op=GETDELEGATIONTOKEN", namenode);
-    struct http_request q = {.url = url, .max_body = MIB, .negotiate = true};
-    struct http_answer a = {0};
-    struct err e;
-    assert_ok(http_fetch(h, &q, &a, &e), &e);
-    const char *at = strstr(buf_str(&a.body), "\"urlString\":\"");
+    _cleanup_(freep) char *answer =
+        hdfs_exchange(&(struct http_request){.url = url, .negotiate = true}, NULL);
+    const char *at = strstr(answer, "\"urlString\":\"");
     assert_non_null(at);
-    char *token = xstrndup(at + 13, strcspn(at + 13, "\""));
-    http_answer_release(&a);
-    return token;
+    return xstrndup(at + 13, strcspn(at + 13, "\""));
 }
 
 static void a_token_does_without(void **state ATTR_UNUSED) {
@@ -104,21 +95,11 @@ static void who_does_not_log_in_is_refused(void **state ATTR_UNUSED) {
     }
 }
 
-static void run_kdc(const char *verb) {
-    const char *root = getenv("CM_SOURCE_ROOT");
-    _cleanup_(freep) char *command = xasprintf("KDC_OWNER=%d '%s/test/services/kdc.sh' %s '%s'",
-                                               (int)getpid(), root ? root : ".", verb, kdc);
-    if (system(command) != 0) {
-        fprintf(stderr, "%s failed\n", command);
-        exit(1);
-    }
-}
-
 int main(void) {
     setenv("NO_PROXY", "127.0.0.1,localhost", 1);
     log_setup(LOG_ERROR, false);
     kdc = lake_folder_new();
-    run_kdc("start");
+    service_do("kdc", "start", kdc, "");
     _cleanup_(freep) char *conf = xasprintf("%s/krb5.conf", kdc);
     setenv("KRB5_CONFIG", conf, 1);
     setenv("HDFS_KERBEROS", kdc, 1); /* for hdfs.sh */
@@ -133,7 +114,7 @@ int main(void) {
     int failed = cmocka_run_group_tests_name("hdfs kerberos", tests, NULL, NULL);
     hdfs_lake_free(lake);
     hdfs_server_free(&server);
-    run_kdc("kill");
+    service_do("kdc", "kill", kdc, "");
     lake_folder_free(kdc);
     free(namenode);
     return failed;

@@ -76,19 +76,11 @@ static void other_urls_are_others(void **state ATTR_UNUSED) {
         assert_false(hdfs_is_url(urls[i]));
 }
 
-static void names_are_encoded(void **state ATTR_UNUSED) {
-    struct buf b = BUF_INIT(1000);
-    hdfs_add_encoded(&b, "/aZ9-._~/d=1/ %+&?#;'\"\303\251\377");
-    assert_string_equal(buf_str(&b), "/aZ9-._~/d%3D1/%20%25%2B%26%3F%23%3B%27%22%C3%A9%FF");
-    buf_release(&b);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_are_read),
         cmocka_unit_test(what_cannot_be_meant_is_refused),
         cmocka_unit_test(other_urls_are_others),
-        cmocka_unit_test(names_are_encoded),
     };
     return cmocka_run_group_tests_name("hdfs url", tests, NULL, NULL);
 }

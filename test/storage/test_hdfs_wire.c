@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "fake/http_server.h"
+#include "fake/http_play.h"
 #include "storage/helper.h"
 
 #define STATUS(name, length)                                                                       \
@@ -16,67 +16,46 @@
     "{\"DirectoryListing\":{\"partialListing\":{\"FileStatuses\":{\"FileStatus\":[" entries        \
     "]}},\"remainingEntries\":" left "}}"
 
-/* A NameNode and DataNode in one, which answers by a part of the request's first line. */
+/* A NameNode and DataNode in one. */
 struct play {
-    struct http_server *server;
+    struct http_play *http;
     char *cache;
-    struct rule {
-        const char *when;
-        char *answer;
-        struct http_script script;
-    } rules[8];
-    int n_rules;
 };
-
-static const struct http_script *choose(void *arg, const char *request) {
-    struct play *p = arg;
-    static const struct http_script unknown = {
-        .answer = "HTTP/1.1 400 Unknown\r\nContent-Length: 0\r\n\r\n"};
-    _cleanup_(freep) char *first = xstrndup(request, strcspn(request, "\r"));
-    for (int i = 0; i < p->n_rules; i++)
-        if (strstr(first, p->rules[i].when))
-            return &p->rules[i].script;
-    return &unknown;
-}
 
 static struct play *play_new(void) {
     struct play *p = xcalloc(1, sizeof *p);
-    p->server = http_server_start_choice(choose, p);
+    p->http = http_play_new();
     p->cache = lake_folder_new();
     return p;
 }
 
 static void play_free(struct play *p) {
-    http_server_free(p->server);
+    http_play_free(p->http);
     lake_folder_free(p->cache);
-    for (int i = 0; i < p->n_rules; i++)
-        free(p->rules[i].answer);
     free(p);
-}
-
-/* The last `repeat_len` bytes of the body come `repeat` times more; then the length is not told. */
-static void answer_endlessly(struct play *p, const char *when, int status, const char *headers,
-                             const char *body, int repeat, size_t repeat_len) {
-    struct rule *r = &p->rules[p->n_rules++];
-    r->when = when;
-    r->answer = repeat ? xasprintf("HTTP/1.1 %d Played\r\n%s\r\n%s", status, headers, body)
-                       : xasprintf("HTTP/1.1 %d Played\r\n%sContent-Length: %zu\r\n\r\n%s", status,
-                                   headers, strlen(body), body);
-    r->script =
-        (struct http_script){.answer = r->answer, .repeat = repeat, .repeat_len = repeat_len};
 }
 
 static void answer(struct play *p, const char *when, int status, const char *headers,
                    const char *body) {
-    answer_endlessly(p, when, status, headers, body, 0, 0);
+    http_play_answer(p->http, NULL, when, status, headers, body);
 }
 
 /* The answer to OPEN or CREATE that names this server, or what a test wants instead. */
 static void name_datanode(struct play *p, const char *when) {
     _cleanup_(freep) char *header =
-        xasprintf("Location: http://127.0.0.1:%d/webhdfs/v1/datanode?n=\303\274\r\n",
-                  http_server_port(p->server));
+        xasprintf("Location: http://127.0.0.1:%d/webhdfs/v1/datanode?n=%%C3%%BC\r\n",
+                  http_play_port(p->http));
     answer(p, when, 307, header, "");
+}
+
+/* All that making an object of a byte asks for but RENAME. */
+static void play_upload(struct play *p) {
+    answer(p, "op=MKDIRS", 200, "", "{\"boolean\":true}");
+    answer(p, "op=LISTSTATUS_BATCH", 200, "", LISTING("", "0"));
+    answer(p, "op=DELETE", 200, "", "{\"boolean\":true}");
+    answer(p, "op=GETFILESTATUS", 200, "", "{\"FileStatus\":" STATUS("", "1") "}");
+    name_datanode(p, "op=CREATE");
+    answer(p, "/datanode", 201, "", "");
 }
 
 static struct storage_options options_of(const struct play *p) {
@@ -89,7 +68,7 @@ static struct storage_options options_of(const struct play *p) {
 static struct storage *open_with(const struct play *p, const struct storage_options *o) {
     struct storage *st;
     struct err e;
-    _cleanup_(freep) char *url = xasprintf("hdfs://127.0.0.1:%d/lake", http_server_port(p->server));
+    _cleanup_(freep) char *url = xasprintf("hdfs://127.0.0.1:%d/lake", http_play_port(p->http));
     assert_ok(storage_open(url, o, &st, &e), &e);
     return st;
 }
@@ -98,12 +77,6 @@ static struct storage *open_lake(const struct play *p) {
     struct storage_options o = options_of(p);
     return open_with(p, &o);
 }
-
-#define assert_says(e, words)                                                                      \
-    do {                                                                                           \
-        if (!strstr((e)->msg, words))                                                              \
-            fail_msg("'%s' lacks '%s'", (e)->msg, words);                                          \
-    } while (0)
 
 /* ---- where the NameNode sends us ---- */
 
@@ -119,6 +92,7 @@ static void only_datanodes_are_followed(void **state ATTR_UNUSED) {
         "http://127.0.0.1:1/?/webhdfs/v1/x",
         "http://127.0.0.1:1/webhdfs/v1/a b",
         "http://127.0.0.1:1/webhdfs/v1/a\tb",
+        "http://127.0.0.1:1/webhdfs/v1/\303\274",
         "http://127.0.0.1:1/elsewhere?delegation=s3cret",
         "ftp://127.0.0.1:1/webhdfs/v1/x?op=OPEN&delegation=s3cret",
         "http://me:s3cret@127.0.0.1:1/webhdfs/v1/x",
@@ -133,49 +107,45 @@ static void only_datanodes_are_followed(void **state ATTR_UNUSED) {
         struct buf b = BUF_INIT(100);
         struct err e;
         assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
-        assert_says(&e, "names no DataNode");
+        assert_has(e.msg, "names no DataNode");
         assert_null(strstr(e.msg, "s3cret"));
         assert_false(e.retry);
         storage_free(st);
-        http_server_stop(p->server);
-        assert_int_equal(http_server_requests(p->server), 1);
+        assert_int_equal(http_play_count(p->http, NULL, ""), 1);
         play_free(p);
     }
 }
 
-/* The JSON form of the same, which can hold what a header cannot. */
-static void a_location_in_json_is_looked_at_as_well(void **state ATTR_UNUSED) {
-    static const char *const bodies[] = {
-        "{\"Location\":\"http://h:1/webhdfs/v1/x\\r\\nHost: evil\"}",
-        "{\"Location\":\"http://h:1/webhdfs/v1/\\u0000\"}", "{\"Location\":[]}", "{}", ""};
-    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
-        struct play *p = play_new();
-        answer(p, "op=OPEN", 200, "", bodies[i]);
-        struct storage *st = open_lake(p);
-        struct buf b = BUF_INIT(100);
-        struct err e;
-        assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
-        assert_says(&e, "names no DataNode");
-        storage_free(st);
-        play_free(p);
-    }
+/* A server asked with `noredirect` would name it in a body; we do not ask so. */
+static void a_datanode_is_named_by_a_redirect_only(void **state ATTR_UNUSED) {
+    struct play *p = play_new();
+    answer(p, "op=OPEN", 200, "", "{\"Location\":\"http://127.0.0.1:1/webhdfs/v1/x\"}");
+    struct storage *st = open_lake(p);
+    struct buf b = BUF_INIT(100);
+    struct err e;
+    assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
+    assert_has(e.msg, "answered 200, which is no answer of WebHDFS");
+    assert_false(e.retry);
+    storage_free(st);
+    play_free(p);
 }
 
 static void bodies_that_do_not_tell_their_end_are_not_taken(void **state ATTR_UNUSED) {
     struct play *p = play_new();
     struct err e;
-    answer_endlessly(p, "op=GETFILESTATUS", 200, "", "{\"FileStatus\":" STATUS("", "5") "}", 1, 0);
+    http_play_open_end(p->http, NULL, "op=GETFILESTATUS", "{\"FileStatus\":" STATUS("", "5") "}", 1,
+                       0);
     name_datanode(p, "op=OPEN");
-    answer_endlessly(p, "/datanode", 200, "", "{}\n", 1, 0);
+    http_play_open_end(p->http, NULL, "/datanode", "{}\n", 1, 0);
     struct storage *st = open_lake(p);
     struct buf b = BUF_INIT(100);
     assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
-    assert_says(&e, "does not tell where it ends");
+    assert_has(e.msg, "does not tell where it ends");
     assert_true(e.retry);
     assert_int_equal(b.len, 0);
     struct storage_entry en;
     assert_int_equal(storage_stat(st, "x", &en, &e), ERR_STORAGE);
-    assert_says(&e, "does not tell where it ends");
+    assert_has(e.msg, "does not tell where it ends");
     storage_free(st);
     play_free(p);
 }
@@ -191,10 +161,8 @@ static void a_name_is_encoded_once(void **state ATTR_UNUSED) {
     assert_string_equal(buf_str(&b), "bytes");
     buf_release(&b);
     storage_free(st);
-    http_server_stop(p->server);
-    assert_memory_equal(http_server_request_at(p->server, 0),
-                        "GET /webhdfs/v1/lake/d%3D1%2520x/f?op=OPEN", 42);
-    assert_non_null(strstr(http_server_request_at(p->server, 1), "/datanode?n=%C3%BC HTTP"));
+    assert_int_equal(http_play_count(p->http, "GET", "/webhdfs/v1/lake/d%3D1%2520x/f?op=OPEN"), 1);
+    assert_int_equal(http_play_count(p->http, "GET", "/datanode?n=%C3%BC HTTP"), 1);
     play_free(p);
 }
 
@@ -223,12 +191,25 @@ static void each_login_says_what_it_should(void **state ATTR_UNUSED) {
         struct err e;
         assert_int_equal(storage_stat(st, "x", &en, &e), ERR_NOT_FOUND);
         storage_free(st);
-        http_server_stop(p->server);
-        const char *request = http_server_request(p->server);
+        _cleanup_(freep) char *request = http_play_head(p->http, NULL, "");
         if (!strstr(request, cases[i].says) || strstr(request, cases[i].says_not))
             fail_msg("case %zu sends %s", i, request);
-        assert_non_null(strstr(request, "X-XSRF-HEADER: "));
+        assert_has(request, "X-XSRF-HEADER: ");
         play_free(p);
+    }
+}
+
+static void a_login_that_fits_no_url_is_refused(void **state ATTR_UNUSED) {
+    _cleanup_(freep) char *token = xcalloc(1, 6001);
+    memset(token, '+', 6000); /* three bytes each in a URL */
+    struct storage_options as[] = {{.hdfs_token = token}, {.hdfs_user = token}};
+    static const char *const says[] = {"hdfs.token is too long", "hdfs.user is too long"};
+    for (size_t i = 0; i < ARRAY_LEN(as); i++) {
+        struct storage *st;
+        struct err e;
+        assert_int_equal(storage_open("hdfs://127.0.0.1:1/lake", &as[i], &st, &e), ERR_CONFIG);
+        assert_has(e.msg, says[i]);
+        assert_null(strchr(e.msg, '+'));
     }
 }
 
@@ -237,7 +218,7 @@ static void tokens_stay_secret(void **state ATTR_UNUSED) {
     struct storage_options o = options_of(p);
     o.hdfs_token = "s3cret";
     struct storage *st = open_with(p, &o);
-    http_server_stop(p->server); /* nobody answers */
+    http_play_stop(p->http); /* nobody answers */
     struct storage_entry en;
     struct err e;
     assert_int_equal(storage_stat(st, "x", &en, &e), ERR_STORAGE);
@@ -289,8 +270,8 @@ static void what_is_no_webhdfs_is_named(void **state ATTR_UNUSED) {
         struct storage_entry en;
         struct err e;
         assert_int_equal(storage_stat(st, "x", &en, &e), ERR_STORAGE);
-        assert_says(&e, cases[i].says);
-        assert_says(&e, "/lake/x");
+        assert_has(e.msg, cases[i].says);
+        assert_has(e.msg, "/lake/x");
         assert_null(strchr(e.msg, '\n'));
         if (!strstr(e.hint, cases[i].hint))
             fail_msg("the hint '%s' lacks '%s'", e.hint, cases[i].hint);
@@ -318,11 +299,28 @@ static void hostile_listings_end(void **state ATTR_UNUSED) {
         struct storage_entries l = {0};
         struct err e;
         assert_int_equal(storage_list(st, "d", NULL, &l, &e), ERR_STORAGE);
-        assert_says(&e, "makes no sense");
+        assert_has(e.msg, "makes no sense");
         assert_int_equal(l.n, 0);
         storage_free(st);
         play_free(p);
     }
+}
+
+/* A name so long that no question for what follows it can be asked. */
+static void a_name_without_end_ends_a_list(void **state ATTR_UNUSED) {
+    _cleanup_(freep) char *name = xcalloc(1, 6 * LIMIT_PATH + 1);
+    memset(name, 'a', 6 * LIMIT_PATH);
+    _cleanup_(freep) char *page = xasprintf(LISTING(STATUS("%s", "1"), "1"), name);
+    struct play *p = play_new();
+    answer(p, "op=LISTSTATUS_BATCH", 200, "", page);
+    struct storage *st = open_lake(p);
+    struct storage_entries l = {0};
+    struct err e;
+    assert_int_equal(storage_list(st, "d", NULL, &l, &e), ERR_STORAGE);
+    assert_has(e.msg, "makes no sense");
+    storage_free(st);
+    assert_int_equal(http_play_count(p->http, NULL, ""), 1);
+    play_free(p);
 }
 
 static void a_stop_ends_a_list(void **state ATTR_UNUSED) {
@@ -340,24 +338,24 @@ static void a_stop_ends_a_list(void **state ATTR_UNUSED) {
     assert_int_equal(l.n, 3);
     storage_entries_release(&l);
     storage_free(st);
-    http_server_stop(p->server);
-    assert_int_equal(http_server_requests(p->server), 1 + 3);
+    assert_int_equal(http_play_count(p->http, NULL, ""), 1 + 3);
     play_free(p);
 }
 
 static void endless_answers_are_cut_off(void **state ATTR_UNUSED) {
     struct play *p = play_new();
-    answer_endlessly(p, "op=GETFILESTATUS", 200, "", "{\"a\":\"0123456789abcdef", 100000000, 16);
+    http_play_open_end(p->http, NULL, "op=GETFILESTATUS", "{\"a\":\"0123456789abcdef", 100000000,
+                       16);
     name_datanode(p, "op=OPEN");
-    answer_endlessly(p, "/datanode", 200, "", "0123456789abcdef", 100000000, 16);
+    http_play_open_end(p->http, NULL, "/datanode", "0123456789abcdef", 100000000, 16);
     struct storage *st = open_lake(p);
     struct storage_entry en;
     struct err e;
     assert_int_equal(storage_stat(st, "x", &en, &e), ERR_STORAGE);
-    assert_says(&e, "answered with more than");
+    assert_has(e.msg, "answered with more than");
     struct buf b = BUF_INIT(1000);
     assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);
-    assert_says(&e, "more than");
+    assert_has(e.msg, "more than");
     assert_int_equal(b.len, 0);
     storage_free(st);
     play_free(p);
@@ -383,66 +381,45 @@ static void deep_json_is_refused(void **state ATTR_UNUSED) {
 
 static void an_upload_cut_off_leaves_nothing(void **state ATTR_UNUSED) {
     struct play *p = play_new();
-    answer(p, "op=MKDIRS", 200, "", "{\"boolean\":true}");
-    answer(p, "op=LISTSTATUS_BATCH", 200, "", LISTING("", "0"));
-    answer(p, "op=DELETE", 200, "", "{\"boolean\":true}");
-    name_datanode(p, "op=CREATE");
-    answer(p, "/datanode", 201, "", "");
-    p->rules[p->n_rules - 1].script = (struct http_script){.cut = 100000};
+    play_upload(p);
+    http_play_cut_request(p->http, "PUT", "/datanode", 100000);
     struct storage *st = open_lake(p);
+    st->patience_ms = 3000; /* long enough for two tries */
     size_t len = 4 * MIB;
     _cleanup_(freep) char *data = xcalloc(1, len);
     struct err e;
     assert_int_equal(storage_put_new(st, "x", data, len, &e), ERR_STORAGE);
     assert_true(e.retry);
-    assert_false(e.unsure);
     storage_free(st);
-    http_server_stop(p->server);
-    int creates = 0, deletes = 0;
-    for (int i = 0; i < http_server_requests(p->server); i++) {
-        const char *request = http_server_request_at(p->server, i);
-        assert_null(strstr(request, "op=RENAME"));
-        creates += strstr(request, "op=CREATE") != NULL;
-        deletes += strstr(request, "recursive=false") != NULL;
-    }
-    assert_true(creates > 1); /* it was tried again, each time under another name, */
-    assert_int_equal(deletes, creates);
+    assert_int_equal(http_play_count(p->http, "PUT", "op=RENAME"), 0);
+    int creates = http_play_count(p->http, "PUT", "op=CREATE");
+    assert_true(creates > 1); /* it was tried again, each time under another name */
+    assert_int_equal(http_play_count(p->http, "DELETE", "op=DELETE"), creates + 1); /* the folder */
     play_free(p);
 }
 
 /* Only the old RENAME gives an answer with words; it moves into folders and says false for a lost race. */
 static void an_old_rename_is_no_success(void **state ATTR_UNUSED) {
     struct play *p = play_new();
-    answer(p, "op=MKDIRS", 200, "", "{\"boolean\":true}");
-    answer(p, "op=LISTSTATUS_BATCH", 200, "", LISTING("", "0"));
-    answer(p, "op=DELETE", 200, "", "{\"boolean\":true}");
-    answer(p, "op=GETFILESTATUS", 200, "", "{\"FileStatus\":" STATUS("", "1") "}");
+    play_upload(p);
     answer(p, "op=RENAME", 200, "", "{\"boolean\":true}");
-    name_datanode(p, "op=CREATE");
-    answer(p, "/datanode", 201, "", "");
     struct storage *st = open_lake(p);
     struct err e;
     assert_int_equal(storage_put_new(st, "x", "1", 1, &e), ERR_STORAGE);
-    assert_says(&e, "renameoptions");
-    assert_true(e.unsure);
+    assert_has(e.msg, "renameoptions");
     storage_free(st);
     play_free(p);
 }
 
-/* A gateway gives up on a RENAME: it may be done all the same. */
-static void a_rename_a_gateway_gave_up_on_is_an_open_question(void **state ATTR_UNUSED) {
+static void a_rename_a_gateway_gave_up_on_is_tried_again(void **state ATTR_UNUSED) {
     struct play *p = play_new();
-    answer(p, "op=MKDIRS", 200, "", "{\"boolean\":true}");
-    answer(p, "op=LISTSTATUS_BATCH", 200, "", LISTING("", "0"));
-    answer(p, "op=DELETE", 200, "", "{\"boolean\":true}");
-    answer(p, "op=GETFILESTATUS", 200, "", "{\"FileStatus\":" STATUS("", "1") "}");
+    play_upload(p);
     answer(p, "op=RENAME", 504, "", "<html>too slow</html>");
-    name_datanode(p, "op=CREATE");
-    answer(p, "/datanode", 201, "", "");
     struct storage *st = open_lake(p);
     struct err e;
     assert_int_equal(storage_put_new(st, "x", "1", 1, &e), ERR_STORAGE);
-    assert_true(e.unsure && e.retry);
+    assert_has(e.msg, "answered 504");
+    assert_true(e.retry);
     storage_free(st);
     play_free(p);
 }
@@ -452,19 +429,21 @@ int main(void) {
     log_setup(LOG_ERROR, false);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_datanodes_are_followed),
-        cmocka_unit_test(a_location_in_json_is_looked_at_as_well),
+        cmocka_unit_test(a_datanode_is_named_by_a_redirect_only),
         cmocka_unit_test(bodies_that_do_not_tell_their_end_are_not_taken),
         cmocka_unit_test(a_name_is_encoded_once),
         cmocka_unit_test(each_login_says_what_it_should),
+        cmocka_unit_test(a_login_that_fits_no_url_is_refused),
         cmocka_unit_test(tokens_stay_secret),
         cmocka_unit_test(what_is_no_webhdfs_is_named),
         cmocka_unit_test(hostile_listings_end),
+        cmocka_unit_test(a_name_without_end_ends_a_list),
         cmocka_unit_test(a_stop_ends_a_list),
         cmocka_unit_test(endless_answers_are_cut_off),
         cmocka_unit_test(deep_json_is_refused),
         cmocka_unit_test(an_upload_cut_off_leaves_nothing),
         cmocka_unit_test(an_old_rename_is_no_success),
-        cmocka_unit_test(a_rename_a_gateway_gave_up_on_is_an_open_question),
+        cmocka_unit_test(a_rename_a_gateway_gave_up_on_is_tried_again),
     };
     return cmocka_run_group_tests_name("hdfs wire", tests, NULL, NULL);
 }

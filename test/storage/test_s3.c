@@ -184,7 +184,7 @@ static void a_killed_upload_is_all_or_nothing(void **state ATTR_UNUSED) {
         pid_t child = fork();
         if (child == 0) {
             struct storage *st = open_lake(b.l);
-            crash_at(points[i]);
+            crash_at(points[i], &e);
             storage_publish(st, local, "t/large", &e);
             _exit(0);
         }

@@ -8,12 +8,6 @@
 #include "storage/s3_keys.h"
 #include "storage/s3_play.h"
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("'%s' is not in: %s", part, text);                                            \
-    } while (0)
-
 static int get(const char *profile, struct s3_key *ret, struct err *e) {
     struct s3_keys *ks = s3_keys_new(profile);
     int r = s3_keys_get(ks, ret, e);
@@ -136,7 +130,7 @@ static struct s3_play *agent(void) {
 }
 
 static void set_url(const char *name, struct s3_play *p, const char *path) {
-    _cleanup_(freep) char *url = xasprintf("%s%s", s3_play_endpoint(p), path);
+    _cleanup_(freep) char *url = xasprintf("%s%s", p->endpoint, path);
     setenv(name, url, 1);
 }
 
@@ -144,17 +138,17 @@ static void a_container_s_agent_is_asked(void **state ATTR_UNUSED) {
     struct s3_play *p = agent();
     _cleanup_(freep) char *good = answer_of("AKBOX", 3600);
     _cleanup_(freep) char *file = xasprintf("%s/token", dir);
-    s3_play_answer(p, "GET", "/v1/keys", 200, "", good);
+    http_play_answer(p->http, "GET", "/v1/keys", 200, "", good);
     set_url("AWS_CONTAINER_CREDENTIALS_FULL_URI", p, "/v1/keys");
     assert_keys(NULL, "AKBOX", "hush", "tok");
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "said", 1);
     assert_keys(NULL, "AKBOX", "hush", "tok");
-    _cleanup_(freep) char *head = s3_play_head(p, "GET", "/v1/keys");
+    _cleanup_(freep) char *head = http_play_head(p->http, "GET", "/v1/keys");
     assert_has(head, "Authorization: said\r\n");
     make_file(file, "from-file\n", 10);
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file, 1);
     assert_keys(NULL, "AKBOX", "hush", "tok");
-    _cleanup_(freep) char *other = s3_play_head(p, "GET", "/v1/keys");
+    _cleanup_(freep) char *other = http_play_head(p->http, "GET", "/v1/keys");
     assert_has(other, "Authorization: from-file\r\n");
     unlink(file);
     assert_none(NULL, "cannot read the token in");
@@ -185,10 +179,10 @@ static void a_web_identity_is_not_passed_over(void **state ATTR_UNUSED) {
         struct s3_play *p = agent();
         unsetenv("AWS_EC2_METADATA_DISABLED");
         set_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", p, "/");
-        s3_play_answer(p, "PUT", "/latest/api/token", 200, "", "imds-token");
+        http_play_answer(p->http, "PUT", "/latest/api/token", 200, "", "imds-token");
         setenv(names[i], "x", 1);
         assert_none(NULL, "web identity");
-        assert_int_equal(s3_play_count(p, "PUT", "/latest/api/token"), 0);
+        assert_int_equal(http_play_count(p->http, "PUT", "/latest/api/token"), 0);
         setenv("AWS_ACCESS_KEY_ID", "AKENV", 1); /* keys that are given come first */
         setenv("AWS_SECRET_ACCESS_KEY", "hush-env", 1);
         assert_keys(NULL, "AKENV", "hush-env", NULL);
@@ -202,13 +196,13 @@ static void a_machine_s_role_is_asked_for_with_a_token(void **state ATTR_UNUSED)
     _cleanup_(freep) char *good = answer_of("AKEC2", 3600);
     unsetenv("AWS_EC2_METADATA_DISABLED");
     set_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", p, "/");
-    s3_play_answer(p, "PUT", "/latest/api/token", 200, "", "imds-token");
-    s3_play_answer(p, "GET", "/security-credentials/ ", 200, "", "shop-role\n");
-    s3_play_answer(p, "GET", "/security-credentials/shop-role", 200, "", good);
+    http_play_answer(p->http, "PUT", "/latest/api/token", 200, "", "imds-token");
+    http_play_answer(p->http, "GET", "/security-credentials/ ", 200, "", "shop-role\n");
+    http_play_answer(p->http, "GET", "/security-credentials/shop-role", 200, "", good);
     assert_keys(NULL, "AKEC2", "hush", "tok");
-    _cleanup_(freep) char *asked = s3_play_head(p, "PUT", "/latest/api/token");
+    _cleanup_(freep) char *asked = http_play_head(p->http, "PUT", "/latest/api/token");
     assert_has(asked, "X-aws-ec2-metadata-token-ttl-seconds: 21600\r\n");
-    _cleanup_(freep) char *head = s3_play_head(p, "GET", "/shop-role");
+    _cleanup_(freep) char *head = http_play_head(p->http, "GET", "/shop-role");
     assert_has(head, "X-aws-ec2-metadata-token: imds-token\r\n");
     setenv("AWS_EC2_METADATA_DISABLED", "TRUE", 1);
     assert_none(NULL, "no keys for S3");
@@ -231,14 +225,15 @@ static void bad_answers_are_errors(void **state ATTR_UNUSED) {
                  {500, "hush", "with 500"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct s3_play *p = agent();
-        s3_play_answer(p, "GET", "/v1/keys", cases[i].status, "", cases[i].body);
+        http_play_answer(p->http, "GET", "/v1/keys", cases[i].status, "", cases[i].body);
         set_url("AWS_CONTAINER_CREDENTIALS_FULL_URI", p, "/v1/keys");
         struct s3_key k;
         struct err e;
         assert_none(NULL, cases[i].says);
         assert_int_equal(get(NULL, &k, &e), ERR_STORAGE);
         assert_int_equal(e.retry, cases[i].status == 500);
-        assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), cases[i].status == 500 ? 6 : 2);
+        assert_int_equal(http_play_count(p->http, "GET", "/v1/keys"),
+                         cases[i].status == 500 ? 6 : 2);
         s3_play_free(p);
     }
 }
@@ -251,8 +246,8 @@ static void where_no_machine_s_service_is_there_are_no_keys(void **state ATTR_UN
     struct s3_play *p = agent(); /* there is one, and the machine has no role */
     unsetenv("AWS_EC2_METADATA_DISABLED");
     set_url("AWS_EC2_METADATA_SERVICE_ENDPOINT", p, "");
-    s3_play_answer(p, "PUT", "/latest/api/token", 200, "", "imds-token");
-    s3_play_answer(p, "GET", "/security-credentials/", 404, "", "");
+    http_play_answer(p->http, "PUT", "/latest/api/token", 200, "", "imds-token");
+    http_play_answer(p->http, "GET", "/security-credentials/", 404, "", "");
     assert_none(NULL, "no keys for S3");
     s3_play_free(p);
 }
@@ -263,9 +258,9 @@ static void keys_are_replaced_before_they_end(void **state ATTR_UNUSED) {
     struct s3_key k;
     struct err e;
     set_url("AWS_CONTAINER_CREDENTIALS_FULL_URI", p, "/v1/keys");
-    s3_play_answer(p, "GET", "/v1/keys", 200, "", first);
-    s3_play_then(p, 403, "", "");
-    s3_play_then(p, 200, "", second);
+    http_play_answer(p->http, "GET", "/v1/keys", 200, "", first);
+    http_play_then(p->http, 403, "", "");
+    http_play_then(p->http, 200, "", second);
     struct s3_keys *ks = s3_keys_new(NULL);
     for (int i = 0; i < 4; i++) { /* 403: the old ones are good for a while, and it is not asked */
         assert_ok(s3_keys_get(ks, &k, &e), &e);
@@ -273,13 +268,13 @@ static void keys_are_replaced_before_they_end(void **state ATTR_UNUSED) {
         if (i < 3)
             s3_key_release(&k);
     }
-    assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), 2);
+    assert_int_equal(http_play_count(p->http, "GET", "/v1/keys"), 2);
     assert_true(s3_keys_renew(ks, &k)); /* but when the store takes them no more */
     s3_key_release(&k);
     assert_ok(s3_keys_get(ks, &k, &e), &e);
     assert_string_equal(k.id, "AK2");
     s3_key_release(&k);
-    assert_int_equal(s3_play_count(p, "GET", "/v1/keys"), 3);
+    assert_int_equal(http_play_count(p->http, "GET", "/v1/keys"), 3);
     s3_keys_free(ks);
     s3_play_free(p);
 }

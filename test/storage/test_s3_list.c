@@ -19,13 +19,13 @@ static void check(const char *const *pages, size_t n, const char *start_after, c
     struct s3_play *p = s3_play_new();
     for (size_t i = 0; i < n; i++)
         if (i == 0)
-            s3_play_answer(p, "GET", "list-type=2", 200, "", pages[i]);
+            http_play_answer(p->http, "GET", "list-type=2", 200, "", pages[i]);
         else
-            s3_play_then(p, 200, "", pages[i]);
+            http_play_then(p->http, 200, "", pages[i]);
     char *names = names_in(s3_play_lake(p), "t", start_after);
     assert_string_equal(names, want);
     free(names);
-    assert_int_equal(s3_play_count(p, "GET", "list-type=2"), (int)n);
+    assert_int_equal(http_play_count(p->http, "GET", "list-type=2"), (int)n);
     s3_play_free(p);
 }
 
@@ -56,12 +56,12 @@ static void encoded_names_are_decoded(void **state ATTR_UNUSED) {
 
 static void names_after_another_are_asked_for(void **state ATTR_UNUSED) {
     struct s3_play *p = s3_play_new();
-    s3_play_answer(p, "GET", "list-type=2", 200, "",
-                   LIST(OBJECT("lake/t/b", "1") OBJECT("lake/t/c", "1") FOLDER("lake/t/b/")));
+    http_play_answer(p->http, "GET", "list-type=2", 200, "",
+                     LIST(OBJECT("lake/t/b", "1") OBJECT("lake/t/c", "1") FOLDER("lake/t/b/")));
     char *names = names_in(s3_play_lake(p), "t", "b");
     assert_string_equal(names, "c");
     free(names);
-    _cleanup_(freep) char *head = s3_play_head(p, "GET", "list-type=2");
+    _cleanup_(freep) char *head = http_play_head(p->http, "GET", "list-type=2");
     static const char first[] =
         "GET /shop-lake/?delimiter=%2F&encoding-type=url&list-type=2&prefix="
         "lake%2Ft%2F&start-after=lake%2Ft%2Fb HTTP/1.1\r\n";
@@ -75,8 +75,9 @@ static void pages_follow_each_other(void **state ATTR_UNUSED) {
                            LIST(OBJECT("lake/t/c", "1"))};
     check(pages, ARRAY_LEN(pages), NULL, "a b c");
     struct s3_play *p = s3_play_new();
-    s3_play_answer(p, "GET", "list-type=2", 200, "", pages[0]);
-    s3_play_answer(p, "GET", "continuation-token=one%2Ftwo%3D%3D&delimiter", 200, "", pages[2]);
+    http_play_answer(p->http, "GET", "list-type=2", 200, "", pages[0]);
+    http_play_answer(p->http, "GET", "continuation-token=one%2Ftwo%3D%3D&delimiter", 200, "",
+                     pages[2]);
     char *names = names_in(s3_play_lake(p), "t", NULL);
     assert_string_equal(names, "a c");
     free(names);
@@ -87,8 +88,8 @@ static void size_and_age_are_read(void **state ATTR_UNUSED) {
     struct s3_play *p = s3_play_new();
     struct storage_entries l = {0};
     struct err e;
-    s3_play_answer(p, "GET", "list-type=2", 200, "",
-                   LIST(OBJECT("lake/t/a", "5368709121") FOLDER("lake/t/b/")));
+    http_play_answer(p->http, "GET", "list-type=2", 200, "",
+                     LIST(OBJECT("lake/t/a", "5368709121") FOLDER("lake/t/b/")));
     assert_ok(storage_list(s3_play_lake(p), "t", NULL, &l, &e), &e);
     assert_int_equal(l.n, 2);
     assert_int_equal(l.v[0].size, 5368709121LL);
@@ -122,13 +123,28 @@ static void nonsense_is_an_error(void **state ATTR_UNUSED) {
         struct s3_play *p = s3_play_new();
         struct storage_entries l = {0};
         struct err e;
-        s3_play_answer(p, "GET", "list-type=2", 200, "", bad[i]);
+        http_play_answer(p->http, "GET", "list-type=2", 200, "", bad[i]);
         if (storage_list(s3_play_lake(p), "t", NULL, &l, &e) != ERR_STORAGE)
             fail_msg("taken for a list: %s", bad[i]);
         assert_non_null(strstr(e.msg, "cannot list s3://shop-lake/lake/t: "));
         assert_int_equal(l.n, 0);
         s3_play_free(p);
     }
+}
+
+/* Half a token would be a question about something else. */
+static void a_token_that_fits_no_url_ends_a_list(void **state ATTR_UNUSED) {
+    _cleanup_(freep) char *token = xcalloc(1, 30001);
+    memset(token, '+', 30000); /* three bytes each in a URL */
+    _cleanup_(freep) char *page = xasprintf(LIST(MORE("%s")), token);
+    struct s3_play *p = s3_play_new();
+    struct storage_entries l = {0};
+    struct err e;
+    http_play_answer(p->http, "GET", "list-type=2", 200, "", page);
+    assert_int_equal(storage_list(s3_play_lake(p), "t", NULL, &l, &e), ERR_STORAGE);
+    assert_has(e.msg, "NextContinuationToken");
+    assert_int_equal(http_play_count(p->http, "GET", "list-type=2"), 1);
+    s3_play_free(p);
 }
 
 static void endless_lists_have_an_end(void **state ATTR_UNUSED) {
@@ -155,13 +171,13 @@ static void a_stop_ends_a_list(void **state ATTR_UNUSED) {
     struct s3_play *p = s3_play_new();
     struct storage_entries l = {0};
     struct err e;
-    s3_play_answer(p, "GET", "list-type=2", 200, "", LIST(MORE("one")));
-    s3_play_then(p, 200, "", LIST(MORE("two")));
-    s3_play_then(p, 200, "", LIST(""));
+    http_play_answer(p->http, "GET", "list-type=2", 200, "", LIST(MORE("one")));
+    http_play_then(p->http, 200, "", LIST(MORE("two")));
+    http_play_then(p->http, 200, "", LIST(""));
     stop_request();
     assert_int_equal(storage_list(s3_play_lake(p), "t", NULL, &l, &e), ERR_STOPPED);
     stop_reset();
-    assert_int_equal(s3_play_count(p, "GET", "list-type=2"), 1);
+    assert_int_equal(http_play_count(p->http, "GET", "list-type=2"), 1);
     assert_ok(storage_list(s3_play_lake(p), "t", NULL, &l, &e), &e);
     s3_play_free(p);
 }
@@ -174,6 +190,7 @@ int main(void) {
         cmocka_unit_test(pages_follow_each_other),
         cmocka_unit_test(size_and_age_are_read),
         cmocka_unit_test(nonsense_is_an_error),
+        cmocka_unit_test(a_token_that_fits_no_url_ends_a_list),
         cmocka_unit_test(endless_lists_have_an_end),
         cmocka_unit_test(a_stop_ends_a_list),
     };

@@ -11,11 +11,6 @@
 
 enum { PART = 16 * MIB, LARGE = 2 * PART + 5 };
 
-#define assert_has(text, part)                                                                     \
-    do {                                                                                           \
-        if (!strstr(text, part))                                                                   \
-            fail_msg("'%s' is not in: %s", part, text);                                            \
-    } while (0)
 #define BEGUN                                                                                      \
     "<InitiateMultipartUploadResult><UploadId>up/1=</UploadId></InitiateMultipartUploadResult>"
 #define DONE "<CompleteMultipartUploadResult><ETag>\"all\"</ETag></CompleteMultipartUploadResult>"
@@ -29,10 +24,10 @@ struct bench {
 static struct bench begin(void) {
     struct bench b = {.p = s3_play_new()};
     struct err e;
-    s3_play_answer(b.p, "POST", "/lake/t/0?uploads=", 200, "", BEGUN);
-    s3_play_answer(b.p, "PUT", "?partNumber=", 200, "ETag: \"part\"\r\n", "");
-    s3_play_answer(b.p, "POST", "/lake/t/0?uploadId=", 200, "", DONE);
-    s3_play_answer(b.p, "DELETE", "?uploadId=", 204, "", "");
+    http_play_answer(b.p->http, "POST", "/lake/t/0?uploads=", 200, "", BEGUN);
+    http_play_answer(b.p->http, "PUT", "?partNumber=", 200, "ETag: \"part\"\r\n", "");
+    http_play_answer(b.p->http, "POST", "/lake/t/0?uploadId=", 200, "", DONE);
+    http_play_answer(b.p->http, "DELETE", "?uploadId=", 204, "", "");
     assert_ok(storage_stage(s3_play_lake(b.p), b.dir, &e), &e);
     b.local = xasprintf("%s/large", b.dir);
     int fd = open(b.local, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -52,28 +47,28 @@ static int publish(struct bench *b, struct err *e) {
 }
 
 static int aborts(struct bench *b) {
-    return s3_play_count(b->p, "DELETE", "/lake/t/0?uploadId=up%2F1%3D");
+    return http_play_count(b->p->http, "DELETE", "/lake/t/0?uploadId=up%2F1%3D");
 }
 
 static void a_large_file_is_sent_in_parts(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
     assert_ok(publish(&b, &e), &e);
-    assert_int_equal(s3_play_count(b.p, "PUT", "?partNumber="), 3);
+    assert_int_equal(http_play_count(b.p->http, "PUT", "?partNumber="), 3);
     for (int i = 1; i <= 3; i++) {
         _cleanup_(freep) char *target =
             xasprintf("/lake/t/0?partNumber=%d&uploadId=up%%2F1%%3D ", i);
-        _cleanup_(freep) char *head = s3_play_head(b.p, "PUT", target);
+        _cleanup_(freep) char *head = http_play_head(b.p->http, "PUT", target);
         assert_non_null(head);
         _cleanup_(freep) char *len = xasprintf("Content-Length: %d\r\n", i < 3 ? PART : 5);
         assert_has(head, len);
         assert_has(head, "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n");
         assert_has(head, "SignedHeaders=host;x-amz-checksum-crc32c;");
     }
-    _cleanup_(freep) char *started = s3_play_head(b.p, "POST", "?uploads=");
+    _cleanup_(freep) char *started = http_play_head(b.p->http, "POST", "?uploads=");
     assert_has(started, "x-amz-meta-clickmill-crc32c: ");
     assert_has(started, "x-amz-checksum-algorithm: CRC32C\r\n");
-    _cleanup_(freep) char *ended = s3_play_head(b.p, "POST", "?uploadId=");
+    _cleanup_(freep) char *ended = http_play_head(b.p->http, "POST", "?uploadId=");
     assert_has(ended, "if-none-match: *\r\n");
     assert_int_equal(aborts(&b), 0);
     end(&b);
@@ -82,14 +77,13 @@ static void a_large_file_is_sent_in_parts(void **state ATTR_UNUSED) {
 static void a_part_that_fails_ends_the_upload(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
-    s3_play_answer(b.p, "PUT", "?partNumber=2&", 403, "", S3_ERROR("AccessDenied", ""));
+    http_play_answer(b.p->http, "PUT", "?partNumber=2&", 403, "", S3_ERROR("AccessDenied", ""));
     assert_int_equal(publish(&b, &e), ERR_STORAGE);
-    assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0: S3 answers PUT");
-    assert_has(e.msg, "403 AccessDenied");
+    assert_has(e.msg, "cannot put s3://shop-lake/lake/t/0: S3 answers PUT with 403 AccessDenied");
     assert_int_equal(aborts(&b), 1);
-    assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 0);
+    assert_int_equal(http_play_count(b.p->http, "POST", "?uploadId="), 0);
     assert_int_equal(access(b.local, F_OK), 0); /* it can be tried again */
-    s3_play_answer(b.p, "PUT", "?partNumber=2&", 200, "ETag: \"part\"\r\n", "");
+    http_play_answer(b.p->http, "PUT", "?partNumber=2&", 200, "ETag: \"part\"\r\n", "");
     assert_ok(publish(&b, &e), &e);
     end(&b);
 }
@@ -97,13 +91,13 @@ static void a_part_that_fails_ends_the_upload(void **state ATTR_UNUSED) {
 static void parts_are_sent_again_alone(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
-    s3_play_answer(b.p, "PUT", "?partNumber=2&", 503, "", S3_ERROR("SlowDown", ""));
-    s3_play_then(b.p, 200, "ETag: \"part\"\r\n", "");
-    s3_play_reset(b.p, "PUT", "?partNumber=3&");
-    s3_play_then(b.p, 200, "ETag: \"part\"\r\n", "");
+    http_play_answer(b.p->http, "PUT", "?partNumber=2&", 503, "", S3_ERROR("SlowDown", ""));
+    http_play_then(b.p->http, 200, "ETag: \"part\"\r\n", "");
+    http_play_reset(b.p->http, "PUT", "?partNumber=3&");
+    http_play_then(b.p->http, 200, "ETag: \"part\"\r\n", "");
     assert_ok(publish(&b, &e), &e);
-    assert_int_equal(s3_play_count(b.p, "PUT", "?partNumber=1&"), 1);
-    assert_int_equal(s3_play_count(b.p, "PUT", "?partNumber=2&"), 2);
+    assert_int_equal(http_play_count(b.p->http, "PUT", "?partNumber=1&"), 1);
+    assert_int_equal(http_play_count(b.p->http, "PUT", "?partNumber=2&"), 2);
     assert_int_equal(aborts(&b), 0);
     end(&b);
 }
@@ -115,15 +109,16 @@ static void answers_that_lack_what_is_needed_end_it(void **state ATTR_UNUSED) {
     struct err e;
     for (size_t i = 0; i < ARRAY_LEN(begun); i++) {
         struct bench b = begin();
-        s3_play_answer(b.p, "POST", "?uploads=", 200, "", begun[i]);
+        s3_play_lake(b.p)->patience_ms = 400;
+        http_play_answer(b.p->http, "POST", "?uploads=", 200, "", begun[i]);
         assert_int_equal(publish(&b, &e), ERR_STORAGE);
-        assert_int_equal(s3_play_count(b.p, "PUT", "?partNumber="), 0);
+        assert_int_equal(http_play_count(b.p->http, "PUT", "?partNumber="), 0);
         end(&b);
     }
     static const char *const headers[] = {"", "ETag:\r\n", "ETag: \"<x>\"\r\n"};
     for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
         struct bench b = begin();
-        s3_play_answer(b.p, "PUT", "?partNumber=1&", 200, headers[i], "");
+        http_play_answer(b.p->http, "PUT", "?partNumber=1&", 200, headers[i], "");
         assert_int_equal(publish(&b, &e), ERR_STORAGE);
         assert_has(e.msg, "gave part 1 no ETag");
         assert_int_equal(aborts(&b), 1);
@@ -131,18 +126,43 @@ static void answers_that_lack_what_is_needed_end_it(void **state ATTR_UNUSED) {
     }
 }
 
+/* The name of an upload is the store's to choose, but it must fit into a URL. */
+static void an_upload_whose_name_is_too_long_is_not_begun(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    struct err e;
+    _cleanup_(freep) char *name = xcalloc(1, 3001);
+    memset(name, '+', 3000); /* three bytes each in a URL */
+    _cleanup_(freep) char *begun = xasprintf("<InitiateMultipartUploadResult><UploadId>%s"
+                                             "</UploadId></InitiateMultipartUploadResult>",
+                                             name);
+    http_play_answer(b.p->http, "POST", "?uploads=", 200, "", begun);
+    assert_int_equal(publish(&b, &e), ERR_STORAGE);
+    assert_has(e.msg, "a name of 3000 bytes");
+    assert_int_equal(http_play_count(b.p->http, "PUT", "?partNumber="), 0);
+    assert_int_equal(http_play_count(b.p->http, "DELETE", "?uploadId="), 0); /* not half a name */
+    end(&b);
+}
+
+static void blanks_before_an_answer_are_no_part_of_it(void **state ATTR_UNUSED) {
+    struct bench b = begin();
+    struct err e;
+    http_play_answer(b.p->http, "POST", "?uploads=", 200, "", " \n<?xml version=\"1.0\"?>" BEGUN);
+    assert_ok(publish(&b, &e), &e);
+    end(&b);
+}
+
 /* The answer begins with 200 long before the store knows. */
 static void an_end_that_fails_behind_its_200_is_seen(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
-    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", S3_ERROR("InternalError", ""));
-    s3_play_then(b.p, 200, "", DONE);
+    http_play_answer(b.p->http, "POST", "?uploadId=", 200, "", S3_ERROR("InternalError", ""));
+    http_play_then(b.p->http, 200, "", DONE);
     assert_ok(publish(&b, &e), &e);
-    assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+    assert_int_equal(http_play_count(b.p->http, "POST", "?uploadId="), 2);
     end(&b);
     b = begin();
-    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", S3_ERROR("InvalidPart", ""));
-    s3_play_answer(b.p, "HEAD", "/lake/t/0", 404, "", "");
+    http_play_answer(b.p->http, "POST", "?uploadId=", 200, "", S3_ERROR("InvalidPart", ""));
+    http_play_answer(b.p->http, "HEAD", "/lake/t/0", 404, "", "");
     assert_int_equal(publish(&b, &e), ERR_STORAGE);
     assert_has(e.msg, "InvalidPart");
     assert_int_equal(aborts(&b), 1);
@@ -163,16 +183,17 @@ static void an_end_that_says_nothing_is_none(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         struct bench b = begin();
         struct err e;
-        s3_play_answer(b.p, "POST", "?uploadId=", 200, "", bodies[i]);
-        s3_play_then(b.p, 200, "", "\n <?xml version=\"1.0\"?>" DONE);
+        http_play_answer(b.p->http, "POST", "?uploadId=", 200, "", bodies[i]);
+        http_play_then(b.p->http, 200, "", "\n <?xml version=\"1.0\"?>" DONE);
         assert_ok(publish(&b, &e), &e);
-        assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+        assert_int_equal(http_play_count(b.p->http, "POST", "?uploadId="), 2);
         end(&b);
     }
     struct bench b = begin();
     struct err e;
-    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", "");
-    s3_play_answer(b.p, "HEAD", "/lake/t/0", 404, "", "");
+    s3_play_lake(b.p)->patience_ms = 400;
+    http_play_answer(b.p->http, "POST", "?uploadId=", 200, "", "");
+    http_play_answer(b.p->http, "HEAD", "/lake/t/0", 404, "", "");
     assert_int_equal(publish(&b, &e), ERR_STORAGE);
     assert_true(e.retry && e.unsure);
     assert_int_equal(aborts(&b), 1);
@@ -186,10 +207,10 @@ static void an_end_that_is_cut_off_is_none(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         struct bench b = begin();
         struct err e;
-        s3_play_open_end(b.p, "POST", "?uploadId=", bodies[i]);
-        s3_play_then(b.p, 200, "", DONE);
+        http_play_open_end(b.p->http, "POST", "?uploadId=", bodies[i], 0, 0);
+        http_play_then(b.p->http, 200, "", DONE);
         assert_ok(publish(&b, &e), &e);
-        assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 2);
+        assert_int_equal(http_play_count(b.p->http, "POST", "?uploadId="), 2);
         end(&b);
     }
 }
@@ -199,10 +220,10 @@ static void an_end_may_take_its_time(void **state ATTR_UNUSED) {
     struct bench b = begin();
     struct err e;
     s3_of(s3_play_lake(b.p))->stall_ms = 1000;
-    s3_play_answer(b.p, "POST", "?uploadId=", 200, "", DONE);
-    s3_play_delay(b.p, 2500);
+    http_play_answer(b.p->http, "POST", "?uploadId=", 200, "", DONE);
+    http_play_delay(b.p->http, 2500);
     assert_ok(publish(&b, &e), &e);
-    assert_int_equal(s3_play_count(b.p, "POST", "?uploadId="), 1);
+    assert_int_equal(http_play_count(b.p->http, "POST", "?uploadId="), 1);
     end(&b);
 }
 
@@ -221,9 +242,9 @@ static void an_end_whose_answer_was_lost_is_found_out(void **state ATTR_UNUSED) 
         for (int is_ours = 0; is_ours <= 1; is_ours++) {
             struct bench b = begin();
             struct err e;
-            s3_play_reset(b.p, "POST", "?uploadId=");
-            s3_play_then(b.p, i ? 412 : 404, "", ends[i]);
-            s3_play_answer_head(b.p, "/lake/t/0", is_ours ? mine : "", LARGE);
+            http_play_reset(b.p->http, "POST", "?uploadId=");
+            http_play_then(b.p->http, i ? 412 : 404, "", ends[i]);
+            http_play_answer_head(b.p->http, "/lake/t/0", is_ours ? mine : "", LARGE);
             int r = publish(&b, &e);
             assert_int_equal(r, is_ours ? 0 : i ? ERR_EXISTS : ERR_STORAGE);
             end(&b);
@@ -259,10 +280,11 @@ static void small_objects_come_in_one_request(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
-        s3_play_answer(p, "GET", "/lake/t/0", cases[i].status, cases[i].headers, cases[i].body);
+        http_play_answer(p->http, "GET", "/lake/t/0", cases[i].status, cases[i].headers,
+                         cases[i].body);
         assert_ok(localize(p, cases[i].size, &e), &e);
-        assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 1);
-        _cleanup_(freep) char *head = s3_play_head(p, "GET", "/lake/t/0");
+        assert_int_equal(http_play_count(p->http, "GET", "/lake/t/0"), 1);
+        _cleanup_(freep) char *head = http_play_head(p->http, "GET", "/lake/t/0");
         assert_has(head, "range: bytes=0-16777215\r\n");
         s3_play_free(p);
     }
@@ -281,8 +303,8 @@ static void ranges_that_lie_are_errors(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
-        s3_play_answer(p, "GET", "/lake/t/0", 206, headers[i], "bytes");
-        s3_of(s3_play_lake(p))->timeout_ms = 0;
+        http_play_answer(p->http, "GET", "/lake/t/0", 206, headers[i], "bytes");
+        s3_play_lake(p)->patience_ms = 0;
         assert_int_equal(localize(p, 5, &e), ERR_STORAGE);
         assert_has(e.msg, "cannot get s3://shop-lake/lake/t/0");
         s3_play_free(p);
@@ -308,28 +330,28 @@ static void objects_replaced_meanwhile_are_fetched_anew(void **state ATTR_UNUSED
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct s3_play *p = s3_play_new();
         struct err e;
-        s3_play_answer(p, "GET", "/lake/t/0", 206, first, part);
-        s3_play_then(p, cases[i].status, cases[i].headers, cases[i].body);
-        s3_play_then(p, 206, first, part);
-        s3_play_then(p, 206, rest, "01234");
-        s3_of(s3_play_lake(p))->timeout_ms = 0;
+        http_play_answer(p->http, "GET", "/lake/t/0", 206, first, part);
+        http_play_then(p->http, cases[i].status, cases[i].headers, cases[i].body);
+        http_play_then(p->http, 206, first, part);
+        http_play_then(p->http, 206, rest, "01234");
+        s3_play_lake(p)->patience_ms = 0;
         assert_int_equal(localize(p, PART + 5, &e), ERR_STORAGE);
         assert_has(e.msg, cases[i].says);
         assert_true(e.retry);
-        _cleanup_(freep) char *head = s3_play_head(p, "GET", "/lake/t/0");
+        _cleanup_(freep) char *head = http_play_head(p->http, "GET", "/lake/t/0");
         assert_has(head, "if-match: \"one\"\r\n");
         assert_has(head, "range: bytes=16777216-16777220\r\n");
         s3_play_free(p);
         if (i % 2)
             continue; /* half of them is enough */
         p = s3_play_new();
-        s3_play_answer(p, "GET", "/lake/t/0", 206, first, part);
-        s3_play_then(p, cases[i].status, cases[i].headers, cases[i].body);
-        s3_play_then(p, 206, first, part);
-        s3_play_then(p, 206, rest, "01234");
-        s3_of(s3_play_lake(p))->timeout_ms = 5000;
+        http_play_answer(p->http, "GET", "/lake/t/0", 206, first, part);
+        http_play_then(p->http, cases[i].status, cases[i].headers, cases[i].body);
+        http_play_then(p->http, 206, first, part);
+        http_play_then(p->http, 206, rest, "01234");
+        s3_play_lake(p)->patience_ms = 5000;
         assert_ok(localize(p, PART + 5, &e), &e);
-        assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 4);
+        assert_int_equal(http_play_count(p->http, "GET", "/lake/t/0"), 4);
         s3_play_free(p);
     }
 }
@@ -339,11 +361,11 @@ static void no_etag_is_no_condition(void **state ATTR_UNUSED) {
     memset(part, 'x', PART);
     struct s3_play *p = s3_play_new();
     struct err e;
-    s3_play_answer(p, "GET", "/lake/t/0", 206, "Content-Range: bytes 0-16777215/16777221\r\n",
-                   part);
-    s3_play_then(p, 206, "Content-Range: bytes 16777216-16777220/16777221\r\n", "01234");
+    http_play_answer(p->http, "GET", "/lake/t/0", 206,
+                     "Content-Range: bytes 0-16777215/16777221\r\n", part);
+    http_play_then(p->http, 206, "Content-Range: bytes 16777216-16777220/16777221\r\n", "01234");
     assert_ok(localize(p, PART + 5, &e), &e);
-    _cleanup_(freep) char *head = s3_play_head(p, "GET", "/lake/t/0");
+    _cleanup_(freep) char *head = http_play_head(p->http, "GET", "/lake/t/0");
     assert_null(strstr(head, "if-match"));
     s3_play_free(p);
 }
@@ -355,14 +377,14 @@ static void what_came_is_what_was_sent(void **state ATTR_UNUSED) {
         crc32c(0, "bytes", 5));
     struct s3_play *p = s3_play_new();
     struct err e;
-    s3_play_answer(p, "GET", "/lake/t/0", 206, noted, "spoil");
-    s3_play_then(p, 206, noted, "bytes");
+    http_play_answer(p->http, "GET", "/lake/t/0", 206, noted, "spoil");
+    http_play_then(p->http, 206, noted, "bytes");
     assert_ok(localize(p, 5, &e), &e);
-    assert_int_equal(s3_play_count(p, "GET", "/lake/t/0"), 2);
+    assert_int_equal(http_play_count(p->http, "GET", "/lake/t/0"), 2);
     s3_play_free(p);
     p = s3_play_new();
-    s3_of(s3_play_lake(p))->timeout_ms = 0;
-    s3_play_answer(p, "GET", "/lake/t/0", 206, noted, "spoil");
+    s3_play_lake(p)->patience_ms = 0;
+    http_play_answer(p->http, "GET", "/lake/t/0", 206, noted, "spoil");
     assert_int_equal(localize(p, 5, &e), ERR_STORAGE);
     assert_has(e.msg, "CRC");
     assert_true(e.retry);
@@ -375,6 +397,8 @@ int main(void) {
         cmocka_unit_test(a_part_that_fails_ends_the_upload),
         cmocka_unit_test(parts_are_sent_again_alone),
         cmocka_unit_test(answers_that_lack_what_is_needed_end_it),
+        cmocka_unit_test(an_upload_whose_name_is_too_long_is_not_begun),
+        cmocka_unit_test(blanks_before_an_answer_are_no_part_of_it),
         cmocka_unit_test(an_end_that_fails_behind_its_200_is_seen),
         cmocka_unit_test(an_end_that_says_nothing_is_none),
         cmocka_unit_test(an_end_that_is_cut_off_is_none),

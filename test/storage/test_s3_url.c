@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a lake's URL and the options send requests to. */
+#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "storage/s3_helper.h"
@@ -84,15 +86,15 @@ static void what_is_none_is_refused(void **state ATTR_UNUSED) {
         {"s3://shop/../a", {0}, "no prefix"},
         {"s3://shop/a b", {0}, "no prefix"},
         {"s3://shop/\303\251", {0}, "no prefix"},
-        {"s3://shop", {.s3_endpoint = "localhost:9000"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "http://"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "http://h/path"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "http://me:pw@h"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "ftp://h"}, "s3.endpoint ftp://h is not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "http://key:secret@h"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "http://key:sec/ret@h"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "http://h/?token=secret"}, "not the URL of a store"},
-        {"s3://shop", {.s3_endpoint = "key:secret@h"}, "not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "localhost:9000"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://h/path"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://me:pw@h"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "ftp://h"}, "s3.endpoint ftp://h: this is not the URL"},
+        {"s3://shop", {.s3_endpoint = "http://key:secret@h"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://key:sec/ret@h"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "http://h/?token=secret"}, "is not the URL of a store"},
+        {"s3://shop", {.s3_endpoint = "key:secret@h"}, "is not the URL of a store"},
         {"s3://shop", {.s3_region = "us east"}, "no region's name"},
         {"s3://shop", {.s3_region = "x/../y"}, "no region's name"},
     };
@@ -141,7 +143,7 @@ static void a_profile_may_name_region_and_endpoint(void **state ATTR_UNUSED) {
     const struct storage_options none = {0}, named = {.s3_profile = "shop"};
     assert_ok(s3_place_of("s3://shop", &none, &p, &e), &e);
     assert_string_equal(p.region, "d-1");
-    assert_true(p.is_aws);
+    assert_string_equal(p.host, "shop.s3.d-1.amazonaws.com");
     s3_place_release(&p);
     assert_ok(s3_place_of("s3://shop", &named, &p, &e), &e);
     assert_string_equal(p.region, "p-1");
@@ -151,12 +153,76 @@ static void a_profile_may_name_region_and_endpoint(void **state ATTR_UNUSED) {
     lake_folder_free(dir);
 }
 
+/* Who set it must be told where. */
+static void what_is_refused_is_named_by_where_it_stands(void **state ATTR_UNUSED) {
+    static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION",
+                                            "AWS_DEFAULT_REGION"};
+    const struct storage_options none = {0};
+    struct s3_place p;
+    struct err e;
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+        setenv(variables[i], "not fit", 1);
+        assert_int_equal(s3_place_of("s3://shop", &none, &p, &e), ERR_CONFIG);
+        assert_int_equal(strncmp(e.msg, variables[i], strlen(variables[i])), 0);
+        assert_null(strstr(e.msg, "s3."));
+        s3_test_keys(NULL, NULL, NULL);
+    }
+    static const char *const settings[] = {"region = no fit\n", "endpoint_url = nofit\n"};
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        char *dir = lake_folder_new();
+        _cleanup_(freep) char *config = xasprintf("%s/config", dir);
+        _cleanup_(freep) char *text = xasprintf("[default]\n%s", settings[i]);
+        make_file(config, text, strlen(text));
+        setenv("AWS_CONFIG_FILE", config, 1);
+        assert_int_equal(s3_place_of("s3://shop", &none, &p, &e), ERR_CONFIG);
+        assert_non_null(strstr(e.msg, i ? "profile's endpoint_url" : "profile's region"));
+        s3_test_keys(NULL, NULL, NULL);
+        lake_folder_free(dir);
+    }
+}
+
+/* As somebody who may not look into HOME: a lake that needs no profile opens, one that names one does not. */
+static void open_without_a_home(void *home) {
+    const struct storage_options none = {0}, named = {.s3_profile = "shop"};
+    struct s3_place p;
+    struct err e;
+    setenv("HOME", home, 1);
+    unsetenv("AWS_SHARED_CREDENTIALS_FILE");
+    unsetenv("AWS_CONFIG_FILE");
+    if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+        _exit(1);
+    if (s3_place_of("s3://shop", &none, &p, &e) != 0)
+        _exit(2);
+    s3_place_release(&p);
+    if (s3_place_of("s3://shop", &named, &p, &e) != ERR_STORAGE || !strstr(e.msg, "/.aws/"))
+        _exit(3);
+    setenv("AWS_PROFILE", "shop", 1);
+    if (s3_place_of("s3://shop", &none, &p, &e) != ERR_STORAGE)
+        _exit(4);
+    unsetenv("AWS_PROFILE");
+    _cleanup_(freep) char *file = xasprintf("%s/.aws/config", (char *)home);
+    setenv("AWS_CONFIG_FILE", file, 1);
+    if (s3_place_of("s3://shop", &none, &p, &e) != ERR_STORAGE)
+        _exit(5);
+    raise(SIGUSR1);
+}
+
+static void a_home_that_may_not_be_read_stops_nobody(void **state ATTR_UNUSED) {
+    char *home = lake_folder_new();
+    assert_int_equal(chmod(home, 0), 0);
+    assert_true(dies_by(SIGUSR1, open_without_a_home, home));
+    assert_int_equal(chmod(home, 0700), 0);
+    lake_folder_free(home);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(place_is_that_of_url_and_options),
         cmocka_unit_test(what_is_none_is_refused),
         cmocka_unit_test(the_environment_is_asked_where_nothing_is_set),
         cmocka_unit_test(a_profile_may_name_region_and_endpoint),
+        cmocka_unit_test(what_is_refused_is_named_by_where_it_stands),
+        cmocka_unit_test(a_home_that_may_not_be_read_stops_nobody),
     };
     s3_test_keys(NULL, NULL, NULL);
     return cmocka_run_group_tests_name("storage/s3 places", tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "fake/storage_mem.h"
 #include "storage/conformance.h"
 #include "storage/helper.h"
+#include "storage/many.h"
 
 static void *folder_new(void) {
     return lake_folder_new();
@@ -236,7 +237,7 @@ static void one_failure_fails_them_all(void **state ATTR_UNUSED) {
             done += ln->v[i].done;
             free(there);
         }
-        assert_in_range(done, at - 1, MIN(at - 1 + 3 * LANES, MANY - 1)); /* soon none is begun */
+        assert_in_range(done, at - 1, MANY - 1);
         storage_fault_arm(ln->st, NULL);
         assert_int_equal(storage_publish_all(ln->st, ln->v, MANY, &e), done ? ERR_EXISTS : 0);
         f.calls = CALL_LOCALIZE;
@@ -248,6 +249,42 @@ static void one_failure_fails_them_all(void **state ATTR_UNUSED) {
             assert_true(!ln->v[i].done && !ln->v[i].local);
         lanes_end(ln);
     }
+}
+
+/* ---- what carries them ---- */
+
+struct calls {
+    size_t fails_at;
+    bool called[MANY];
+};
+
+static int call_one(void *arg, size_t i, struct err *e) {
+    struct calls *c = arg;
+    c->called[i] = true;
+    return i == c->fails_at ? err_set(e, ERR_STORAGE, "number %zu", i) : 0;
+}
+
+/* On one lane it can be told which calls those are that were begun. */
+static void after_a_failure_no_further_is_begun(void **state ATTR_UNUSED) {
+    for (size_t first = 0; first < 3; first++) {
+        struct calls c = {.fails_at = 7};
+        struct err e;
+        assert_int_equal(side_by_side(1, first, MANY, call_one, &c, &e), ERR_STORAGE);
+        assert_string_equal(e.msg, "number 7");
+        for (size_t i = 0; i < MANY; i++)
+            assert_int_equal(c.called[i], i >= first && i <= 7);
+    }
+}
+
+static void each_call_is_made_once_on_however_many_lanes(void **state ATTR_UNUSED) {
+    for (int lanes = 0; lanes < 2 * MANY; lanes += 9)
+        for (size_t n = 0; n <= MANY; n += 25) {
+            struct calls c = {.fails_at = MANY};
+            struct err e;
+            assert_ok(side_by_side(lanes, 5, n, call_one, &c, &e), &e);
+            for (size_t i = 0; i < MANY; i++)
+                assert_int_equal(c.called[i], i >= 5 && i < n);
+        }
 }
 
 int main(void) {
@@ -271,6 +308,8 @@ int main(void) {
         cmocka_unit_test(only_chosen_calls_are_spoiled),
         cmocka_unit_test(many_files_go_and_come_side_by_side),
         cmocka_unit_test(one_failure_fails_them_all),
+        cmocka_unit_test(after_a_failure_no_further_is_begun),
+        cmocka_unit_test(each_call_is_made_once_on_however_many_lanes),
     };
     int failed = cmocka_run_group_tests_name("storage", tests, NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++)

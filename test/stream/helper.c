@@ -35,6 +35,15 @@ void flush_all(struct stream *s) {
     assert_ok(stream_flush(s, &e), &e);
 }
 
+void send_many(struct stream *s, int from, int to) {
+    char value[32];
+    for (int i = from; i < to; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        send_text(s, NULL, value);
+    }
+    flush_all(s);
+}
+
 size_t assign_all(struct stream *s) {
     struct err e;
     struct bounds *v;
@@ -78,6 +87,34 @@ void read_topic(struct stream *s, struct span *sp) {
     span_reset(sp);
     assign_all(s);
     read_records(s, sp, records);
+}
+
+void poll_for(struct stream *s, enum poll_kind kind, struct span *sp, struct poll_result *ret) {
+    struct err e;
+    int64_t until = clock_mono_ns() + 30 * 1000000000LL;
+    do
+        assert_ok(stream_poll(s, 200, sp, 100000, SIZE_MAX / 4, ret, &e), &e);
+    while (ret->kind != kind && clock_mono_ns() < until);
+    assert_int_equal(ret->kind, kind);
+}
+
+void assign_from(struct stream *s, const struct poll_result *polled, int64_t offset) {
+    struct err e;
+    struct position p[16];
+    assert_true(polled->n_partitions <= ARRAY_LEN(p));
+    for (size_t i = 0; i < polled->n_partitions; i++)
+        p[i] = (struct position){polled->partitions[i], offset};
+    assert_ok(stream_assign(s, p, polled->n_partitions, &e), &e);
+}
+
+void join_group(struct stream *s, struct span *sp) {
+    struct err e;
+    struct poll_result polled;
+    assert_ok(stream_subscribe(s, &e), &e);
+    poll_for(s, POLL_ASSIGN, sp, &polled);
+    assert_non_null(s->cluster_id);
+    assert_non_null(s->topic_id);
+    assign_from(s, &polled, -1);
 }
 
 /* A topic read by read_topic has its records in runs: the guess is mostly right. */

@@ -6,52 +6,37 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "fake/service.h"
 #include "stream/conformance.h"
-
-/* All the script prints. It runs in the source folder, or CM_SOURCE_ROOT. */
-static char *script(const char *verb, const char *folder) {
-    const char *root = getenv("CM_SOURCE_ROOT");
-    _cleanup_(freep) char *command = xasprintf("KAFKA_OWNER=%d '%s/test/services/kafka.sh' %s '%s'",
-                                               (int)getpid(), root ? root : ".", verb, folder);
-    struct buf text = BUF_INIT(65536);
-    char part[4096];
-    FILE *f = popen(command, "r");
-    while (f && fgets(part, sizeof part, f))
-        buf_add_str(&text, part);
-    if (!f || pclose(f) != 0) {
-        /* Without a broker these tests prove nothing, so they do not pass. */
-        fprintf(stderr, "%s failed\n", command);
-        exit(1);
-    }
-    return buf_detach(&text);
-}
-
-/* The value of a line NAME=value or NAME='value'. The caller frees. */
-static char *value_of(const char *text, const char *name) {
-    const char *line = strstr(text, name);
-    assert_non_null(line);
-    const char *v = strchr(line, '=') + 1;
-    return *v == '\'' ? xstrndup(v + 1, strcspn(v + 1, "'")) : xstrndup(v, strcspn(v, "\n"));
-}
 
 void kafka_server_new(struct kafka_server *s) {
     s->folder = temp_folder();
-    free(script("start", s->folder));
-    _cleanup_(freep) char *env = script("env", s->folder);
-    s->plain = value_of(env, "TEST_KAFKA=");
-    s->sasl = value_of(env, "TEST_KAFKA_SASL=");
-    s->tls = value_of(env, "TEST_KAFKA_TLS=");
-    s->ca = value_of(env, "TEST_KAFKA_CA=");
-    s->password = value_of(env, "TEST_KAFKA_PASSWORD=");
+    service_do("kafka", "start", s->folder, "");
+    _cleanup_(freep) char *env = service_run("kafka", "env", s->folder);
+    s->plain = service_value(env, "TEST_KAFKA");
+    s->sasl = service_value(env, "TEST_KAFKA_SASL");
+    s->tls = service_value(env, "TEST_KAFKA_TLS");
+    s->ca = service_value(env, "TEST_KAFKA_CA");
+    s->password = service_value(env, "TEST_KAFKA_PASSWORD");
+}
+
+void kafka_server_shared(struct kafka_server *s) {
+    const char *given = getenv("TEST_KAFKA");
+    if (given && *given)
+        *s = (struct kafka_server){.plain = xstrdup(given)};
+    else
+        kafka_server_new(s);
 }
 
 void kafka_server_do(const struct kafka_server *s, const char *verb) {
-    free(script(verb, s->folder));
+    service_do("kafka", verb, s->folder, "");
 }
 
 void kafka_server_free(struct kafka_server *s) {
-    kafka_server_do(s, "stop");
-    remove_folder(s->folder);
+    if (s->folder) {
+        kafka_server_do(s, "stop");
+        remove_folder(s->folder);
+    }
     free(s->plain);
     free(s->sasl);
     free(s->tls);

@@ -13,6 +13,8 @@ struct kafka_server {
 
 /* test/services/kafka.sh; ends with the test program. Without a broker the program fails. */
 void kafka_server_new(struct kafka_server *s);
+/* The one at TEST_KAFKA (plain alone is known then), or a new one. */
+void kafka_server_shared(struct kafka_server *s);
 void kafka_server_free(struct kafka_server *s);
 void kafka_server_do(const struct kafka_server *s,
                      const char *verb); /* stop, kill, start, restart */

@@ -33,13 +33,6 @@ static int teardown(void **state ATTR_UNUSED) {
     return 0;
 }
 
-#define _stream_ _cleanup_(stream_freep) struct stream *
-
-static void assert_says(const struct err *e, const char *words) {
-    if (!strstr(e->msg, words) && !strstr(e->hint, words))
-        fail_msg("\"%s\" is not in: %s\nHINT: %s", words, e->msg, e->hint);
-}
-
 static double seconds_since(int64_t start_ns) {
     return (double)(clock_mono_ns() - start_ns) / 1e9;
 }

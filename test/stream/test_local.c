@@ -329,7 +329,7 @@ static ATTR_NORETURN void produce_until_killed(const char *folder, int child, in
     _cleanup_(freep) char *url = xasprintf("local:%s", folder);
     struct stream *s;
     struct err e;
-    crash_at(crash);
+    crash_at(crash, &e);
     if (stream_open(url, &o, &s, &e) < 0)
         _exit(2);
     ((struct local *)s)->segment_bytes = 300000;
@@ -432,7 +432,7 @@ static void kills_at_random_points_lose_nothing_acknowledged(void **state ATTR_U
     /* 25 rounds; more where the machine is so busy that the children get nothing done. */
     for (int child = 0; child < 25 || (seen.sp->n <= 100 && child < 500); child++) {
         int fd, status;
-        pid_t pid = start_child(folder, child, NULL, &fd);
+        pid_t pid = start_child(folder, child, "", &fd);
         int64_t until = clock_mono_ns() + 1000000LL * (2 + child * 7919 % 40);
         while (clock_mono_ns() < until)
             look(&seen, 1);
@@ -472,7 +472,7 @@ static void two_producers_at_once_take_turns(void **state ATTR_UNUSED) {
     int fd[2], status;
     pid_t pid[2];
     for (int child = 0; child < 2; child++)
-        pid[child] = start_child(folder, child, NULL, &fd[child]);
+        pid[child] = start_child(folder, child, "", &fd[child]);
     /* Neither starves: both get something in, in time. */
     size_t from[2] = {0}, looked = 1;
     for (int64_t until = clock_mono_ns() + 30000000000LL;

@@ -5,9 +5,12 @@
  *   {"operation":"WRITE","data_change":true,
  *    "add":[{"file":"/local.parquet","partition":"2026-11-22","rows":3,"stats":"{…}","path":"…"}],
  *    "remove":["path"],"txn":[{"app_id":"app","expected":-1,"next":5}],"metrics":{"rows":3}}
- * `path` is made up if absent; the local file moves into the table. Answers a line each:
+ * `path` is made up if absent; the local file moves into the table. "later":["column","type"]: as a later
+ * clickmill does that knows this column as well, its type in Delta's word. Answers a line each:
  *   {"version":0,"add":["path"]}
  */
+#include <assert.h>
+
 #include "base/json.h"
 #include "table/table.h"
 
@@ -58,8 +61,42 @@ static void answer(int64_t version, const struct table_files *add) {
     buf_release(&b);
 }
 
+/* The definition with one column more, before the last. */
+struct later {
+    struct table_def def;
+    struct column columns[64];
+    const char *names[2];
+};
+
+static struct table *open_later(struct storage *st, const struct table_def *def, const json *more,
+                                struct later *l) {
+    struct json_iter it = json_iter(more);
+    size_t n = def->n_columns;
+    struct table *tb;
+    struct err e;
+    assert(n < ARRAY_LEN(l->columns) && json_len(more) == 2);
+    *l = (struct later){.def = *def};
+    memcpy(l->columns, def->columns, (n - 1) * sizeof *l->columns);
+    l->columns[n] = def->columns[n - 1];
+    json_next(&it);
+    l->columns[n - 1].name = l->names[0] = json_str(it.value);
+    json_next(&it);
+    bool known = column_type_find(json_str(it.value), &l->columns[n - 1].type);
+    assert(known);
+    l->def.columns = l->columns;
+    l->def.n_columns = n + 1;
+    l->def.later = l->names;
+    if (table_open(st, &l->def, &tb, &e) != 0)
+        die(&e);
+    return tb;
+}
+
 static void make_commit(struct storage *st, struct table *tb, const json *line) {
     struct err e;
+    struct later later;
+    const json *more = json_get(line, "later");
+    struct table *of_later = more ? open_later(st, table_definition(tb), more, &later) : NULL;
+    tb = of_later ? of_later : tb;
     struct table_files add = {0}, remove = {0};
     struct table_txn txn[16] = {0};
     struct table_metric metrics[16] = {0};
@@ -85,6 +122,7 @@ static void make_commit(struct storage *st, struct table *tb, const json *line) 
     int64_t version;
     if (table_commit(tb, &c, &version, &e) != 0)
         die(&e);
+    table_close(of_later);
     answer(version, &add);
     table_files_release(&add);
     table_files_release(&remove);

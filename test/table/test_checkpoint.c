@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A log folded into a checkpoint says what its entries said, and is a help, never a second truth. */
 #include "base/log.h"
+#include "base/util.h"
 #include "fake/storage_fault.h"
 #include "fake/storage_mem.h"
 #include "table/checkpoint.h"
@@ -90,6 +91,29 @@ static void one_is_made_from_the_one_before(void **state ATTR_UNUSED) {
                  "event_date=2026-11-23/f@NULL event_date=2026-11-24/f@2026-11-24 | app/it's/1=7 "
                  "app/x/0=60");
     table_close(again);
+    table_close(tb);
+    storage_free(st);
+}
+
+static int must_not_be_wrong(void *arg ATTR_UNUSED, const char *name, bool ok, const char *detail,
+                             struct err *e ATTR_UNUSED) {
+    if (!ok)
+        fail_msg("%s: %s", name, detail);
+    return 0;
+}
+
+/* Whoever is stopped while he reads it does not say that it is damaged, nor read all entries instead. */
+static void a_stop_is_not_its_fault(void **state ATTR_UNUSED) {
+    struct storage *st = storage_mem_new();
+    struct table *tb = some_table(st), *stopped;
+    struct err e;
+    make_checkpoint(tb);
+    stop_request();
+    assert_int_equal(table_open(st, TEST_DEF, &stopped, &e), ERR_STOPPED);
+    assert_string_equal(e.hint, "");
+    remove_entries(st, 0, 3);
+    assert_int_equal(table_verify(tb, false, must_not_be_wrong, NULL, &e), ERR_STOPPED);
+    stop_reset();
     table_close(tb);
     storage_free(st);
 }
@@ -281,6 +305,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_stands_for_the_entries_before_it),
         cmocka_unit_test(one_is_made_from_the_one_before),
+        cmocka_unit_test(a_stop_is_not_its_fault),
         cmocka_unit_test(there_is_nothing_to_do_twice),
         cmocka_unit_test(the_hint_is_only_a_hint),
         cmocka_unit_test(a_damaged_one_is_left_aside_while_the_entries_are_there),

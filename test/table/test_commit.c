@@ -395,7 +395,8 @@ struct death {
 static void step_and_die(void *arg) {
     struct death *d = arg;
     struct storage *local = lake_open(d->folder), *st = storage_fault_new(local, true);
-    crash_at(d->crash);
+    struct err e;
+    crash_at(d->crash ? d->crash : "", &e);
     storage_fault_arm(st, &d->fault);
     step_once(st, 0);
     storage_free(st);

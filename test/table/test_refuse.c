@@ -24,7 +24,9 @@ static const struct {
       PROTOCOL_OF(
           "\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"v2Checkpoint\"]")},
      {"v2Checkpoint", "00000000000000000001.json"}},
-    {{PROTOCOL META_WITH("\"delta.columnMapping.mode\":\"name\"")}, {"column mapping", "name"}},
+    {{PROTOCOL_OF("\"minReaderVersion\":2,\"minWriterVersion\":5")
+          META_WITH("\"delta.columnMapping.mode\":\"name\"")},
+     {"column mapping", "name"}},
     {{VERSION_0 "{\"add\":{\"path\":\"a\",\"partitionValues\":{},\"size\":1,\"dataChange\":true,"
                 "\"deletionVector\":{\"storageType\":\"u\"}}}\n"},
      {"deletion vector", "line 3"}},
@@ -33,7 +35,7 @@ static const struct {
     {{WITH_SCHEMA(COLUMNS_BUT_ONE "," FIELD("total_events", "long"))},
      {"column total_events", "\"long\"", "\"integer\""}},
     {{WITH_SCHEMA(COLUMNS_BUT_ONE "," FIELD("Total_Events", "integer"))},
-     {"no column total_events"}},
+     {"no column total_events (integer), but one named Total_Events"}},
     {{VERSION_0, META_OF(SCHEMA(COLUMNS_BUT_ONE), "[\"event_date\"]", "")},
      {"total_events", "00000000000000000001.json"}},
     {{PROTOCOL META_OF(SCHEMA(TEST_FIELDS), "[]", "")}, {"partitioned by [], not by event_date"}},
@@ -140,6 +142,19 @@ static const struct {
     {WITH_SCHEMA(TEST_FIELDS ",{\\\"name\\\":\\\"more\\\",\\\"type\\\":\\\"string\\\","
                              "\\\"nullable\\\":false,\\\"metadata\\\":{}}"),
      {"column more", "NOT NULL"}},
+    /* The rule is named rather than the version that brought it. */
+    {PROTOCOL_OF("\"minReaderVersion\":1,\"minWriterVersion\":4")
+         META_OF(SCHEMA(TEST_FIELDS ",{\\\"name\\\":\\\"more\\\",\\\"type\\\":\\\"string\\\","
+                                    "\\\"nullable\\\":true,\\\"metadata\\\":{"
+                                    "\\\"delta.generationExpression\\\":\\\"1\\\"}}"),
+                 "[\"event_date\"]", ""),
+     {"column more", "generated", "delta.generationExpression"}},
+    {PROTOCOL_OF("\"minReaderVersion\":1,\"minWriterVersion\":3")
+         META_WITH("\"delta.constraints.sane\":\"total_events > 0\""),
+     {"constraint", "delta.constraints.sane", "total_events > 0"}},
+    {PROTOCOL_OF("\"minReaderVersion\":1,\"minWriterVersion\":4")
+         META_WITH("\"delta.enableChangeDataFeed\":\"true\""),
+     {"change data feed", "delta.enableChangeDataFeed"}},
     {WITH_SCHEMA(TEST_FIELDS ",{\\\"name\\\":\\\"s\\\",\\\"type\\\":{\\\"type\\\":\\\"struct\\\","
                              "\\\"fields\\\":[{\\\"name\\\":\\\"x\\\","
                              "\\\"type\\\":\\\"string\\\",\\\"nullable\\\":true,\\\"metadata\\\":{"

@@ -56,7 +56,7 @@ WEIGHTS = {"kill ingest": 30, "crash ingest": 15, "freeze ingest": 20, "leave": 
 BROKER_EVERY = 40  # faults
 STUCK_S = 90
 PATIENCE_S = 2  # until another kind of fault is tried
-KILLED, STOPPED, TOO_YOUNG = -signal.SIGKILL, 9, -signal.SIGTERM  # the last: it did not listen yet
+KILLED, STOPPED = -signal.SIGKILL, 9
 
 
 class Broken(Exception):
@@ -69,6 +69,15 @@ class Log:
 
     def __call__(self, text):
         print(f"{time.monotonic() - self.start:8.2f}  {text}", file=self.file, flush=True)
+
+
+def ask_to_end(running):
+    """SIGTERM, once the process listens to it (proc(5), SigCgt); gives the exit code."""
+    def listens():
+        caught = re.search(r"^SigCgt:\t(\w+)$", pathlib.Path(f"/proc/{running.process.pid}/status").read_text(), re.M)
+        return caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1
+    wait_for(lambda: not running.alive() or listens(), "it listens to SIGTERM")
+    return running.stop()
 
 
 class Producer:
@@ -131,7 +140,7 @@ class Round:
         self.producers, self.ingests, self.gone = [], [], []
         self.names = collections.Counter()
         self.faults = collections.Counter()
-        self.wanted = 3  # ingests
+        self.wanted, self.woken = 3, 0  # ingests
         self.last = time.monotonic()  # fault that hit
 
     def name(self, what):
@@ -146,6 +155,7 @@ class Round:
             if ingest.frozen_until and time.monotonic() >= ingest.frozen_until:
                 ingest.running.process.send_signal(signal.SIGCONT)
                 ingest.frozen_until = None
+                self.woken += 1
                 self.log(f"  {ingest.name} wakes")
             if not ingest.running.alive():
                 self.lost(ingest)
@@ -215,7 +225,7 @@ class Round:
             return False
         ingest.running.process.send_signal(signal.SIGSTOP)
         ingest.hit()
-        ingest.frozen_until = time.monotonic() + SESSION_S * self.draw.uniform(1.2, 3)
+        ingest.frozen_until = time.monotonic() + SESSION_S * self.draw.uniform(1.5, 3)
         return self.count("freeze ingest", ingest.name)
 
     def leave(self):
@@ -274,9 +284,9 @@ class Round:
         return self.count("kill broker", "")
 
     def torture(self, faults, until):
-        """Until so many faults have hit."""
+        """Until so many faults have hit, and a zombie that woke was refused."""
         kind, since = None, time.monotonic()
-        while (done := sum(self.faults.values())) < faults and time.monotonic() < until:
+        while ((done := sum(self.faults.values())) < faults or not self.refused()) and time.monotonic() < until:
             self.keep_company()
             time.sleep(self.draw.uniform(0.02, 0.15))
             if done // BROKER_EVERY > self.faults["kill broker"]:
@@ -289,19 +299,23 @@ class Round:
                 raise Broken(f"nobody has got on with his work for {STUCK_S} s:\n" +
                              "\n".join(i.name + "\n" + i.running.err()[-2000:] for i in self.ingests))
 
+    def refused(self):
+        """Batches that were read and not committed."""
+        return sum(i.dropped for i in self.ingests + self.gone if isinstance(i, Ingest))
+
     # ---- the judgement ----
 
     def finish(self):
         """Everybody may end in peace."""
         for producer in self.producers:
-            code = producer.running.stop()
-            if code not in (0, STOPPED, TOO_YOUNG):
+            code = ask_to_end(producer.running)
+            if code not in (0, STOPPED):
                 raise Broken(f"{producer.name} was asked to end: exit {code}: {producer.running.err()}")
         for ingest in self.ingests:
             ingest.running.process.send_signal(signal.SIGCONT)
         for ingest in self.ingests:
-            code = ingest.running.stop()
-            if code not in (0, TOO_YOUNG) and not (ingest.crash and code == KILLED):
+            code = ask_to_end(ingest.running)
+            if code != 0 and not (ingest.crash and code == KILLED):
                 raise Broken(f"{ingest.name} was asked to end: exit {code}: {ingest.running.err()[-3000:]}")
             ingest.look()
         for verb in (("ingest", "--once"), ("run",)):
@@ -350,7 +364,7 @@ class Round:
         ingests = self.ingests + [g for g in self.gone if isinstance(g, Ingest)]
         return {"acknowledged": acknowledged, "durable without an acknowledgement": len(topic) - acknowledged,
                 "events in silver": len(silver), "bronze commits": len(self.mill.log("bronze.events")),
-                "batches refused": sum(i.dropped for i in ingests), "ingest processes": len(ingests), "producer processes": len(everybody)}
+                "zombies woken": self.woken, "batches refused": self.refused(), "ingest processes": len(ingests), "producer processes": len(everybody)}
 
 
 def expect(true, what, found=""):
