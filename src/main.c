@@ -123,6 +123,9 @@ static int finish_output(struct err *e) {
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return 0;
+    if (!errno &&
+        putchar('\n') != EOF) /* it was an earlier write that failed: once more, for the reason */
+        fflush(stdout);
     return err_sys(e, ERR_STORAGE, errno ? errno : EIO, "cannot write to standard output");
 }
 

@@ -1,8 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
--- gold/clickstream_metrics: events and revenue by category and day
---
--- Inputs: silver_events (the files of the dates to make anew)
--- Grain:  one row per category and event_date; silver rows without a category are left out.
+-- Name:        clickstream_metrics
+-- Description: Events and revenue by category and day: the contract.
+-- Inputs:      silver_events
+-- Partition:   event_date
+-- Grain:       category, event_date
+-- Columns:
+--   category       as sent; events without one are left out
+--   total_events   how many events, of every type, bots' too
+--   total_revenue  their revenue: sales less refunds
+--   event_date     the UTC day on which they happened
 --
 -- Money is added up as DECIMAL, exactly, and becomes DOUBLE once, by text: that is the nearest
 -- double for sums of any size. A count beyond INT is an error; sql/README.md says how to widen.

@@ -140,6 +140,9 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_SILVER_BATCH_ROWS] =
         {"silver.batch_rows", VALUE_INT, "10000000", 1, 1000000000,
          .help = "Bronze rows after which one silver commit ends and the next begins."},
+    [CFG_MODELS_DIR] = {"models.dir", VALUE_TEXT, "models",
+                        .help = "Folder of your own gold models, one .sql file each "
+                                "(docs/models.md); the default need not be there."},
     [CFG_RUN_RETRIES] = {"run.retries", VALUE_INT, "3", 0, 1000,
                          .help =
                              "How often run tries a failed step again when the failure can pass."},

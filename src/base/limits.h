@@ -25,6 +25,7 @@
 #define LIMIT_SQL (64 * MIB)        /* one statement; file lists make them long */
 #define LIMIT_PATH 4096
 #define LIMIT_CONFIG (1 * MIB)          /* clickmill.ini */
+#define LIMIT_MODEL (1 * MIB)           /* a gold model of the user's */
 #define LIMIT_CATALOG (16 * MIB)        /* a product catalog, fetched or read */
 #define LIMIT_HTTP_ANSWER (8 * MIB)     /* what our HTTP server sends for one request */
 #define LIMIT_HTTP_ERROR (64 * KIB)     /* of an answer that is short: an error, keys */

@@ -60,28 +60,6 @@ const struct table_def gold_clickstream_metrics = {
     .partition_by = "event_date",
 };
 
-const struct table_def *const all_tables[] = {
-    &bronze_events,
-    &silver_events,
-    &gold_clickstream_metrics,
-    NULL,
-};
-
-const struct table_def *table_def_find(const char *name) {
-    const struct table_def *by_last_part = NULL;
-    size_t matches = 0;
-    for (size_t i = 0; all_tables[i]; i++) {
-        const struct table_def *def = all_tables[i];
-        if (strcmp(name, def->name) == 0 || strcmp(name, def->view) == 0)
-            return def;
-        if (strcmp(name, strrchr(def->name, '/') + 1) == 0) {
-            by_last_part = def;
-            matches++;
-        }
-    }
-    return matches == 1 ? by_last_part : NULL;
-}
-
 static const struct {
     const char *delta, *sql;
 } type_names[] = {

@@ -38,10 +38,6 @@ struct table_def {
 bool table_def_is_later(const struct table_def *def, const char *column);
 
 extern const struct table_def bronze_events, silver_events, gold_clickstream_metrics;
-extern const struct table_def *const all_tables[]; /* NULL-terminated, in the order of the flow */
-
-/* The table by "silver.events", "silver/events", or the last part where it names one table only; NULL if unknown. */
-const struct table_def *table_def_find(const char *name);
 
 /*
  * The type's name in a Delta schema ("long") and in SQL ("BIGINT"). The SQL names are DuckDB's; Spark

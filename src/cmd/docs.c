@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs man|configuration|metrics|completion: what is written down of options and keys is printed from the
+ * docs man|configuration|metrics|models|completion: what is written down of options and keys is printed from the
  * tables the program itself uses. The test suite compares it with the committed files.
  */
 #include "cmd/cmd.h"
+#include "cmd/docs_models.h"
 #include "serve/meters.h"
 
 /* Text for roff: a leading dot and backslashes are escaped, '-' is a minus. */
@@ -175,17 +176,21 @@ static int run(struct cmd *c, struct err *e) {
         metrics();
     else if (strcmp(c->args[0], "completion") == 0)
         completion();
+    else if (strcmp(c->args[0], "models") == 0)
+        return docs_models(e);
     else
         return err_set(e, ERR_USAGE,
-                       "docs: expected man, configuration, metrics or completion, not '%s'",
+                       "docs: expected man, configuration, metrics, models or completion, not '%s'",
                        c->args[0]);
     return 0;
 }
 
 const struct command cmd_docs = {
     .name = "docs",
-    .operands = "man|configuration|metrics|completion",
-    .summary = "Print the man page, the list of keys or of metrics, or the completion for bash.",
+    .operands = "man|configuration|metrics|models|completion",
+    .summary =
+        "Print the man page, the list of keys, of metrics or of models, or the completion for "
+        "bash.",
     .min_args = 1,
     .max_args = 1,
     .no_config = true,

@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
+#include "flow/gold_columns.h"
 #include "flow/lake.h"
 
 struct doctor_opts {
@@ -100,7 +101,7 @@ static void try_lake(struct doctor *d) {
     if (r == 0)
         r = try_put(p.st, &e);
     if (r == 0)
-        r = lake_open(&l, p.st, NULL, &e);
+        r = lake_open(&l, p.st, NULL, config_text(d->cfg, CFG_MODELS_DIR), &e);
     char *url = masked(d->cfg, CFG_LAKE_URL);
     char *good = xasprintf("%s: writable, put-if-absent works, tables readable", url);
     report(d, "lake", r, &e, good);
@@ -126,6 +127,48 @@ static void try_engine(struct doctor *d) {
     if (r == 0)
         r = engine_query(p.en, p.st, NULL, 0, "SELECT 1", false, &rows, &e);
     report(d, "engine", r, &e, config_text(d->cfg, CFG_ENGINE_URL));
+    parts_close(&p);
+}
+
+/* Is it one, and does the engine take its SELECT? */
+static int try_model(struct engine *en, const struct model *m, struct err *e) {
+    struct gold_columns *columns = NULL;
+    if (m->wrong.code < 0) {
+        *e = m->wrong;
+        return e->code;
+    }
+    int r = gold_columns_find(en, m, &columns, e);
+    gold_columns_free(columns);
+    return r;
+}
+
+static int try_models_of(struct doctor *d, struct engine *en, const struct models *ms) {
+    int good = 0;
+    for (size_t i = 0; i < ms->n; i++) {
+        struct err e = {0};
+        int r = try_model(en, &ms->v[i], &e);
+        good += r == 0;
+        if (r < 0)
+            report(d, "models", r, &e, "");
+    }
+    for (size_t i = 0; i < ms->n_refused; i++)
+        report(d, "models", ms->refused[i].code, &ms->refused[i], "");
+    return good;
+}
+
+static void try_models(struct doctor *d) {
+    struct err e = {0};
+    struct parts p = {0};
+    struct models ms = {0};
+    if (parts_open(d->cfg, PART_ENGINE, &p, &e) < 0) /* the engine's line has said so */
+        return;
+    int r = models_load(config_text(d->cfg, CFG_MODELS_DIR), &ms, &e);
+    int good = r == 0 ? try_models_of(d, p.en, &ms) : 0;
+    char *all = xasprintf("%d can be made", good);
+    if (r < 0 || (size_t)good == ms.n + ms.n_refused)
+        report(d, "models", r, &e, all);
+    free(all);
+    models_release(&ms);
     parts_close(&p);
 }
 
@@ -161,6 +204,7 @@ static int run(struct cmd *c, struct err *e) {
     try_stream(&d);
     try_lake(&d);
     try_engine(&d);
+    try_models(&d);
     try_sink(&d);
     try_disk(&d);
     json_arr_end(&o);

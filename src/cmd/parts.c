@@ -134,10 +134,16 @@ struct run_options parts_run_options(const struct config *cfg) {
     return (struct run_options){.silver_batch_rows = config_int(cfg, CFG_SILVER_BATCH_ROWS),
                                 .checkpoint_interval =
                                     config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
+                                .models_dir = config_text(cfg, CFG_MODELS_DIR),
                                 .retries = config_int(cfg, CFG_RUN_RETRIES),
                                 .retry_delay_ms = config_int(cfg, CFG_RUN_RETRY_DELAY),
                                 .sink_url = config_text(cfg, CFG_SINK_URL),
                                 .sink_timeout_ms = config_int(cfg, CFG_SINK_TIMEOUT)};
+}
+
+struct status_options parts_status_options(const struct config *cfg) {
+    return (struct status_options){.app = config_text(cfg, CFG_STREAM_APP),
+                                   .models_dir = config_text(cfg, CFG_MODELS_DIR)};
 }
 
 struct upkeep_options parts_upkeep_options(const struct config *cfg) {
@@ -149,7 +155,8 @@ struct upkeep_options parts_upkeep_options(const struct config *cfg) {
         .log_retention_ms = config_int(cfg, CFG_TABLE_LOG_RETENTION),
         .log_entries = config_int(cfg, CFG_TABLE_LOG_ENTRIES),
         .file_retention_ms = config_int(cfg, CFG_TABLE_VACUUM_RETENTION),
-        .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY)};
+        .vacuum_every_ms = config_int(cfg, CFG_TABLE_VACUUM_EVERY),
+        .models_dir = config_text(cfg, CFG_MODELS_DIR)};
 }
 
 bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns) {

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "flow/ingest.h"
 #include "flow/run.h"
+#include "flow/status.h"
 #include "sink/sink.h"
 #include "storage/storage.h"
 #include "stream/stream.h"
@@ -43,6 +44,7 @@ int parts_check(const struct config *cfg, struct err *e);
 
 struct ingest_options parts_ingest_options(const struct config *cfg);
 struct run_options parts_run_options(const struct config *cfg);
+struct status_options parts_status_options(const struct config *cfg);
 struct upkeep_options parts_upkeep_options(const struct config *cfg);
 /* table.upkeep_every has passed since *last_ns (0: never yet), which is then set anew. */
 bool parts_upkeep_due(const struct config *cfg, int64_t *last_ns);

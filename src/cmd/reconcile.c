@@ -51,7 +51,7 @@ static int run(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct reconcile_result res = {0};
-    r = flow_reconcile(p.st, p.en, p.sk, &res, e);
+    r = flow_reconcile(p.st, p.en, p.sk, config_text(c->cfg, CFG_MODELS_DIR), &res, e);
     parts_close(&p);
     if (r < 0)
         return r;

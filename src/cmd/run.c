@@ -51,12 +51,14 @@ static void print_json(const struct run_result *r) {
     json_obj(&o, "gold");
     json_put_int(&o, "dates", r->gold.dates);
     json_put_int(&o, "rows", r->gold.rows);
+    json_put_int(&o, "failed", r->gold.failed);
     json_obj_end(&o);
     json_obj(&o, "load");
     json_put_int(&o, "dates", r->load.dates);
     json_put_int(&o, "upserted", r->load.upserted);
     json_put_int(&o, "unchanged", r->load.unchanged);
     json_put_int(&o, "deleted", r->load.deleted);
+    json_put_int(&o, "failed", r->load.failed);
     json_obj_end(&o);
     json_put_double(&o, "seconds", r->seconds);
     json_obj_end(&o);
@@ -82,9 +84,9 @@ static int run_once(struct cmd *c, struct parts *p, const struct run_options *o,
     int r = flow_run(p->st, p->en, o, &res, e);
     monitor_run_ended(mo, &res, r, e);
     remember(c->cfg, started, &res, r, e);
-    if (r == 0 && ((const struct run_opts *)c->opts)->json)
+    if (res.complete && ((const struct run_opts *)c->opts)->json)
         print_json(&res);
-    else if (r == 0)
+    else if (res.complete)
         print_text(&res);
     return r;
 }

@@ -50,7 +50,7 @@ static int run(struct cmd *c, struct err *e) {
         return r;
     struct lake l;
     struct out_table t = {0};
-    r = lake_open(&l, p.st, p.en, e);
+    r = lake_open(&l, p.st, p.en, config_text(c->cfg, CFG_MODELS_DIR), e);
     if (r == 0) {
         const struct engine_rows rows = {.header = take_header, .row = take_row, .arg = &t};
         r = lake_query(&l, c->args[0], true, &rows, e);
@@ -66,7 +66,8 @@ static int run(struct cmd *c, struct err *e) {
 const struct command cmd_sql = {
     .name = "sql",
     .operands = "QUERY",
-    .summary = "Ask the tables: bronze.events, silver.events, gold.clickstream_metrics.",
+    .summary = "Ask the tables: bronze.events, silver.events, gold.clickstream_metrics and the "
+               "other models'.",
     .about = "The query may read the tables and nothing else on this machine.",
     .options = options,
     .opts_size = sizeof(struct sql_opts),

@@ -23,7 +23,7 @@ static void print_layers(const struct status *s) {
     static const bool numbers[] = {false, true, true, true, true, true, false};
     struct out_table t = {0};
     out_columns(&t, names, numbers, ARRAY_LEN(names));
-    for (size_t i = 0; i < ARRAY_LEN(s->layers); i++) {
+    for (size_t i = 0; i < s->n_layers; i++) {
         const struct layer_status *l = &s->layers[i];
         char version[32], rows[32], files[32], bytes[32], late[32], at[TIME_TEXT] = "never";
         out_thousands(l->version, version);
@@ -69,6 +69,29 @@ static void print_lag(const struct status *s) {
         printf("accepted as lost: %lld offsets\n", (long long)s->lost);
 }
 
+static void print_sink(const struct status *s) {
+    if (s->sink_version < 0)
+        printf("sink: %s\n", s->sink_is_current ? "nothing to load yet" : "nothing loaded yet");
+    else
+        printf("sink: shows gold version %lld%s\n", (long long)s->sink_version,
+               s->sink_is_current ? ", current" : ", behind");
+}
+
+/* What is wrong with the models, and tables that have none any more. */
+static void print_models(const struct status *s) {
+    for (size_t i = 0; i < s->n_layers; i++) {
+        const struct layer_status *l = &s->layers[i];
+        if (l->problem)
+            printf("WRONG model: %s\n", l->problem);
+        else if (l->is_gold && !l->has_model && l->version >= 0)
+            printf("%s has no model any more: it stays as it is, and so does its table in the "
+                   "sink\n",
+                   l->table);
+    }
+    for (size_t i = 0; i < s->n_refused; i++)
+        printf("WRONG model: %s\n", s->refused[i]);
+}
+
 static void print_text(const struct status *s) {
     for (size_t i = 0; i < s->n_partitions; i++)
         print_partition(&s->partitions[i]);
@@ -78,11 +101,8 @@ static void print_text(const struct status *s) {
            (long long)s->events, (long long)s->rejected, (long long)s->duplicates,
            (long long)s->conflicts, (long long)s->layers[1].rows,
            s->layers[1].behind ? " + pending" : "");
-    if (s->sink_version < 0)
-        printf("sink: %s\n", s->sink_is_current ? "nothing to load yet" : "nothing loaded yet");
-    else
-        printf("sink: shows gold version %lld%s\n", (long long)s->sink_version,
-               s->sink_is_current ? ", current" : ", behind");
+    print_sink(s);
+    print_models(s);
 }
 
 /* null: unknown. */
@@ -113,7 +133,7 @@ static void put_partitions(struct json_out *o, const struct status *s) {
 
 static void put_layers(struct json_out *o, const struct status *s) {
     json_arr(o, "layers");
-    for (size_t i = 0; i < ARRAY_LEN(s->layers); i++) {
+    for (size_t i = 0; i < s->n_layers; i++) {
         const struct layer_status *l = &s->layers[i];
         json_obj(o, NULL);
         json_put(o, "table", l->table);
@@ -123,6 +143,12 @@ static void put_layers(struct json_out *o, const struct status *s) {
         json_put_int(o, "bytes", l->bytes);
         json_put_int(o, "behind", l->behind);
         json_put_int(o, "committed_ms", l->committed_ms);
+        if (l->is_gold) {
+            json_put_bool(o, "has_model", l->has_model);
+            json_put(o, "problem", l->problem);
+            json_put_int(o, "sink_version", l->sink_version);
+            json_put_bool(o, "sink_is_current", l->sink_is_current);
+        }
         json_obj_end(o);
     }
     json_arr_end(o);
@@ -138,6 +164,13 @@ static void put_newest(struct json_out *o, const struct status *s) {
     }
 }
 
+static void put_refused(struct json_out *o, const struct status *s) {
+    json_arr(o, "refused_models");
+    for (size_t i = 0; i < s->n_refused; i++)
+        json_put(o, NULL, s->refused[i]);
+    json_arr_end(o);
+}
+
 static void print_json(const struct status *s) {
     struct buf b = BUF_INIT(16 << 20);
     struct json_out o = {.b = &b};
@@ -149,6 +182,7 @@ static void print_json(const struct status *s) {
     json_put_int(&o, "lost", s->lost);
     put_partitions(&o, s);
     put_layers(&o, s);
+    put_refused(&o, s);
     json_put_int(&o, "events", s->events);
     json_put_int(&o, "rejected", s->rejected);
     json_put_int(&o, "duplicates", s->duplicates);
@@ -166,7 +200,8 @@ static int run(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct status s = {0};
-    r = flow_status(p.s, config_text(c->cfg, CFG_STREAM_APP), p.st, p.sk, &s, e);
+    const struct status_options o = parts_status_options(c->cfg);
+    r = flow_status(p.s, p.st, p.sk, &o, &s, e);
     if (r == 0 && ((const struct status_opts *)c->opts)->as_json)
         print_json(&s);
     else if (r == 0)

@@ -59,9 +59,12 @@ static int run_gold(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct gold_result g = {0};
-    r = flow_gold(p.st, p.en, config_int(c->cfg, CFG_TABLE_CHECKPOINT_INTERVAL), &g, e);
-    const struct number v[] = {{"commits", g.commits}, {"dates", g.dates}, {"rows", g.rows}};
-    if (r == 0)
+    const struct gold_options o = {config_text(c->cfg, CFG_MODELS_DIR),
+                                   config_int(c->cfg, CFG_TABLE_CHECKPOINT_INTERVAL)};
+    r = flow_gold(p.st, p.en, &o, &g, e);
+    const struct number v[] = {
+        {"commits", g.commits}, {"dates", g.dates}, {"rows", g.rows}, {"failed", g.failed}};
+    if (r == 0 || g.failed > 0)
         print_numbers("gold", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
     parts_close(&p);
     return r;
@@ -77,8 +80,9 @@ static int run_load(struct cmd *c, struct err *e) {
     r = flow_run_load(p.st, p.en, &o, &l, e);
     const struct number v[] = {{"loads", l.loads},         {"dates", l.dates},
                                {"rows", l.rows},           {"upserted", l.upserted},
-                               {"unchanged", l.unchanged}, {"deleted", l.deleted}};
-    if (r == 0)
+                               {"unchanged", l.unchanged}, {"deleted", l.deleted},
+                               {"failed", l.failed}};
+    if (r == 0 || l.failed > 0)
         print_numbers("load", v, ARRAY_LEN(v), ((const struct step_opts *)c->opts)->json);
     parts_close(&p);
     return r;

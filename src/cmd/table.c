@@ -21,15 +21,16 @@ static void defaults(void *opts) {
     ((struct table_opts *)opts)->retention_ms = -1;
 }
 
-static int list_tables(struct storage *st, bool as_json, struct err *e) {
+static int list_tables(struct storage *st, const struct lake_defs *defs, bool as_json,
+                       struct err *e) {
     static const char *const names[] = {"table", "version", "files", "rows", "bytes", "id"};
     static const bool numbers[] = {false, true, true, true, true, false};
     struct out_table t = {0};
     out_columns(&t, names, numbers, ARRAY_LEN(names));
     int r = 0;
-    for (const struct table_def *const *def = all_tables; r == 0 && *def; def++) {
+    for (size_t k = 0; r == 0 && k < defs->n; k++) {
         struct table *tb;
-        r = table_open(st, *def, &tb, e);
+        r = table_open(st, defs->v[k], &tb, e);
         if (r < 0)
             break;
         const struct table_files *live = table_live(tb);
@@ -43,7 +44,7 @@ static int list_tables(struct storage *st, bool as_json, struct err *e) {
         out_number((int64_t)live->n, v[1]);
         out_number(rows, v[2]);
         out_number(bytes, v[3]);
-        const char *row[] = {(*def)->view, v[0], v[1], v[2], v[3], table_id(tb)};
+        const char *row[] = {defs->v[k]->view, v[0], v[1], v[2], v[3], table_id(tb)};
         out_row(&t, row);
         table_close(tb);
     }
@@ -137,20 +138,24 @@ static int check_options(const struct cmd *c, struct err *e) {
     return 0;
 }
 
-/* Which word, and which table; *ret_word is past the end for list. */
-static int find_word(const struct cmd *c, size_t *ret_word, const struct table_def **ret,
-                     struct err *e) {
+/* *ret: past the end for list. */
+static int find_word(const struct cmd *c, size_t *ret, struct err *e) {
     size_t i = 0;
     while (i < ARRAY_LEN(words) && strcmp(words[i].name, c->args[0]) != 0)
         i++;
-    *ret_word = i;
+    *ret = i;
     if (i == ARRAY_LEN(words) && strcmp(c->args[0], "list") != 0)
         return unknown_word(c->args[0], e);
     if (i == ARRAY_LEN(words))
         return c->n_args == 1 ? 0 : err_set(e, ERR_USAGE, "table list: expected no further words");
     if (c->n_args < 2)
         return err_set(e, ERR_USAGE, "table %s: which table? silver.events, for one", c->args[0]);
-    *ret = table_def_find(c->args[1]);
+    return 0;
+}
+
+static int find_table(const struct cmd *c, const struct lake_defs *defs,
+                      const struct table_def **ret, struct err *e) {
+    *ret = lake_defs_named(defs, c->args[1]);
     if (*ret)
         return 0;
     err_set(e, ERR_USAGE, "table %s: there is no table '%s'", c->args[0], c->args[1]);
@@ -174,33 +179,45 @@ static int look(struct table_job *job, const struct table_def *def, size_t word,
 }
 
 static int keep_up(struct table_job *job, const struct table_def *def, size_t word, struct err *e) {
-    int r = lake_open(&job->l, job->p.st, NULL, e);
-    job->tb = def == &bronze_events   ? job->l.bronze
-              : def == &silver_events ? job->l.silver
-                                      : job->l.gold;
-    if (r == 0)
-        r = words[word].run(job, e);
+    int r = lake_open(&job->l, job->p.st, NULL, config_text(job->c->cfg, CFG_MODELS_DIR), e);
+    if (r == 0) {
+        job->tb = lake_find(&job->l, def->view);
+        r = job->tb ? words[word].run(job, e)
+                    : err_set(e, ERR_STORAGE, "%s was just removed", def->view);
+    }
     if (r == 0)
         print_job(job);
     lake_close(&job->l);
     return r;
 }
 
+static int run_word(struct table_job *job, const struct lake_defs *defs, size_t word,
+                    struct err *e) {
+    const struct table_def *def;
+    if (word == ARRAY_LEN(words))
+        return list_tables(job->p.st, defs, job->opts->as_json, e);
+    int r = find_table(job->c, defs, &def, e);
+    if (r < 0)
+        return r;
+    return words[word].upkeep ? keep_up(job, def, word, e) : look(job, def, word, e);
+}
+
 static int run(struct cmd *c, struct err *e) {
     struct table_job job = {.c = c, .opts = c->opts};
-    const struct table_def *def = NULL;
+    struct lake_defs defs = {0};
     size_t word;
-    int r = find_word(c, &word, &def, e);
+    int r = find_word(c, &word, e);
     if (r == 0)
         r = check_options(c, e);
     if (r == 0)
         r = parts_open(c->cfg, PART_LAKE, &job.p, e);
     if (r < 0)
         return r;
-    r = !def                 ? list_tables(job.p.st, job.opts->as_json, e)
-        : words[word].upkeep ? keep_up(&job, def, word, e)
-                             : look(&job, def, word, e);
+    r = lake_defs_find(job.p.st, config_text(c->cfg, CFG_MODELS_DIR), &defs, e);
+    if (r == 0)
+        r = run_word(&job, &defs, word, e);
     out_release(&job.out);
+    lake_defs_release(&defs);
     parts_close(&job.p);
     return r;
 }

@@ -101,18 +101,37 @@ static void *demo_thread(void *arg) {
     return worker_end(w, r);
 }
 
+/* From one round to the next. */
+struct memory {
+    int64_t upkept_ns;
+    struct err alone; /* of models or tables that failed alone, as last told */
+};
+
+/* What failed alone stops nothing. It is told once, and again when it has become something else. */
+static int tell_alone(struct memory *mem, int r, struct err *e) {
+    if (r < 0 && (mem->alone.code == 0 || strcmp(mem->alone.msg, e->msg) != 0))
+        log_err(LOG_ERROR, "a part of the round failed, the rest is done", e);
+    err_clear(&mem->alone);
+    if (r < 0)
+        mem->alone = *e;
+    err_clear(e);
+    return 0;
+}
+
 /* One round of silver, gold and load. What can pass is reported and tried again in the next round. */
 static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct up_view *v,
-                      int64_t *upkept_ns, struct err *e) {
+                      struct memory *mem, struct err *e) {
     struct run_options o = parts_run_options(c->cfg);
     struct upkeep_options upkeep = parts_upkeep_options(c->cfg);
     struct run_result res;
-    o.upkeep = parts_upkeep_due(c->cfg, upkept_ns) ? &upkeep : NULL;
+    o.upkeep = parts_upkeep_due(c->cfg, &mem->upkept_ns) ? &upkeep : NULL;
     o.on_step = monitor_step;
     o.arg = mo;
     monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, &o, &res, e);
     monitor_run_ended(mo, &res, r, e);
+    if (res.complete)
+        r = tell_alone(mem, r, e);
     if (r == 0)
         r = up_show(v, c->cfg, p, e);
     if (r == 0 || !e->retry)
@@ -123,7 +142,8 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
 
 static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, struct err *e) {
     struct up_view v = {.terminal = isatty(STDOUT_FILENO), .gold_version = -1};
-    int64_t start = clock_mono_ns(), upkept_ns = start;
+    int64_t start = clock_mono_ns();
+    struct memory mem = {.upkept_ns = start};
     int r = 0;
     for (bool last = false; r == 0 && !last;) {
         last = stop_wait((int)config_int(c->cfg, CFG_UP_EVERY));
@@ -131,7 +151,7 @@ static int rounds(struct cmd *c, struct parts *p, const struct worker *ingest, s
             break;
         v.ingested = atomic_load(&ingest->count);
         v.seconds = (double)(clock_mono_ns() - start) / 1e9;
-        r = round_once(c, p, ingest->monitor, &v, &upkept_ns, e);
+        r = round_once(c, p, ingest->monitor, &v, &mem, e);
     }
     return r == ERR_STOPPED ? 0 : r;
 }

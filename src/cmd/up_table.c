@@ -17,12 +17,12 @@ static int take_row(void *arg, const char *const *values, size_t n, struct err *
     return 0;
 }
 
-static int print_metrics(struct parts *p, struct err *e) {
+static int print_metrics(const struct config *cfg, struct parts *p, struct err *e) {
     static const char *const names[] = {"event_date", "category", "total_events", "total_revenue"};
     static const bool numbers[] = {false, false, true, true};
     struct out_table t = {0};
     struct lake l;
-    int r = lake_open(&l, p->st, p->en, e);
+    int r = lake_open(&l, p->st, p->en, config_text(cfg, CFG_MODELS_DIR), e);
     if (r < 0)
         return r;
     out_columns(&t, names, numbers, ARRAY_LEN(names));
@@ -51,7 +51,8 @@ static void print_counts(const struct up_view *v, const struct status *s) {
 
 int up_show(struct up_view *v, const struct config *cfg, struct parts *p, struct err *e) {
     struct status s = {0};
-    int r = flow_status(p->s, config_text(cfg, CFG_STREAM_APP), p->st, p->sk, &s, e);
+    const struct status_options o = parts_status_options(cfg);
+    int r = flow_status(p->s, p->st, p->sk, &o, &s, e);
     if (r < 0)
         return r;
     if (v->terminal || s.layers[2].version != v->gold_version) {
@@ -59,7 +60,7 @@ int up_show(struct up_view *v, const struct config *cfg, struct parts *p, struct
             fputs("\033[H\033[J", stdout);
         v->gold_version = s.layers[2].version;
         print_counts(v, &s);
-        r = print_metrics(p, e);
+        r = print_metrics(cfg, p, e);
         fflush(stdout);
     }
     status_release(&s);

@@ -87,8 +87,7 @@ static const char *const session_setup[] = {
     "CREATE TEMP MACRO regexp_like(x, pattern) AS regexp_matches(x, pattern)",
 };
 
-/* The functions of ours that the engine's own statements and the models call. */
-static int register_functions(struct duck *du, duckdb_database db, struct err *e) {
+int duck_register(struct duck *du, duckdb_database db, struct err *e) {
     duckdb_connection con;
     if (duckdb_connect(db, &con) != DuckDBSuccess)
         return err_set(e, ERR_ENGINE, "cannot connect to DuckDB");
@@ -110,7 +109,7 @@ static int shared_db(struct duck *du, duckdb_database *ret, struct err *e) {
         duckdb_database db = NULL;
         rc = duck_open_db(du, &db, e);
         if (rc == 0)
-            rc = register_functions(du, db, e);
+            rc = duck_register(du, db, e);
         if (rc == 0)
             du->db = db;
         else
@@ -192,8 +191,23 @@ static void add_hint(const struct duck *du, duckdb_error_type type, const char *
         err_hint(e, "raise engine.memory (now %lld MiB) or lower engine.threads (now %d)",
                  (long long)(du->o.memory_bytes / MIB), du->o.threads);
     else if (strstr(msg, "out of range for the destination type INT32"))
-        err_hint(e, "a number outgrew its INT column: make the column long (BIGINT) in "
-                    "src/base/schema.c, in the model and in the sink (sql/README.md)");
+        err_hint(e, "a number outgrew its INT column: CAST it AS BIGINT in the model, and make the "
+                    "column BIGINT in the sink (sql/README.md)");
+}
+
+/* DuckDB quotes the line behind its message: "\n\nLINE 7: SELECT foo". 0: it does not say. */
+static int line_of(const char *msg) {
+    const char *at = strstr(msg, "\nLINE ");
+    int line;
+    return at && sscanf(at, "\nLINE %d:", &line) == 1 ? line : 0;
+}
+
+char *session_place(const struct session *s, const char *part, int line) {
+    if (s->file && line > 0)
+        return xasprintf("%s: %s:%d", s->what, s->file, line);
+    if (s->file || part)
+        return xasprintf("%s: %s", s->what, s->file ? s->file : part);
+    return xstrdup(s->what);
 }
 
 int session_fail(struct session *s, const char *part, duckdb_error_type type, const char *msg,
@@ -204,10 +218,8 @@ int session_fail(struct session *s, const char *part, duckdb_error_type type, co
         return err_set(e, ERR_STOPPED, "%s: stopped", s->what);
     /* DuckDB's own advice and the echo of the statement follow in further lines. */
     int len = (int)strcspn(msg, "\n");
-    if (part)
-        err_set(e, ERR_ENGINE, "%s: %s: %.*s", s->what, part, len, msg);
-    else
-        err_set(e, ERR_ENGINE, "%s: %.*s", s->what, len, msg);
+    _cleanup_(freep) char *place = session_place(s, part, line_of(msg));
+    err_set(e, ERR_ENGINE, "%s: %.*s", place, len, msg);
     add_hint(s->du, type, msg, e);
     return e->code;
 }
@@ -272,7 +284,7 @@ static void duck_free(struct engine *en) {
 static const struct engine_ops duck_ops = {
     .scheme = "duckdb",
     .run = duck_run,
-    .query = duck_query,
+    .ask = duck_ask,
     .free = duck_free,
 };
 

@@ -20,6 +20,12 @@ int guard_lock(struct session *s, const char *paths, struct err *e) {
     return session_execf(s, e, "SET lock_configuration = true");
 }
 
+/* In front of a refusal: whose SQL it is. */
+static int at_its_place(const struct session *s, struct err *e) {
+    _cleanup_(freep) char *place = session_place(s, NULL, 0);
+    return err_wrap(e, "%s", place);
+}
+
 /* Prepares the one statement of a text; *ret is to be destroyed after success. */
 static int prepare_one(struct session *s, const char *sql, duckdb_prepared_statement *ret,
                        struct err *e) {
@@ -27,11 +33,12 @@ static int prepare_one(struct session *s, const char *sql, duckdb_prepared_state
     idx_t n = duckdb_extract_statements(s->con, sql, &all);
     const char *why = n ? NULL : duckdb_extract_statements_error(all);
     int rc = 0;
-    if (n == 0 && why && *why)
+    if (n == 0 && why && *why) {
         rc = session_fail(s, NULL, DUCKDB_ERROR_PARSER, why, e);
-    else if (n != 1)
-        rc = err_set(e, ERR_ENGINE, "%s: %llu statements: one is wanted", s->what,
-                     (unsigned long long)n);
+    } else if (n != 1) {
+        err_set(e, ERR_ENGINE, "%llu statements: one is wanted", (unsigned long long)n);
+        rc = at_its_place(s, e);
+    }
     if (rc == 0 && duckdb_prepare_extracted_statement(s->con, all, 0, ret) != DuckDBSuccess) {
         session_fail(s, NULL, DUCKDB_ERROR_INVALID, duckdb_prepare_error(*ret), e);
         duckdb_destroy_prepare(ret);
@@ -117,6 +124,8 @@ static const char *const forbidden_words[] = {
     "seq_scan",
     "peg_parser",
     "json_execute_serialized_sql",
+    "cm_write", /* our own */
+    "cm_seen",
 };
 
 /* query('…'), however it is spelled; a column of that name is none. */
@@ -137,7 +146,10 @@ static int check_words(struct session *s, const char *sql, struct err *e) {
     for (size_t i = 0; i < ARRAY_LEN(forbidden_words) && !word; i++)
         if (strcasestr(sql, forbidden_words[i]))
             word = forbidden_words[i];
-    return word ? err_set(e, ERR_ENGINE, "%s: '%s' is not allowed here", s->what, word) : 0;
+    if (!word)
+        return 0;
+    err_set(e, ERR_ENGINE, "'%s' is not allowed here", word);
+    return at_its_place(s, e);
 }
 
 int guard_prepare(struct session *s, const char *sql, bool untrusted,
@@ -151,7 +163,8 @@ int guard_prepare(struct session *s, const char *sql, bool untrusted,
         (type == DUCKDB_STATEMENT_TYPE_EXPLAIN && explains_select(s, sql)))
         return 0;
     duckdb_destroy_prepare(ret);
-    err_set(e, ERR_ENGINE, "%s: this statement does more than read", s->what);
+    err_set(e, ERR_ENGINE, "this statement does more than read");
+    at_its_place(s, e);
     return err_hint(e, "SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of these "
                        "are allowed");
 }

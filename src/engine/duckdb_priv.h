@@ -52,16 +52,18 @@ struct duck {
 /* The driver's functions that engine.h describes. */
 int duck_run(struct engine *en, struct storage *st, const struct engine_job *job,
              struct engine_result *ret, struct err *e);
-int duck_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
-               size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
-               struct err *e);
+int duck_ask(struct engine *en, struct storage *st, const struct engine_question *q,
+             const struct engine_rows *rows, struct err *e);
 
+/* Makes the program's own SQL functions known to a database. */
+int duck_register(struct duck *du, duckdb_database db, struct err *e);
 /* A database in memory with the engine's settings, which spills to its own folder. */
 int duck_open_db(struct duck *du, duckdb_database *ret, struct err *e);
 
 struct session {
     struct duck *du;
     const char *what; /* the job, for messages */
+    const char *file; /* that the statement under way is the text of; NULL: none */
     duckdb_connection con;
     char db[32]; /* its database; empty: none attached */
     struct storage *st;
@@ -87,7 +89,9 @@ int session_execf(struct session *s, struct err *e, const char *fmt, ...) ATTR_P
 /* The caller destroys *ret after success. */
 int session_result(struct session *s, const char *part, const char *sql, duckdb_result *ret,
                    struct err *e);
-/* Says why a statement failed. */
+/* For messages: the job, then the part of it, or session.file and the line (0: unknown). The caller frees. */
+char *session_place(const struct session *s, const char *part, int line);
+/* Says why a statement failed, and in which line of session.file. */
 int session_fail(struct session *s, const char *part, duckdb_error_type type, const char *msg,
                  struct err *e);
 
@@ -101,6 +105,10 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
 
 /* The same without its files: whoever reads from it gets an error. */
 int session_view_closed(struct session *s, const struct engine_input *in, struct err *e);
+
+/* The stages, in order; untrusted: each must be a SELECT that only reads. */
+int session_stages(struct session *s, const struct engine_stage *stages, size_t n, bool untrusted,
+                   struct err *e);
 
 /* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
 int64_t view_rows(const struct table_files *files);

@@ -206,53 +206,68 @@ static int execute(struct session *s, duckdb_prepared_statement ps, struct outpu
     return rc;
 }
 
-/*
- * A statement that does not hold the name of a view's schema cannot mean it: its files are not even
- * looked for. They may be far away, and many.
- */
-static bool may_read(const char *sql, const char *view) {
-    _cleanup_(freep) char *name = xstrndup(view, strcspn(view, "."));
-    return strcasestr(sql, name);
-}
-
-static int query_in(struct session *s, const struct engine_input *inputs, size_t n_inputs,
-                    const char *sql, bool untrusted, const struct engine_rows *rows,
-                    struct err *e) {
-    struct buf paths = BUF_INIT(LIMIT_SQL);
-    int rc = 0;
-    for (size_t i = 0; i < n_inputs && rc == 0; i++)
-        rc = may_read(sql, inputs[i].view) ? session_view(s, &inputs[i], &paths, e)
-                                           : session_view_closed(s, &inputs[i], e);
-    if (rc == 0 && untrusted)
-        rc = guard_lock(s, buf_str(&paths), e);
-    buf_release(&paths);
-    duckdb_prepared_statement ps;
-    if (rc < 0 || guard_prepare(s, sql, untrusted, &ps, e) < 0)
-        return e->code;
+/* Runs it, or only says what its columns are. */
+static int answer(struct session *s, const char *sql, duckdb_prepared_statement *ps,
+                  const struct engine_rows *rows, struct err *e) {
     struct output out = {.s = s,
                          .rows = rows,
-                         .n = duckdb_prepared_statement_column_count(ps),
+                         .n = duckdb_prepared_statement_column_count(*ps),
                          .texts = BUF_INIT(LIMIT_SQL)};
-    rc = send_header(&out, ps, e);
+    int rc = send_header(&out, *ps, e);
+    if (rc < 0 || !rows->row)
+        return rc;
+    rc = cast_rare(s, sql, ps, e);
+    return rc == 0 ? execute(s, *ps, &out, e) : rc;
+}
+
+static bool stands_in(const struct engine_question *q, const char *name) {
+    bool found = strcasestr(q->sql, name);
+    for (size_t i = 0; i < q->n_stages && !found; i++)
+        found = strcasestr(q->stages[i].sql, name);
+    return found;
+}
+
+/*
+ * SQL that does not hold the names of a view and of its schema cannot mean it: its files are not even
+ * looked for. They may be far away, and many.
+ */
+static bool may_read(const struct engine_question *q, const char *view) {
+    size_t n = strcspn(view, ".");
+    _cleanup_(freep) char *first = xstrndup(view, n);
+    return stands_in(q, first) && (!view[n] || stands_in(q, view + n + 1));
+}
+
+static int ask_in(struct session *s, const struct engine_question *q,
+                  const struct engine_rows *rows, struct err *e) {
+    struct buf paths = BUF_INIT(LIMIT_SQL);
+    int rc = 0;
+    for (size_t i = 0; i < q->n_inputs && rc == 0; i++)
+        rc = may_read(q, q->inputs[i].view) ? session_view(s, &q->inputs[i], &paths, e)
+                                            : session_view_closed(s, &q->inputs[i], e);
+    if (rc == 0 && q->untrusted)
+        rc = guard_lock(s, buf_str(&paths), e);
+    buf_release(&paths);
     if (rc == 0)
-        rc = cast_rare(s, sql, &ps, e);
-    if (rc == 0)
-        rc = execute(s, ps, &out, e);
+        rc = session_stages(s, q->stages, q->n_stages, q->untrusted, e);
+    duckdb_prepared_statement ps;
+    s->file = q->file;
+    if (rc < 0 || guard_prepare(s, q->sql, q->untrusted, &ps, e) < 0)
+        return e->code;
+    rc = answer(s, q->sql, &ps, rows, e);
     duckdb_destroy_prepare(&ps);
     return rc;
 }
 
-int duck_query(struct engine *en, struct storage *st, const struct engine_input *inputs,
-               size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
-               struct err *e) {
+int duck_ask(struct engine *en, struct storage *st, const struct engine_question *q,
+             const struct engine_rows *rows, struct err *e) {
     struct duck *du = (struct duck *)en;
     struct session s;
     duckdb_database own = NULL;
-    if (untrusted && duck_open_db(du, &own, e) < 0)
+    if (q->untrusted && duck_open_db(du, &own, e) < 0)
         return e->code;
-    int rc = session_open(&s, du, own, st, "query", e);
+    int rc = session_open(&s, du, own, st, q->what, e);
     if (rc == 0) {
-        rc = query_in(&s, inputs, n_inputs, sql, untrusted, rows, e);
+        rc = ask_in(&s, q, rows, e);
         session_close(&s);
     }
     duckdb_close(&own);

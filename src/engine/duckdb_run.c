@@ -19,25 +19,46 @@ static int64_t rows_made(duckdb_result *r) {
     return rows;
 }
 
-static int run_stages(struct session *s, const struct engine_job *job, struct err *e) {
-    for (size_t i = 0; i < job->n_stages; i++) {
-        const struct engine_stage *sg = &job->stages[i];
-        struct buf sql = BUF_INIT(LIMIT_SQL);
-        buf_add_str(&sql, sg->keep ? "CREATE TABLE " : "CREATE VIEW ");
-        sql_name(&sql, sg->name);
-        buf_addf(&sql, " AS\n%s", sg->sql);
-        int64_t began = clock_mono_ns();
-        duckdb_result r;
-        int rc = session_result(s, sg->name, buf_str(&sql), &r, e);
-        buf_release(&sql);
-        if (rc < 0)
-            return rc;
-        log_debug("stage", F_STR("job", job->what), F_STR("stage", sg->name),
-                  F_INT("rows", sg->keep ? rows_made(&r) : 0),
-                  F_INT("ms", (clock_mono_ns() - began) / 1000000));
-        duckdb_destroy_result(&r);
-    }
+/* Our own statement around the user's text: by itself that must be one that only reads. */
+static int check_stage(struct session *s, const struct engine_stage *sg, struct err *e) {
+    duckdb_prepared_statement ps;
+    if (guard_prepare(s, sg->sql, true, &ps, e) < 0)
+        return e->code;
+    duckdb_destroy_prepare(&ps);
     return 0;
+}
+
+/* The text begins in the statement's first line: so the line of an error is that of the file. */
+static int run_stage(struct session *s, const struct engine_stage *sg, struct err *e) {
+    struct buf sql = BUF_INIT(LIMIT_SQL);
+    buf_add_str(&sql, sg->keep ? "CREATE TABLE " : "CREATE VIEW ");
+    sql_name(&sql, sg->name);
+    buf_addf(&sql, " AS %s", sg->sql);
+    int64_t began = clock_mono_ns();
+    duckdb_result r;
+    int rc = session_result(s, sg->name, buf_str(&sql), &r, e);
+    buf_release(&sql);
+    if (rc < 0)
+        return rc;
+    log_debug("stage", F_STR("job", s->what), F_STR("stage", sg->name),
+              F_INT("rows", sg->keep ? rows_made(&r) : 0),
+              F_INT("ms", (clock_mono_ns() - began) / 1000000));
+    duckdb_destroy_result(&r);
+    return 0;
+}
+
+int session_stages(struct session *s, const struct engine_stage *stages, size_t n, bool untrusted,
+                   struct err *e) {
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        s->file = stages[i].file;
+        if (untrusted)
+            rc = check_stage(s, &stages[i], e);
+        if (rc == 0)
+            rc = run_stage(s, &stages[i], e);
+        s->file = NULL;
+    }
+    return rc;
 }
 
 static int run_counters(struct session *s, const struct engine_job *job, struct engine_result *ret,
@@ -134,26 +155,51 @@ static int write_output(struct session *s, const struct engine_job *job, struct 
     return rc;
 }
 
+/* The models' function seen_before needs memory for the rows: given to who calls it. */
+static bool calls_seen(const struct engine_job *job) {
+    for (size_t i = 0; i < job->n_stages; i++)
+        if (strstr(job->stages[i].sql, "seen_before("))
+            return !job->untrusted;
+    return false;
+}
+
+static int run_in(struct session *s, const struct engine_job *job, struct engine_result *r,
+                  struct err *e) {
+    struct buf paths = BUF_INIT(LIMIT_SQL);
+    int64_t rows = 0;
+    for (size_t i = 0; i < job->n_inputs; i++)
+        rows = MAX(rows, view_rows(job->inputs[i].files));
+    int rc = calls_seen(job) ? seen_open(s, rows, e) : 0;
+    for (size_t i = 0; i < job->n_inputs && rc == 0; i++)
+        rc = session_view(s, &job->inputs[i], job->untrusted ? &paths : NULL, e);
+    if (rc == 0 && job->untrusted)
+        rc = guard_lock(s, buf_str(&paths), e);
+    buf_release(&paths);
+    if (rc == 0)
+        rc = session_stages(s, job->stages, job->n_stages, job->untrusted, e);
+    if (rc == 0 && job->counters)
+        rc = run_counters(s, job, r, e);
+    if (rc == 0 && job->output)
+        rc = write_output(s, job, r, e);
+    return rc;
+}
+
 int duck_run(struct engine *en, struct storage *st, const struct engine_job *job,
              struct engine_result *ret, struct err *e) {
     struct duck *du = (struct duck *)en;
     struct session s;
     struct engine_result r = {0};
-    if (session_open(&s, du, NULL, st, job->what, e) < 0)
-        return e->code;
-    int64_t rows = 0;
-    for (size_t i = 0; i < job->n_inputs; i++)
-        rows = MAX(rows, view_rows(job->inputs[i].files));
-    int rc = job->n_stages ? seen_open(&s, rows, e) : 0;
-    for (size_t i = 0; i < job->n_inputs && rc == 0; i++)
-        rc = session_view(&s, &job->inputs[i], NULL, e);
+    duckdb_database own = NULL;
+    int rc = 0;
+    if (job->untrusted && (rc = duck_open_db(du, &own, e)) == 0)
+        rc = duck_register(du, own, e);
     if (rc == 0)
-        rc = run_stages(&s, job, e);
-    if (rc == 0 && job->counters)
-        rc = run_counters(&s, job, &r, e);
-    if (rc == 0 && job->output)
-        rc = write_output(&s, job, &r, e);
-    session_close(&s);
+        rc = session_open(&s, du, own, st, job->what, e);
+    if (rc == 0) {
+        rc = run_in(&s, job, &r, e);
+        session_close(&s);
+    }
+    duckdb_close(&own);
     if (rc < 0)
         engine_result_release(&r);
     else

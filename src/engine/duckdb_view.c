@@ -115,7 +115,7 @@ static int add_files(struct session *s, const struct engine_input *in, struct bu
         v[i] = (struct storage_file){.path = xasprintf("%s/%s", in->def->name, f->path),
                                      .size = f->size};
     }
-    if (rc == 0) {
+    if (rc == 0 && n > 0) { /* without files there need be no storage either */
         rc = storage_localize_all(s->st, v, n, e);
         if (rc)
             err_wrap(e, "%s: %s", s->what, in->view);

@@ -329,7 +329,7 @@ static void add_statement(struct buf *sql, const struct duck_outlet *o, const ch
     }
     if (by)
         add_column(sql, by);
-    buf_addf(sql, ")), 0) AS BIGINT) FROM (\n%s\n) AS rows_to_write", select);
+    buf_addf(sql, ")), 0) AS BIGINT) FROM (%s\n) AS rows_to_write", select);
 }
 
 /* Runs the SELECT; *ret_rows: how many the function was given. */

@@ -9,7 +9,8 @@
  * that reads and writes the lake by URL: nothing in a job is a pointer into this process but text.
  * Models are written in the SQL both understand (docs/decisions, facts of the dialects in sql/README.md).
  *
- * Errors: ERR_ENGINE (a statement failed: names the job, the model and the engine's message),
+ * Errors: ERR_ENGINE (a statement failed: names the job, the model, the line where it is known, and
+ * the engine's message),
  * ERR_STORAGE, ERR_STOPPED (stop_requested while it ran). A callback's error is passed on.
  */
 #ifndef CM_ENGINE_ENGINE_H
@@ -31,7 +32,8 @@ struct engine_input {
 struct engine_stage {
     const char *name;
     const char *sql;
-    bool keep; /* used more than once: compute it once */
+    bool keep;        /* used more than once: compute it once */
+    const char *file; /* that `sql` is the text of, for messages; may be NULL */
 };
 
 struct engine_job {
@@ -48,6 +50,8 @@ struct engine_job {
      * against the rows written: ERR_ENGINE if they differ.
      */
     const char *counters;
+    /* The stages are the user's own SQL and held to what engine_query says of it; the rest is ours. */
+    bool untrusted;
 };
 
 struct engine_counter {
@@ -78,15 +82,26 @@ struct engine_rows {
     void *arg;
 };
 
+/* A SELECT whose rows are wanted. */
+struct engine_question {
+    const char *what; /* for messages: "query" */
+    const char *file; /* the file that `sql` is the text of, for messages; may be NULL */
+    const struct engine_input *inputs;
+    size_t n_inputs;
+    const struct engine_stage *stages;
+    size_t n_stages;
+    const char *sql;
+    bool untrusted;
+};
+
 struct engine;
 
 struct engine_ops {
     const char *scheme; /* "duckdb" */
     int (*run)(struct engine *en, struct storage *st, const struct engine_job *job,
                struct engine_result *ret, struct err *e);
-    int (*query)(struct engine *en, struct storage *st, const struct engine_input *inputs,
-                 size_t n_inputs, const char *sql, bool untrusted, const struct engine_rows *rows,
-                 struct err *e);
+    int (*ask)(struct engine *en, struct storage *st, const struct engine_question *q,
+               const struct engine_rows *rows, struct err *e);
     void (*free)(struct engine *en);
 };
 
@@ -114,15 +129,28 @@ static inline int engine_run(struct engine *en, struct storage *st, const struct
     return en->ops->run(en, st, job, ret, e);
 }
 /*
- * Runs one SELECT over the inputs. Only the files of those are localized whose schema (of a view
- * without one: whose name) stands somewhere in the statement. untrusted: the user's own SQL; it must be a single SELECT,
+ * rows->row NULL: only the header is wanted, and nothing is computed. st may be NULL where no input has
+ * files.
+ */
+static inline int engine_ask(struct engine *en, struct storage *st, const struct engine_question *q,
+                             const struct engine_rows *rows, struct err *e) {
+    return en->ops->ask(en, st, q, rows, e);
+}
+/*
+ * Runs one SELECT over the inputs. Only the files of those are localized whose name, and schema if
+ * they have one, stand somewhere in the statement. untrusted: the user's own SQL; it must be a single SELECT,
  * WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, and may read the views and nothing else
  * on this machine (no other files, no extensions, no settings).
  */
 static inline int engine_query(struct engine *en, struct storage *st,
                                const struct engine_input *inputs, size_t n_inputs, const char *sql,
                                bool untrusted, const struct engine_rows *rows, struct err *e) {
-    return en->ops->query(en, st, inputs, n_inputs, sql, untrusted, rows, e);
+    const struct engine_question q = {.what = "query",
+                                      .inputs = inputs,
+                                      .n_inputs = n_inputs,
+                                      .sql = sql,
+                                      .untrusted = untrusted};
+    return engine_ask(en, st, &q, rows, e);
 }
 static inline void engine_free(struct engine *en) {
     if (en)

@@ -1,124 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/gold.h"
 
-#include "base/util.h"
-#include "engine/models.h"
-#include "flow/dates.h"
+#include "flow/gold_table.h"
 #include "flow/step.h"
 
-enum { MAX_TRIES = 10 };
-
 struct gold {
-    struct storage *st;
-    struct engine *en;
-    struct table *silver, *gold;
-    char *app_id;
+    struct gold_source src;
+    struct models models;
     struct dates dates;
+    struct gold_result sum;
+    struct step_failures failures;
 };
 
-static int compute(struct gold *g, struct engine_result *ret, struct err *e) {
-    _cleanup_(table_files_release) struct table_files files = {0};
-    dates_files(g->silver, &g->dates, &files);
-    const struct engine_input input = {"silver_events", &silver_events, &files};
-    return engine_run(g->en, g->st,
-                      &(struct engine_job){.what = "gold",
-                                           .inputs = &input,
-                                           .n_inputs = 1,
-                                           .select = model_text("sql/gold/clickstream_metrics.sql"),
-                                           .output = &gold_clickstream_metrics},
-                      ret, e);
+/* 0 also for a model that failed alone. */
+static int make(struct gold *g, const struct model *m, struct err *e) {
+    struct gold_made made = {0};
+    int r = step_stopped("gold", e);
+    if (r < 0)
+        return r;
+    if (m->wrong.code < 0) {
+        *e = m->wrong;
+        r = err_wrap(e, "gold");
+    } else {
+        r = step_settle("gold", gold_table_make(&g->src, m, &g->dates, &made, e), e);
+    }
+    g->sum.commits += made.committed;
+    g->sum.rows += made.rows;
+    return step_failed_alone(&g->failures, r, e) ? 0 : r;
 }
 
-static int commit(struct gold *g, int64_t silver_version, const struct engine_result *made,
-                  int64_t rows, struct err *e) {
-    _cleanup_(table_files_release) struct table_files replaced = {0};
-    dates_files(g->gold, &g->dates, &replaced);
-    struct table_txn txn = {g->app_id, table_txn(g->gold, g->app_id), silver_version};
-    struct table_metric metrics[] = {{"dates", (int64_t)g->dates.n}, {"rows", rows}};
-    int64_t version;
-    crash_point("gold.after_data");
-    return table_commit(g->gold,
-                        &(struct table_commit){.operation = "WRITE",
-                                               .add = &made->files,
-                                               .remove = &replaced,
-                                               .txn = &txn,
-                                               .n_txn = 1,
-                                               .metrics = metrics,
-                                               .n_metrics = ARRAY_LEN(metrics),
-                                               .data_change = true},
-                        &version, e);
-}
-
-static int recompute(struct gold *g, struct gold_result *sum, struct err *e) {
-    int64_t from = table_txn(g->gold, g->app_id), to = table_version(g->silver);
-    if (from >= to)
-        return 0;
-    bool all;
-    int r = dates_changed(g->silver, from, &g->dates, &all, e);
-    if (r == 0 && all) /* also those that silver may have lost, or another silver had */
-        dates_of(g->gold, &g->dates);
-    struct engine_result made = {0};
-    if (r == 0)
-        r = compute(g, &made, e);
-    int64_t rows = 0;
-    for (size_t i = 0; i < made.files.n; i++)
-        rows += made.files.v[i].rows;
-    if (r == 0)
-        r = commit(g, to, &made, rows, e);
-    if (r == 0)
-        *sum = (struct gold_result){
-            .commits = 1, .dates = (int64_t)g->dates.n, .rows = rows, .silver_version = to};
-    else
-        table_discard(g->gold, &made.files, r);
-    engine_result_release(&made);
+static int make_all(struct gold *g, struct err *e) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < g->models.n; i++)
+        r = make(g, &g->models.v[i], e);
+    for (size_t i = 0; r == 0 && i < g->models.n_refused; i++) {
+        struct err why = g->models.refused[i];
+        err_wrap(&why, "gold");
+        step_failed_alone(&g->failures, why.code, &why);
+    }
     return r;
 }
 
-/*
- * Once more where the commit was refused, and yet nobody has done our work: a file we replace was
- * rewritten meanwhile (optimize).
- */
-static int recompute_until_settled(struct gold *g, struct gold_result *sum, struct err *e) {
-    for (int tries = 1;; tries++) {
-        int64_t at = table_txn(g->gold, g->app_id);
-        int r = recompute(g, sum, e);
-        dates_release(&g->dates);
-        if (r != ERR_CONFLICT)
-            return r;
-        struct err why = *e;
-        r = table_refresh(g->gold, e);
-        if (r < 0)
-            return r;
-        bool done = table_txn(g->gold, g->app_id) != at;
-        if (!done && tries < MAX_TRIES)
-            continue;
-        *e = why;
-        if (!done)
-            err_retry(e);
-        return done ? ERR_CONFLICT : err_recode(e, ERR_STORAGE);
-    }
-}
-
-int flow_gold(struct storage *st, struct engine *en, int64_t checkpoint_interval,
+int flow_gold(struct storage *st, struct engine *en, const struct gold_options *o,
               struct gold_result *ret, struct err *e) {
-    struct gold g = {.st = st, .en = en};
-    struct gold_result sum = {.silver_version = -1};
-    int r = table_open(st, &silver_events, &g.silver, e);
+    struct gold g = {.src = {st, en, NULL, o->checkpoint_interval}, .sum = {.silver_version = -1}};
+    int r = models_load(o->models_dir, &g.models, e);
     if (r == 0)
-        r = table_open(st, &gold_clickstream_metrics, &g.gold, e);
-    if (r == 0)
-        r = table_check_writable(g.gold, e);
-    if (r == 0 && table_version(g.silver) >= 0 && !(r = step_stopped("gold", e))) {
-        sum.silver_version = table_version(g.silver);
-        g.app_id = xasprintf("gold/%s", table_id(g.silver));
-        r = recompute_until_settled(&g, &sum, e);
-        if (r == 0 && sum.commits > 0)
-            step_checkpoint(g.gold, checkpoint_interval);
+        r = table_open(st, &silver_events, &g.src.silver, e);
+    if (r == 0 && table_version(g.src.silver) >= 0) {
+        g.sum.silver_version = table_version(g.src.silver);
+        r = make_all(&g, e);
     }
+    g.sum.dates = (int64_t)g.dates.n;
+    if (r == 0)
+        r = step_failures_end(&g.failures, &g.sum.failed, e);
     r = step_settle("gold", r, e);
-    free(g.app_id);
-    table_close(g.silver);
-    table_close(g.gold);
-    *ret = sum;
+    dates_release(&g.dates);
+    models_release(&g.models);
+    table_close(g.src.silver);
+    *ret = g.sum;
     return r;
 }

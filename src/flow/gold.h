@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Silver -> gold: for the event_dates that changed in silver since the version in gold's txn
- * (gold/<silver table id>), the model's rows are computed anew and replace those dates' files, in
- * one commit with the version reached.
+ * Silver -> gold: every model's table is brought up to silver's version, each by a commit of its own
+ * (gold_table.h). A model that is wrong fails alone: the others are made all the same.
  */
 #ifndef CM_FLOW_GOLD_H
 #define CM_FLOW_GOLD_H
@@ -11,14 +10,24 @@
 #include "engine/engine.h"
 #include "storage/storage.h"
 
+struct gold_options {
+    const char *models_dir; /* the user's models (models.h); NULL: none */
+    int64_t checkpoint_interval;
+};
+
 struct gold_result {
-    int64_t commits;
-    int64_t dates; /* that changed in silver, also those left without rows */
-    int64_t rows;
+    int64_t commits;        /* tables brought forward */
+    int64_t dates;          /* that changed in silver, also those left without rows */
+    int64_t rows;           /* of all tables together */
+    int64_t failed;         /* models that could not be used; the others are done */
     int64_t silver_version; /* reached; -1: there is no silver yet */
 };
 
-int flow_gold(struct storage *st, struct engine *en, int64_t checkpoint_interval,
+/*
+ * With ret->failed > 0 the step has done what it could, and the error says which models failed and
+ * why. Otherwise an error ended the step where it came.
+ */
+int flow_gold(struct storage *st, struct engine *en, const struct gold_options *o,
               struct gold_result *ret, struct err *e);
 
 #endif

@@ -2,17 +2,25 @@
 #include "flow/load.h"
 
 #include "flow/dates.h"
+#include "flow/gold_columns.h"
 #include "flow/step.h"
 #include "table/table.h"
-
-static const char select_rows[] = "SELECT category, total_events, total_revenue, event_date"
-                                  " FROM gold_rows ORDER BY event_date, category";
 
 struct load {
     struct storage *st;
     struct engine *en;
     struct sink *sk;
+    struct models models;
+    struct dates all; /* of all tables */
+    struct load_result sum;
+    struct step_failures failures;
+};
+
+/* One table. */
+struct loading {
+    struct load *l;
     struct table *gold;
+    struct gold_sink to;
     struct sink_watermark mark;
     struct dates dates;
     int64_t rows;
@@ -20,67 +28,99 @@ struct load {
 
 static int send_row(void *arg, const char *const *values, size_t n, struct err *e) {
     (void)n;
-    struct load *l = arg;
-    l->rows++;
-    return sink_row(l->sk, values, e);
+    struct loading *ld = arg;
+    ld->rows++;
+    return sink_row(ld->l->sk, values, e);
 }
 
-static int send(struct load *l, bool all, struct sink_load_result *done, struct err *e) {
+static int send_rows(struct loading *ld, const struct table_files *files, struct err *e) {
+    const struct table_def *def = table_definition(ld->gold);
+    const struct engine_input input = {"gold_rows", def, files};
+    const struct engine_rows rows = {.row = send_row, .arg = ld};
+    _cleanup_(freep) char *sql = gold_select(&ld->to.table, "gold_rows");
+    return engine_query(ld->l->en, ld->l->st, &input, 1, sql, false, &rows, e);
+}
+
+static int send(struct loading *ld, bool all, struct sink_load_result *done, struct err *e) {
+    struct sink *sk = ld->l->sk;
     _cleanup_(table_files_release) struct table_files files = {0};
-    dates_files(l->gold, &l->dates, &files);
-    struct sink_load_begin begin = {.expected = &l->mark,
-                                    .gold_table_id = table_id(l->gold),
-                                    .gold_version = table_version(l->gold),
-                                    .dates = (const char *const *)l->dates.v,
-                                    .n_dates = l->dates.n,
-                                    .replace_all = l->mark.version >= 0 && all};
-    int r = sink_begin(l->sk, &sink_clickstream_metrics, &begin, e);
-    const struct engine_input input = {"gold_rows", &gold_clickstream_metrics, &files};
-    const struct engine_rows rows = {.row = send_row, .arg = l};
+    dates_files(ld->gold, &ld->dates, &files);
+    struct sink_load_begin begin = {.expected = &ld->mark,
+                                    .gold_table_id = table_id(ld->gold),
+                                    .gold_version = table_version(ld->gold),
+                                    .dates = (const char *const *)ld->dates.v,
+                                    .n_dates = ld->dates.n,
+                                    .replace_all = ld->mark.version >= 0 && all};
+    int r = sink_begin(sk, &ld->to.table, &begin, e);
     if (r == 0 && files.n)
-        r = engine_query(l->en, l->st, &input, 1, select_rows, false, &rows, e);
+        r = send_rows(ld, &files, e);
     if (r == 0)
-        r = sink_commit(l->sk, done, e);
+        r = sink_commit(sk, done, e);
     if (r < 0)
-        sink_rollback(l->sk);
+        sink_rollback(sk);
     return r;
 }
 
-static int load_gold(struct load *l, struct load_result *sum, struct err *e) {
-    int r = sink_prepare(l->sk, &sink_clickstream_metrics, &l->mark, e);
+static void add_up(struct loading *ld, const struct sink_load_result *done) {
+    struct load_result *sum = &ld->l->sum;
+    sum->loads++;
+    sum->rows += ld->rows;
+    sum->upserted += done->upserted;
+    sum->unchanged += done->unchanged;
+    sum->deleted += done->deleted;
+    for (size_t i = 0; i < ld->dates.n; i++)
+        dates_add(&ld->l->all, ld->dates.v[i]);
+}
+
+static int load_gold(struct loading *ld, const struct model *m, struct err *e) {
+    int r = gold_sink_make(m, table_definition(ld->gold), &ld->to, e);
+    if (r == 0)
+        r = sink_prepare(ld->l->sk, &ld->to.table, &ld->mark, e);
     if (r < 0)
         return r;
-    bool same_table = l->mark.version >= 0 && strcmp(l->mark.table_id, table_id(l->gold)) == 0;
-    if (same_table && l->mark.version >= table_version(l->gold))
+    bool same_table = ld->mark.version >= 0 && strcmp(ld->mark.table_id, table_id(ld->gold)) == 0;
+    if (same_table && ld->mark.version >= table_version(ld->gold))
         return 0;
     bool all; /* the sink may hold rows of other dates, too */
-    r = dates_changed(l->gold, same_table ? l->mark.version : -1, &l->dates, &all, e);
+    r = dates_changed(ld->gold, same_table ? ld->mark.version : -1, &ld->dates, &all, e);
     struct sink_load_result done = {0};
     if (r == 0)
-        r = send(l, all, &done, e);
+        r = send(ld, all, &done, e);
     if (r == 0)
-        *sum = (struct load_result){.loads = 1,
-                                    .dates = (int64_t)l->dates.n,
-                                    .rows = l->rows,
-                                    .upserted = done.upserted,
-                                    .unchanged = done.unchanged,
-                                    .deleted = done.deleted,
-                                    .gold_version = table_version(l->gold)};
+        add_up(ld, &done);
     return r;
 }
 
-int flow_load(struct storage *st, struct engine *en, struct sink *sk, struct load_result *ret,
-              struct err *e) {
-    struct load l = {.st = st, .en = en, .sk = sk};
-    struct load_result sum = {.gold_version = -1};
-    int r = table_open(st, &gold_clickstream_metrics, &l.gold, e);
-    if (r == 0 && table_version(l.gold) >= 0 && !(r = step_stopped("load", e))) {
-        sum.gold_version = table_version(l.gold);
-        r = load_gold(&l, &sum, e);
+/* 0 also for a table that failed alone. */
+static int load_model(struct load *l, const struct model *m, struct err *e) {
+    struct loading ld = {.l = l};
+    int r = step_stopped("load", e);
+    if (r == 0)
+        r = table_open(l->st, &m->def, &ld.gold, e);
+    if (r == 0 && table_version(ld.gold) >= 0) {
+        if (m == l->models.v)
+            l->sum.gold_version = table_version(ld.gold);
+        r = step_settle("load", load_gold(&ld, m, e), e);
     }
+    dates_release(&ld.dates);
+    table_close(ld.gold);
+    return step_failed_alone(&l->failures, r, e) ? 0 : r;
+}
+
+int flow_load(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
+              struct load_result *ret, struct err *e) {
+    struct load l = {.st = st, .en = en, .sk = sk, .sum = {.gold_version = -1}};
+    int r = models_load(models_dir, &l.models, e);
+    for (size_t i = 0; r == 0 && i < l.models.n; i++)
+        if (l.models.v[i].wrong.code ==
+            0) /* else gold has said so, and what it made before stays */
+            r = load_model(&l, &l.models.v[i], e);
+    l.sum.dates = (int64_t)l.all.n;
+    if (r == 0)
+        r = step_failures_end(&l.failures, &l.sum.failed, e);
     r = step_settle("load", r, e);
-    dates_release(&l.dates);
-    table_close(l.gold);
-    *ret = sum;
+    dates_release(&l.all);
+    models_release(&l.models);
+    *ret = l.sum;
     return r;
 }

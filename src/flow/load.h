@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gold -> the database people look at: the dates that changed in gold since the sink's watermark,
- * as upserts and deletes, in one transaction with the new watermark.
+ * Gold -> the database people look at, table by table: the dates that changed in gold since the sink's
+ * watermark, as upserts and deletes, in one transaction with the new watermark. A table that the
+ * database cannot take fails alone: the others are loaded all the same.
  */
 #ifndef CM_FLOW_LOAD_H
 #define CM_FLOW_LOAD_H
@@ -12,13 +13,19 @@
 #include "storage/storage.h"
 
 struct load_result {
-    int64_t loads;       /* transactions: 0 or 1 */
-    int64_t dates, rows; /* sent */
+    int64_t loads; /* transactions: at most one a table */
+    int64_t dates; /* sent */
+    int64_t rows;  /* sent; these and the following of all tables together */
     int64_t upserted, unchanged, deleted;
-    int64_t gold_version; /* reached; -1: there is no gold yet */
+    int64_t failed;       /* tables that could not be loaded; the others are */
+    int64_t gold_version; /* of clickstream_metrics, reached; -1: there is no gold yet */
 };
 
-int flow_load(struct storage *st, struct engine *en, struct sink *sk, struct load_result *ret,
-              struct err *e);
+/*
+ * models_dir: the user's models (models.h). With ret->failed > 0 the step has done what it could, and
+ * the error says which tables failed and why.
+ */
+int flow_load(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
+              struct load_result *ret, struct err *e);
 
 #endif

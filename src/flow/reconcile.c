@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/accounts.h"
-#include "flow/dates.h"
 #include "flow/reconcile_priv.h"
 
 void reconcile_check(struct reconcile *rc, const char *name, bool ok, char *detail) {
@@ -81,100 +80,54 @@ static int check_silver(struct reconcile *rc, struct err *e) {
     return r;
 }
 
-/* --- gold: silver with a category = gold --- */
+/* --- the sink --- */
 
-static int pending_dates(struct reconcile *rc, struct dates *d, struct err *e) {
-    struct lake *l = &rc->lake;
-    if (!table_id(l->silver))
-        return 0;
-    _cleanup_(freep) char *app_id = xasprintf("gold/%s", table_id(l->silver));
-    bool all;
-    int r = dates_changed(l->silver, table_txn(l->gold, app_id), d, &all, e);
-    if (r == 0 && all)
-        dates_of(l->gold, d);
-    rc->res->pending_dates = (int64_t)d->n;
-    return r;
+/* The contract's table has the short names. */
+char *reconcile_name(const struct reconcile *rc, const char *part, size_t i, const char *contract) {
+    return i == 0 ? xstrdup(contract) : xasprintf("%s.%s", part, rc->lake.gold[i].model->name);
 }
 
-static char *not_these_dates(const struct dates *d) {
-    struct buf b = BUF_INIT(16 * MIB);
-    buf_add_str(&b, "coalesce(s.event_date, g.event_date) NOT IN (DATE '0001-01-01'");
-    for (size_t i = 0; i < d->n; i++)
-        buf_addf(&b, ", DATE '%s'", d->v[i]);
-    buf_add_char(&b, ')');
-    return buf_detach(&b);
-}
-
-static int check_gold(struct reconcile *rc, struct err *e) {
-    struct dates pending = {0};
-    int r = pending_dates(rc, &pending, e);
-    char *settled = not_these_dates(&pending);
-    char *sql = xasprintf("SELECT count(*), count(*) FILTER (WHERE differs), min_by(category, "
-                          "(event_date, category)) FILTER (WHERE differs),"
-                          " min_by(event_date, (event_date, category)) FILTER (WHERE differs) FROM "
-                          "(SELECT coalesce(s.category, g.category) AS"
-                          " category, coalesce(s.event_date, g.event_date) AS event_date, s.n IS "
-                          "DISTINCT FROM g.total_events OR"
-                          " s.revenue IS DISTINCT FROM g.total_revenue AS differs FROM (SELECT "
-                          "category, event_date, count(*) AS n,"
-                          " CAST(CAST(sum(revenue) AS VARCHAR) AS DOUBLE) AS revenue FROM "
-                          "silver.events WHERE category IS NOT NULL"
-                          " GROUP BY ALL) s FULL JOIN (SELECT category, event_date, "
-                          "sum(total_events) AS total_events, sum(total_revenue) AS"
-                          " total_revenue FROM gold.clickstream_metrics GROUP BY category, "
-                          "event_date) g ON s.category = g.category AND s.event_date = g.event_date"
-                          " WHERE %s)",
-                          settled);
-    char *v[4];
-    if (r == 0)
-        r = lake_one_row(&rc->lake, sql, v, 4, e);
-    free(sql);
-    free(settled);
-    dates_release(&pending);
-    if (r < 0)
-        return r;
-    bool ok = strcmp(v[1], "0") == 0;
-    reconcile_check(
-        rc, "gold.metrics", ok,
-        ok ? xasprintf("%s rows of category and day are those of silver", v[0])
-           : xasprintf("%s of %s rows differ from silver, first: %s, %s", v[1], v[0], v[3], v[2]));
-    for (size_t i = 0; i < ARRAY_LEN(v); i++)
-        free(v[i]);
-    return 0;
-}
-
-static int check_sink(struct reconcile *rc, struct err *e) {
+static int check_sink(struct reconcile *rc, size_t i, struct err *e) {
     struct sink_comparison cmp = {0};
-    int r = sink_picture_compare(rc->sink, &rc->lake, &cmp, e);
-    if (r == 0)
-        reconcile_check(rc, "sink.rows", cmp.differing == 0,
+    if (rc->lake.gold[i].missing)
+        return 0;
+    int r = sink_picture_compare(rc->sink, &rc->lake, i, &cmp, e);
+    if (r == 0 && cmp.taken) {
+        _cleanup_(freep) char *name = reconcile_name(rc, "sink", i, "sink.rows");
+        reconcile_check(rc, name, cmp.differing == 0,
                         cmp.differing == 0
                             ? xasprintf("%lld rows are those of gold", (long long)cmp.compared)
                             : xasprintf("%lld of %lld rows differ from gold, first: %s",
                                         (long long)cmp.differing, (long long)cmp.compared,
                                         cmp.first));
+    }
     free(cmp.first);
     return r;
 }
 
-int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk,
+/* The sink first: whatever is loaded while we look is then pending, not a difference. */
+static int take_pictures(struct reconcile *rc, struct sink *sk, struct err *e) {
+    int r = sink_picture_take(sk, &rc->lake, &rc->sink, e);
+    return r == 0 ? lake_refresh(&rc->lake, e) : r;
+}
+
+int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
                    struct reconcile_result *ret, struct err *e) {
     struct reconcile_result res = {.ok = true};
     struct reconcile rc = {.res = &res};
-    /* The sink first: whatever is loaded while we look is then pending, not a difference. */
-    int r = sink_picture_take(sk, &rc.sink, e);
+    int r = lake_open(&rc.lake, st, en, models_dir, e);
     if (r == 0)
-        r = lake_open(&rc.lake, st, en, e);
+        r = take_pictures(&rc, sk, e);
     if (r == 0)
         r = reconcile_files(&rc, e);
     if (r == 0)
         r = reconcile_bronze(&rc, e);
     if (r == 0 && !rc.lake.no_bronze && !rc.lake.no_silver)
         r = check_silver(&rc, e);
-    if (r == 0 && !rc.lake.no_silver && !rc.lake.no_gold)
-        r = check_gold(&rc, e);
-    if (r == 0 && !rc.lake.no_gold)
-        r = check_sink(&rc, e);
+    if (r == 0 && !rc.lake.no_silver)
+        r = reconcile_gold(&rc, e);
+    for (size_t i = 0; r == 0 && i < rc.lake.n_gold; i++)
+        r = check_sink(&rc, i, e);
     lake_close(&rc.lake);
     sink_picture_free(rc.sink);
     if (r < 0)

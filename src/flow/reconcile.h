@@ -7,7 +7,8 @@
  *   the commits cover tiles without a gap, and what is in it besides records is what the stream
  *   passed over and what was accepted as lost (note.h);
  *   bronze = silver + duplicates + conflicts + rejects, each event_key once;
- *   silver with a category = gold, per category and day;  gold = sink, row by row.
+ *   silver with a category = clickstream_metrics, per category and day; every other gold table is
+ *   what its model gives for all of silver;  gold = sink, row by row.
  * What a later step has not taken in yet is pending, not an error.
  */
 #ifndef CM_FLOW_RECONCILE_H
@@ -28,12 +29,15 @@ struct reconcile_result {
     struct reconcile_check *v;
     size_t n;
     int64_t pending_bronze; /* bronze rows silver has not consumed */
-    int64_t pending_dates;  /* dates gold has still to compute */
+    int64_t pending_dates;  /* dates gold has still to compute, for any of its tables */
     bool ok;
 };
 
-/* 0 when all could be compared, also when some check is not ok: ret->ok says it. */
-int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk,
+/*
+ * models_dir: the user's models (models.h). 0 when all could be compared, also when some check is not
+ * ok: ret->ok says it.
+ */
+int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
                    struct reconcile_result *ret, struct err *e);
 void reconcile_result_release(struct reconcile_result *r);
 

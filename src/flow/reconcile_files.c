@@ -17,8 +17,8 @@ struct missing {
     char *first, *why;
 };
 
-static void look_for(const struct table_file *f, const struct storage_entries *l,
-                     struct missing *m) {
+static void look_for(const struct table *tb, const struct table_file *f,
+                     const struct storage_entries *l, struct missing *m) {
     const char *name = f->path + folder_len(f->path);
     const struct storage_entry *found =
         l->n ? bsearch(name, l->v, l->n, sizeof *l->v, compare_name) : NULL;
@@ -26,7 +26,7 @@ static void look_for(const struct table_file *f, const struct storage_entries *l
         return;
     if (m->n++ > 0)
         return;
-    m->first = xstrdup(f->path);
+    m->first = xasprintf("%s/%s", table_definition(tb)->name, f->path);
     m->why = found
                  ? xasprintf("has %lld bytes, not %lld", (long long)found->size, (long long)f->size)
                  : xstrdup("is gone");
@@ -48,27 +48,44 @@ static int look_through(struct reconcile *rc, struct table *tb, struct missing *
         if (r < 0)
             return r;
         for (size_t k = i; k < end; k++)
-            look_for(&live->v[k], &l, m);
+            look_for(tb, &live->v[k], &l, m);
         storage_entries_release(&l);
     }
     return 0;
+}
+
+static void report(struct reconcile *rc, const char *name, struct missing *m, int64_t n) {
+    reconcile_check(rc, name, m->n == 0,
+                    m->n == 0
+                        ? xasprintf("%lld files are there", (long long)n)
+                        : xasprintf("%lld of %lld files are not as the log says, first: %s %s",
+                                    (long long)m->n, (long long)n, m->first, m->why));
+    free(m->first);
+    free(m->why);
 }
 
 static int check_table(struct reconcile *rc, struct table *tb, const char *name, bool *ret_not,
                        struct err *e) {
     struct missing m = {0};
     int r = look_through(rc, tb, &m, e);
-    int64_t n = (int64_t)table_live(tb)->n;
     *ret_not = m.n > 0;
-    if (r == 0)
-        reconcile_check(
-            rc, name, m.n == 0,
-            m.n == 0 ? xasprintf("%lld files are there", (long long)n)
-                     : xasprintf("%lld of %lld files are not as the log says, first: %s/%s %s",
-                                 (long long)m.n, (long long)n, table_definition(tb)->name, m.first,
-                                 m.why));
-    free(m.first);
-    free(m.why);
+    report(rc, name, &m, (int64_t)table_live(tb)->n);
+    return r;
+}
+
+/* All gold tables in one check. */
+static int check_gold(struct reconcile *rc, struct err *e) {
+    struct missing m = {0};
+    int64_t n = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < rc->lake.n_gold; i++) {
+        struct lake_gold *g = &rc->lake.gold[i];
+        int64_t before = m.n;
+        r = look_through(rc, g->tb, &m, e);
+        g->missing = m.n > before;
+        n += (int64_t)table_live(g->tb)->n;
+    }
+    report(rc, "gold.files", &m, n);
     return r;
 }
 
@@ -77,6 +94,6 @@ int reconcile_files(struct reconcile *rc, struct err *e) {
     if (r == 0)
         r = check_table(rc, rc->lake.silver, "silver.files", &rc->lake.no_silver, e);
     if (r == 0)
-        r = check_table(rc, rc->lake.gold, "gold.files", &rc->lake.no_gold, e);
+        r = check_gold(rc, e);
     return r;
 }

@@ -18,10 +18,16 @@ void reconcile_check(struct reconcile *rc, const char *name, bool ok, char *deta
 void reconcile_equal(struct reconcile *rc, const char *name, const char *left, int64_t l,
                      const char *right, int64_t r);
 
+/* The name of gold[i]'s check: "sink.funnel_daily"; the contract's table has one of its own. The caller frees. */
+char *reconcile_name(const struct reconcile *rc, const char *part, size_t i, const char *contract);
+
+/* silver against gold: every model once more over all of silver, but for the dates that are pending. */
+int reconcile_gold(struct reconcile *rc, struct err *e);
+
 /* bronze against the notes of its commits (note.h): per source and partition. */
 int reconcile_bronze(struct reconcile *rc, struct err *e);
 
-/* Every file that a log names is there, in its size. Sets lake.no_… of a table of which some are not. */
+/* Every file that a log names is there, in its size. Marks a table of which some are not. */
 int reconcile_files(struct reconcile *rc, struct err *e);
 
 #endif

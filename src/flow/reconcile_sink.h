@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The last part of reconcile: the sink's rows against gold's, one by one. The picture of the sink
- * is taken before the lake is read, so that it is never newer than gold.
+ * is taken before the lake is read (again), so that it is never newer than gold.
  */
 #ifndef CM_FLOW_RECONCILE_SINK_H
 #define CM_FLOW_RECONCILE_SINK_H
@@ -10,19 +10,21 @@
 #include "flow/lake.h"
 #include "sink/sink.h"
 
-/* The rows and the watermark they belong to. */
+/* Of each gold table with a model: the rows and the watermark they belong to. */
 struct sink_picture;
-int sink_picture_take(struct sink *sk, struct sink_picture **ret, struct err *e);
+int sink_picture_take(struct sink *sk, const struct lake *l, struct sink_picture **ret,
+                      struct err *e);
 void sink_picture_free(struct sink_picture *p);
 
 struct sink_comparison {
+    bool taken;       /* false: there is nothing to compare, gold has no such table yet */
     int64_t compared; /* rows of gold, or of the sink alone, at dates that are not pending */
     int64_t differing;
     char *first; /* the first that differs; the caller frees */
 };
 
-/* Dates that changed in gold since the watermark are left out. */
-int sink_picture_compare(struct sink_picture *p, struct lake *l, struct sink_comparison *ret,
-                         struct err *e);
+/* Of l->gold[i]. Dates that changed in gold since the watermark are left out. */
+int sink_picture_compare(const struct sink_picture *p, struct lake *l, size_t i,
+                         struct sink_comparison *ret, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "base/util.h"
+#include "flow/step.h"
 
 struct run {
     struct storage *st;
@@ -25,7 +26,7 @@ static int try_load(struct run *run, struct load_result *ret, struct err *e) {
     int r = sink_open(run->o->sink_url, &so, &sk, e);
     if (r < 0)
         return r;
-    r = flow_load(run->st, run->en, sk, ret, e);
+    r = flow_load(run->st, run->en, sk, run->o->models_dir, ret, e);
     sink_free(sk);
     return r;
 }
@@ -47,7 +48,8 @@ static int step_silver(struct run *run, struct err *e) {
 }
 
 static int step_gold(struct run *run, struct err *e) {
-    return flow_gold(run->st, run->en, run->o->checkpoint_interval, &run->res->gold, e);
+    const struct gold_options o = {run->o->models_dir, run->o->checkpoint_interval};
+    return flow_gold(run->st, run->en, &o, &run->res->gold, e);
 }
 
 static int step_load(struct run *run, struct err *e) {
@@ -55,10 +57,11 @@ static int step_load(struct run *run, struct err *e) {
 }
 
 static const struct {
-    const char *name;
     int (*run)(struct run *run, struct err *e);
     bool retries_itself;
-} steps[] = {{"silver", step_silver, false}, {"gold", step_gold, false}, {"load", step_load, true}};
+} steps[RUN_STEPS] = {{step_silver, false}, {step_gold, false}, {step_load, true}};
+
+const char *const run_step_names[RUN_STEPS] = {"silver", "gold", "load"};
 
 static int run_step(struct run *run, size_t i, struct err *e) {
     int64_t pause = run->o->retry_delay_ms;
@@ -83,27 +86,45 @@ static void keep_up(struct run *run) {
         run->o->on_step(run->o->arg, "upkeep", r, (double)(clock_mono_ns() - start) / 1e9);
 }
 
+/* Others of the step's tables are done: the next step has something to do. */
+static bool failed_alone(const struct run_result *res, size_t step) {
+    return (step == RUN_GOLD && res->gold.failed > 0) || (step == RUN_LOAD && res->load.failed > 0);
+}
+
+/* false: the run ends here. */
+static bool take_step(struct run *run, size_t i, struct step_failures *failures) {
+    static const char *const points[RUN_STEPS] = {"run.after_silver", "run.after_gold",
+                                                  "run.after_load"};
+    struct err e = {0};
+    int64_t start = clock_mono_ns();
+    int r = run->res->codes[i] = run_step(run, i, &e);
+    if (run->o->on_step)
+        run->o->on_step(run->o->arg, run_step_names[i], r, (double)(clock_mono_ns() - start) / 1e9);
+    if (r < 0)
+        step_also(failures, &e);
+    if (r < 0 && !run->res->failed_step)
+        run->res->failed_step = run_step_names[i];
+    if (r < 0 && !failed_alone(run->res, i))
+        return false;
+    crash_point(points[i]);
+    return true;
+}
+
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
              struct run_result *ret, struct err *e) {
-    struct run_result res = {0};
+    struct run_result res = {.codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED}};
     struct run run = {st, en, o, &res};
     int64_t start = clock_mono_ns();
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(steps); i++) {
-        int64_t step_ns = clock_mono_ns();
-        r = run_step(&run, i, e);
-        if (o->on_step)
-            o->on_step(o->arg, steps[i].name, r, (double)(clock_mono_ns() - step_ns) / 1e9);
-        if (r < 0)
-            res.failed_step = steps[i].name;
-        else
-            crash_point(i == 0 ? "run.after_silver" : i == 1 ? "run.after_gold" : "run.after_load");
-    }
+    struct step_failures failures = {0};
+    int64_t failed;
+    res.complete = true;
+    for (size_t i = 0; res.complete && i < ARRAY_LEN(steps); i++)
+        res.complete = take_step(&run, i, &failures);
     res.seconds = (double)(clock_mono_ns() - start) / 1e9;
-    if (r == 0 && o->upkeep && !stop_requested())
+    if (res.complete && o->upkeep && !stop_requested())
         keep_up(&run);
     *ret = res;
-    return r;
+    return step_failures_end(&failures, &failed, e);
 }
 
 static void put_steps(struct json_out *o, const struct run_result *r) {
@@ -117,11 +138,13 @@ static void put_steps(struct json_out *o, const struct run_result *r) {
     json_obj(o, "gold");
     json_put_int(o, "dates", r->gold.dates);
     json_put_int(o, "rows", r->gold.rows);
+    json_put_int(o, "failed", r->gold.failed);
     json_obj_end(o);
     json_obj(o, "load");
     json_put_int(o, "dates", r->load.dates);
     json_put_int(o, "upserted", r->load.upserted);
     json_put_int(o, "deleted", r->load.deleted);
+    json_put_int(o, "failed", r->load.failed);
     json_obj_end(o);
 }
 

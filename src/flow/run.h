@@ -14,6 +14,7 @@
 struct run_options {
     int64_t silver_batch_rows;
     int64_t checkpoint_interval; /* commits; 0: never */
+    const char *models_dir;      /* the user's models (models.h); NULL: none */
     int64_t retries;             /* further tries of a step */
     int64_t retry_delay_ms;      /* before the first of them; doubled each time */
     const char *sink_url;
@@ -25,15 +26,24 @@ struct run_options {
     void *arg;
 };
 
+enum run_step { RUN_SILVER, RUN_GOLD, RUN_LOAD, RUN_STEPS, RUN_NOT_REACHED = 1 };
+
 struct run_result {
+    int codes[RUN_STEPS]; /* how each step ended; RUN_NOT_REACHED */
     struct silver_result silver;
     struct gold_result gold;
     struct load_result load;
-    const char *failed_step; /* NULL: none */
+    const char *failed_step; /* the first; NULL: none */
+    bool complete;           /* all steps have done what they could: what failed, failed alone */
     int64_t tries;           /* of steps that failed and were tried again */
     double seconds;
 };
 
+/*
+ * Where models or tables failed alone (flow_gold, flow_load) the run goes on to its end; the error has
+ * the code of the first and the words of all. "silver", "gold", "load":
+ */
+extern const char *const run_step_names[RUN_STEPS];
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
              struct run_result *ret, struct err *e);
 

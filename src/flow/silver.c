@@ -100,11 +100,11 @@ static int run_model(struct silver *s, struct engine_result *ret, struct err *e)
     };
     const char *engine = s->en->ops->scheme;
     const struct engine_stage stages[] = {
-        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true},
-        {"met", model_text("sql/silver/met.sql"), true},
-        {"committed", model_text("sql/silver/committed.sql"), true},
-        {"repeats", model_text("sql/silver/repeats.sql"), true},
-        {"twins", model_text("sql/silver/twins.sql"), true},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL},
+        {"met", model_text("sql/silver/met.sql"), true, NULL},
+        {"committed", model_text("sql/silver/committed.sql"), true, NULL},
+        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL},
+        {"twins", model_text("sql/silver/twins.sql"), true, NULL},
     };
     _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
     if (!bots)

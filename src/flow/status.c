@@ -23,7 +23,8 @@ static int note_time(void *arg, const struct table_entry *en, struct err *e) {
 
 static int layer_status(struct table *tb, struct layer_status *ret, struct err *e) {
     int64_t version = table_version(tb);
-    *ret = (struct layer_status){.table = table_definition(tb)->view, .version = version};
+    *ret = (struct layer_status){
+        .table = xstrdup(table_definition(tb)->view), .version = version, .sink_version = -1};
     const struct table_files *live = table_live(tb);
     ret->files = (int64_t)live->n;
     for (size_t i = 0; i < live->n; i++) {
@@ -101,37 +102,75 @@ static int totals(struct lake *l, struct status *ret, struct err *e) {
     return r;
 }
 
-static int sink_status(struct sink *sk, struct table *gold, struct status *ret, struct err *e) {
+/* A table of the sink has a name; its columns are not asked for. */
+static int sink_status(struct sink *sk, const struct lake_gold *g, struct layer_status *ret,
+                       struct err *e) {
+    const struct sink_table t = {.name = g->model->name};
     struct sink_watermark mark;
-    int r = sink_peek(sk, &sink_clickstream_metrics, &mark, e);
+    int r = sink_peek(sk, &t, &mark, e);
     if (r < 0)
         return r;
     ret->sink_version = mark.version;
-    bool same = table_id(gold) && strcmp(mark.table_id, table_id(gold)) == 0;
-    ret->sink_is_current = table_version(gold) < 0 || (same && mark.version >= table_version(gold));
+    bool same = table_id(g->tb) && strcmp(mark.table_id, table_id(g->tb)) == 0;
+    ret->sink_is_current = ret->version < 0 || (same && mark.version >= ret->version);
     return 0;
 }
 
-int flow_status(struct stream *s, const char *app, struct storage *st, struct sink *sk,
-                struct status *ret, struct err *e) {
+static int gold_status(struct lake *l, size_t i, struct sink *sk, struct layer_status *ret,
+                       struct err *e) {
+    const struct lake_gold *g = &l->gold[i];
+    int r = layer_status(g->tb, ret, e);
+    ret->is_gold = true;
+    ret->has_model = g->model != NULL;
+    if (!g->model)
+        return r;
+    ret->behind = behind(g->tb, "gold", l->silver);
+    if (g->model->wrong.code < 0)
+        ret->problem = xstrdup(g->model->wrong.msg);
+    return r == 0 && sk ? sink_status(sk, g, ret, e) : r;
+}
+
+static int layers(struct lake *l, struct sink *sk, struct status *ret, struct err *e) {
+    ret->n_layers = lake_tables(l);
+    ret->layers = xcalloc(ret->n_layers, sizeof *ret->layers);
+    int r = layer_status(l->bronze, &ret->layers[0], e);
+    if (r == 0)
+        r = layer_status(l->silver, &ret->layers[1], e);
+    ret->layers[1].behind = behind(l->silver, "silver", l->bronze);
+    for (size_t i = 0; r == 0 && i < l->n_gold; i++)
+        r = gold_status(l, i, sk, &ret->layers[2 + i], e);
+    if (r < 0 || !sk)
+        return r;
+    ret->sink_version = ret->layers[2].sink_version;
+    ret->sink_is_current = true;
+    for (size_t i = 2; i < ret->n_layers; i++)
+        ret->sink_is_current =
+            ret->sink_is_current && (!ret->layers[i].has_model || ret->layers[i].sink_is_current);
+    return 0;
+}
+
+static void refused(const struct models *ms, struct status *ret) {
+    ret->refused = xcalloc(ms->n_refused + 1, sizeof *ret->refused);
+    for (size_t i = 0; i < ms->n_refused; i++)
+        ret->refused[ret->n_refused++] = xstrdup(ms->refused[i].msg);
+}
+
+int flow_status(struct stream *s, struct storage *st, struct sink *sk,
+                const struct status_options *o, struct status *ret, struct err *e) {
     struct status out = {.sink_version = -1};
     struct lake l;
-    int r = lake_open(&l, st, NULL, e);
+    int r = lake_open(&l, st, NULL, o->models_dir, e);
     if (r < 0)
         return r;
     if (s)
-        r = stream_status(s, app, l.bronze, &out, e);
-    struct table *tables[] = {l.bronze, l.silver, l.gold};
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(tables); i++)
-        r = layer_status(tables[i], &out.layers[i], e);
+        r = stream_status(s, o->app, l.bronze, &out, e);
+    if (r == 0)
+        r = layers(&l, sk, &out, e);
     if (r == 0)
         r = newest(l.bronze, &out, e);
-    out.layers[1].behind = behind(l.silver, "silver", l.bronze);
-    out.layers[2].behind = behind(l.gold, "gold", l.silver);
     if (r == 0)
         r = totals(&l, &out, e);
-    if (r == 0 && sk)
-        r = sink_status(sk, l.gold, &out, e);
+    refused(&l.defs.models, &out);
     lake_close(&l);
     if (r < 0)
         status_release(&out);
@@ -142,5 +181,13 @@ int flow_status(struct stream *s, const char *app, struct storage *st, struct si
 
 void status_release(struct status *s) {
     free(s->partitions);
+    for (size_t i = 0; i < s->n_layers; i++) {
+        free(s->layers[i].table);
+        free(s->layers[i].problem);
+    }
+    free(s->layers);
+    for (size_t i = 0; i < s->n_refused; i++)
+        free(s->refused[i]);
+    free(s->refused);
     *s = (struct status){0};
 }

@@ -13,11 +13,16 @@
 #include "stream/stream.h"
 
 struct layer_status {
-    const char *table;
+    char *table;     /* "silver.events" */
     int64_t version; /* -1: not there yet */
     int64_t files, rows, bytes;
     int64_t committed_ms; /* time of the newest commit; 0: none */
     int64_t behind;       /* versions of the layer below that are not taken in */
+    /* Of gold tables. */
+    bool is_gold, has_model; /* has_model: it is still made and loaded */
+    char *problem;           /* why its model cannot be used; NULL: none */
+    int64_t sink_version;    /* the version the sink shows; -1: none */
+    bool sink_is_current;
 };
 
 struct status {
@@ -29,17 +34,25 @@ struct status {
      * statistics. Its age says how fresh bronze is.
      */
     int64_t newest_ms;
-    double age_seconds; /* of it, now; -1: none */
-    int64_t lost;       /* offsets accepted as lost (--accept-loss), by all commits */
-    struct layer_status layers[3];
+    double age_seconds;          /* of it, now; -1: none */
+    int64_t lost;                /* offsets accepted as lost (--accept-loss), by all commits */
+    struct layer_status *layers; /* bronze, silver, then gold: the contract's table first */
+    size_t n_layers;
+    char **refused; /* the user's models that are none: why */
+    size_t n_refused;
     int64_t events, rejected, duplicates, conflicts; /* totals of bronze and silver */
-    int64_t sink_version;                            /* the gold version the sink shows; -1: none */
-    bool sink_is_current;
+    int64_t sink_version; /* of the contract's table that the sink shows; -1: none */
+    bool sink_is_current; /* all tables */
+};
+
+struct status_options {
+    const char *app;        /* stream.app */
+    const char *models_dir; /* the user's models (models.h); NULL: none */
 };
 
 /* s and sk may be NULL: their part is left out. */
-int flow_status(struct stream *s, const char *app, struct storage *st, struct sink *sk,
-                struct status *ret, struct err *e);
+int flow_status(struct stream *s, struct storage *st, struct sink *sk,
+                const struct status_options *o, struct status *ret, struct err *e);
 void status_release(struct status *s);
 
 #endif

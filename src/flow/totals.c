@@ -31,6 +31,13 @@ void total_start(struct txn_list *l, const char *position, const char *name, int
     txn_list_add(l, total_id(position, name), -1, value);
 }
 
+void total_set(struct txn_list *l, const struct table *tb, const char *position, const char *name,
+               int64_t value) {
+    int64_t before = total_of(tb, position, name);
+    if (value != before)
+        txn_list_add(l, total_id(position, name), before, value);
+}
+
 void total_grow(struct txn_list *l, const struct table *tb, const char *position, const char *name,
                 int64_t more) {
     if (more == 0)

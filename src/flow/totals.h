@@ -12,6 +12,8 @@
  *         #rejected, #more    rejected events, events beyond one a record: of the commits whose
  *                             first position this is
  *         #topic=<id>         version 0: the topic's id, where the stream has one
+ *     a position of gold, "gold/<silver table id>":
+ *         #model      no total: the hash of the model that made the table (models.h)
  *     a position of silver, "silver/<bronze table id>":
  *         #events     bronze rows read; it says that totals are carried
  *         #rejected, #duplicates, #conflicts
@@ -38,6 +40,9 @@ void txn_list_release(struct txn_list *l);
 int64_t total_of(const struct table *tb, const char *position, const char *name);
 /* The total begins with this value. */
 void total_start(struct txn_list *l, const char *position, const char *name, int64_t value);
+/* It becomes this value; nothing is written if it has it. */
+void total_set(struct txn_list *l, const struct table *tb, const char *position, const char *name,
+               int64_t value);
 /* It grows by `more`; 0: nothing is written. */
 void total_grow(struct txn_list *l, const struct table *tb, const char *position, const char *name,
                 int64_t more);

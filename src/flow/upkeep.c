@@ -6,15 +6,26 @@
 #include "flow/seal.h"
 #include "flow/step.h"
 
-/* The version up to which the layer above has read the table; INT64_MAX: nobody reads on in its log. */
-static int64_t read_up_to(const struct lake *l, const struct table *tb) {
-    const struct table *above = tb == l->bronze ? l->silver : tb == l->silver ? l->gold : NULL;
-    if (!above || !table_id(tb))
-        return INT64_MAX;
-    _cleanup_(freep) char *app_id =
-        xasprintf("%s/%s", tb == l->bronze ? "silver" : "gold", table_id(tb));
+static int64_t position(const struct table *above, const char *step, const struct table *tb) {
+    _cleanup_(freep) char *app_id = xasprintf("%s/%s", step, table_id(tb));
     int64_t at = table_txn(above, app_id);
     return at >= 0 ? at : INT64_MAX;
+}
+
+/*
+ * The version up to which the layer above has read the table; INT64_MAX: nobody reads on in its log.
+ * A gold table that nobody makes any more, or cannot make, holds nothing back: it would begin anew.
+ */
+static int64_t read_up_to(const struct lake *l, const struct table *tb) {
+    int64_t at = INT64_MAX;
+    if (!table_id(tb))
+        return at;
+    if (tb == l->bronze)
+        return position(l->silver, "silver", tb);
+    for (size_t i = 0; tb == l->silver && i < l->n_gold; i++)
+        if (l->gold[i].model && l->gold[i].model->wrong.code == 0)
+            at = MIN(at, position(l->gold[i].tb, "gold", tb));
+    return at;
 }
 
 static int checkpoint(struct table *tb, const struct upkeep_options *o, bool now,
@@ -124,11 +135,10 @@ int flow_upkeep(struct storage *st, const struct upkeep_options *o, struct upkee
                 struct err *e) {
     struct upkeep_result sum = {0};
     struct lake l;
-    int r = lake_open(&l, st, NULL, e);
-    struct table *tables[] = {l.bronze, l.silver, l.gold};
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(tables); i++)
+    int r = lake_open(&l, st, NULL, o->models_dir, e);
+    for (size_t i = 0; r == 0 && i < lake_tables(&l); i++)
         if (!(r = step_stopped("upkeep", e)))
-            r = keep_up(&l, tables[i], o, &sum, e);
+            r = keep_up(&l, lake_table(&l, i), o, &sum, e);
     lake_close(&l);
     if (sum.joined || sum.checkpoints || sum.log_files || sum.files)
         log_info("upkeep", F_INT("files_joined", sum.joined), F_INT("into", sum.made),

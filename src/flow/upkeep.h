@@ -20,6 +20,7 @@ struct upkeep_options {
     int64_t log_entries; /* kept at most; 0: any number */
     int64_t file_retention_ms;
     int64_t vacuum_every_ms; /* 0: never */
+    const char *models_dir;  /* the user's models (models.h); NULL: none */
 };
 
 struct upkeep_result {

@@ -84,9 +84,8 @@ static void add_parts(struct monitor *mo, const struct monitor_options *o) {
     if (o->does & MONITOR_RUN) {
         mo->run_health = health_add(h, "run", "the first run has not ended yet");
         mo->lake = storage_watch_new(mo->m, health_add(h, "lake", starting), mo->run_health);
-        static const char *const steps[] = {"silver", "gold", "load"};
-        for (size_t i = 0; i < ARRAY_LEN(steps); i++)
-            metrics_get(mo->m, M_STEP_FAILURES, steps[i], NULL);
+        for (size_t i = 0; i < RUN_STEPS; i++)
+            metrics_get(mo->m, M_STEP_FAILURES, run_step_names[i], NULL);
         metrics_get(mo->m, M_RUNS, "ok", NULL);
         metrics_get(mo->m, M_RUNS, "failed", NULL);
     }
@@ -109,7 +108,7 @@ static void start_sampler(struct monitor *mo, const struct monitor_options *o) {
         &(struct sampler_options){.cfg = o->cfg,
                                   .m = mo->m,
                                   .open_stream = o->does & MONITOR_INGEST ? o->open_stream : NULL,
-                                  .n_tables = o->does & MONITOR_RUN ? 3 : 1,
+                                  .all_tables = o->does & MONITOR_RUN,
                                   .every_ms = config_int(o->cfg, CFG_SERVE_SAMPLE_EVERY)});
 }
 
@@ -223,17 +222,16 @@ static void count_run(struct monitor *mo, const struct run_result *r) {
     metric_observe(metrics_get(mo->m, M_RUN_SECONDS, NULL, NULL), r->seconds);
 }
 
-/* The steps before the one that failed have ended well. */
-static void count_steps(struct monitor *mo, const struct run_result *r, int code) {
-    static const char *const steps[] = {"silver", "gold", "load"};
+static void count_steps(struct monitor *mo, const struct run_result *r) {
     double now = (double)(clock_now_us() / 1000) / 1e3;
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (code < 0 && (!r->failed_step || strcmp(r->failed_step, steps[i]) == 0)) {
-            metric_add(metrics_get(mo->m, M_STEP_FAILURES, steps[i], NULL), 1);
-            return;
-        }
-        metric_set(metrics_get(mo->m, M_STEP_LAST_SUCCESS, steps[i], NULL), now);
+    for (size_t i = 0; i < RUN_STEPS; i++) {
+        if (r->codes[i] < 0)
+            metric_add(metrics_get(mo->m, M_STEP_FAILURES, run_step_names[i], NULL), 1);
+        else if (r->codes[i] == 0)
+            metric_set(metrics_get(mo->m, M_STEP_LAST_SUCCESS, run_step_names[i], NULL), now);
     }
+    set(mo, M_GOLD_FAILED, (double)r->gold.failed);
+    set(mo, M_LOAD_FAILED, (double)r->load.failed);
     if (r->load.gold_version >= 0)
         set(mo, M_LOAD_GOLD_VERSION, (double)r->load.gold_version);
 }
@@ -247,7 +245,7 @@ void monitor_run_ended(struct monitor *mo, const struct run_result *r, int code,
     if (code == ERR_STOPPED)
         return;
     metric_add(metrics_get(mo->m, M_RUNS, code < 0 ? "failed" : "ok", NULL), 1);
-    count_steps(mo, r, code);
+    count_steps(mo, r);
     if (code < 0) {
         health_not_ready(mo->run_health, why->msg);
     } else {

@@ -9,9 +9,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "flow/lag.h"
+#include "flow/lake.h"
 #include "table/table.h"
 
-enum { TABLES = 3, STOP_S = 5 };
+enum { BRONZE, SILVER, TABLES = 128, STOP_S = 5 }; /* TABLES: what is beyond is not shown */
 
 /* The newest received_at in a table, up to one of its versions. */
 struct newest {
@@ -28,12 +29,15 @@ struct sampler {
     /* the thread's own */
     struct stream *s;
     struct storage *st;
+    struct table_def defs[TABLES]; /* names are the sampler's own */
     struct table *tb[TABLES];
+    bool fed[TABLES]; /* by a step; not where the model is gone */
     struct lag_memory lag;
     int64_t shown[TABLES];        /* version whose size is in the metrics */
     struct newest newest[TABLES]; /* of gold: of the silver it is made from */
     bool told;
     /* thread -> scrape */
+    atomic_int n; /* tables that are open, bronze first: they only become more */
     atomic_llong committed_ms[TABLES], data_us[TABLES];
 };
 
@@ -129,19 +133,24 @@ static void show_size(struct sampler *sa, int i) {
         rows += MAX(live->v[k].rows, 0);
         bytes += live->v[k].size;
     }
-    const char *name = all_tables[i]->view;
+    const char *name = sa->defs[i].view;
     set(sa, M_TABLE_VERSION, name, table_version(sa->tb[i]));
     set(sa, M_TABLE_ROWS, name, rows);
     set(sa, M_TABLE_FILES, name, (int64_t)live->n);
     set(sa, M_TABLE_BYTES, name, bytes);
 }
 
+/* What a table is made from. */
+static int below(int i) {
+    return MIN(i - 1, SILVER);
+}
+
 /* The version of the table below that this one has taken in; -1: none. */
 static int64_t taken_in(struct sampler *sa, int i) {
-    static const char *const steps[TABLES] = {"ingest", "silver", "gold"};
-    if (!table_id(sa->tb[i - 1]))
+    const struct table *from = sa->tb[below(i)];
+    if (!table_id(from))
         return -1;
-    char *app_id = xasprintf("%s/%s", steps[i], table_id(sa->tb[i - 1]));
+    char *app_id = xasprintf("%s/%s", i == SILVER ? "silver" : "gold", table_id(from));
     int64_t at = table_txn(sa->tb[i], app_id);
     free(app_id);
     return at;
@@ -152,7 +161,7 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
     int r = table_refresh(tb, e);
     if (r < 0)
         return r;
-    int64_t version = table_version(tb), below = i > 0 ? taken_in(sa, i) : -1;
+    int64_t version = table_version(tb), at = i > BRONZE ? taken_in(sa, i) : -1;
     if (version >= 0 && version != sa->shown[i]) {
         r = table_each_entry(tb, version - 1, version, note_time, &sa->committed_ms[i], e);
         if (r < 0 && r != ERR_NOT_FOUND) /* overtaken, and cleaned away already */
@@ -160,20 +169,55 @@ static int sample_table(struct sampler *sa, int i, struct err *e) {
         show_size(sa, i);
         sa->shown[i] = version;
     }
-    if (i > 0 && table_version(sa->tb[i - 1]) >= 0)
-        set(sa, M_TABLE_BEHIND, all_tables[i]->view, table_version(sa->tb[i - 1]) - below);
+    int64_t from = i > BRONZE ? table_version(sa->tb[below(i)]) : -1;
+    if (i > BRONZE)
+        set_known(sa, M_TABLE_BEHIND, sa->defs[i].view,
+                  sa->fed[i] && from >= 0 ? (double)(from - at) : -1);
     /* Gold holds no times of arrival: it is as new as the silver it was made from. */
-    bool is_gold = i == TABLES - 1;
-    r = advance(&sa->newest[i], is_gold ? sa->tb[i - 1] : tb, is_gold ? below : version, e);
+    bool is_gold = i > SILVER;
+    r = advance(&sa->newest[i], is_gold ? sa->tb[SILVER] : tb, is_gold ? at : version, e);
     atomic_store(&sa->data_us[i], sa->newest[i].us);
     return r;
 }
 
+/* sa->n: it is not open. */
+static int find_open(const struct sampler *sa, const struct table_def *def) {
+    int i = 0;
+    while (i < sa->n && strcmp(sa->defs[i].name, def->name) != 0)
+        i++;
+    return i;
+}
+
+static int open_table(struct sampler *sa, const struct table_def *def, bool fed, struct err *e) {
+    int i = find_open(sa, def);
+    if (i == TABLES)
+        return 0;
+    sa->fed[i] = fed;
+    if (i < sa->n)
+        return 0;
+    sa->defs[i] = *def; /* columns, if it has any, are the program's own */
+    sa->defs[i].name = xstrdup(def->name);
+    sa->defs[i].view = xstrdup(def->view);
+    int r = table_open(sa->st, &sa->defs[i], &sa->tb[i], e);
+    if (r == 0) {
+        atomic_store(&sa->n, i + 1);
+        return 0;
+    }
+    free((char *)(uintptr_t)sa->defs[i].name);
+    free((char *)(uintptr_t)sa->defs[i].view);
+    return r;
+}
+
 static int open_tables(struct sampler *sa, struct err *e) {
+    struct lake_defs d = {0};
     int r = sa->st ? 0 : storage_open_configured(sa->o.cfg, &sa->st, e);
-    for (int i = 0; r == 0 && i < sa->o.n_tables; i++)
-        if (!sa->tb[i])
-            r = table_open(sa->st, all_tables[i], &sa->tb[i], e);
+    if (r == 0 && !sa->o.all_tables)
+        return open_table(sa, &bronze_events, true, e);
+    if (r == 0)
+        r = lake_defs_find(sa->st, config_text(sa->o.cfg, CFG_MODELS_DIR), &d, e);
+    for (size_t i = 0; r == 0 && i < d.n; i++)
+        r = open_table(sa, d.v[i], i < d.n - d.n_others, e);
+    lake_defs_release(&d);
     return r;
 }
 
@@ -183,7 +227,7 @@ static int sample(struct sampler *sa, struct err *e) {
     int r = open_tables(sa, e);
     if (r == 0)
         r = sample_stream(sa, e);
-    for (int i = 0; r == 0 && i < sa->o.n_tables; i++)
+    for (int i = 0; r == 0 && i < sa->n; i++)
         r = sample_table(sa, i, e);
     return r;
 }
@@ -224,7 +268,7 @@ static void *run(void *arg) {
         struct err e = {0};
         report(sa, sample(sa, &e), &e);
     } while (!wait_or_stop(sa));
-    for (int i = 0; i < TABLES; i++)
+    for (int i = 0; i < sa->n; i++)
         table_close(sa->tb[i]);
     storage_free(sa->st);
     stream_free(sa->s);
@@ -249,8 +293,8 @@ struct sampler *sampler_start(const struct sampler_options *o) {
 
 void sampler_collect(struct sampler *sa) {
     double now = (double)clock_now_us() / 1e6;
-    for (int i = 0; i < sa->o.n_tables; i++) {
-        const char *name = all_tables[i]->view;
+    for (int i = 0; i < atomic_load(&sa->n); i++) {
+        const char *name = sa->defs[i].view;
         int64_t ms = atomic_load(&sa->committed_ms[i]), us = atomic_load(&sa->data_us[i]);
         if (ms)
             metric_set(metrics_get(sa->o.m, M_TABLE_COMMIT_AGE, name, NULL),
@@ -273,6 +317,10 @@ bool sampler_stop(struct sampler *sa) {
     until.tv_sec += STOP_S;
     if (pthread_timedjoin_np(sa->thread, NULL, &until) != 0)
         return false;
+    for (int i = 0; i < sa->n; i++) {
+        free((char *)(uintptr_t)sa->defs[i].name);
+        free((char *)(uintptr_t)sa->defs[i].view);
+    }
     pthread_cond_destroy(&sa->wake);
     pthread_mutex_destroy(&sa->lock);
     free(sa);

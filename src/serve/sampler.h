@@ -16,7 +16,7 @@ struct sampler_options {
     struct metrics *m;
     /* Opens another stream on the same topic; NULL: no partitions are looked at. */
     int (*open_stream)(const struct config *cfg, struct stream **ret, struct err *e);
-    int n_tables; /* of all_tables, from bronze on */
+    bool all_tables; /* of the lake, as they come; else bronze alone */
     int64_t every_ms;
 };
 

@@ -81,6 +81,7 @@ struct sink;
 
 struct sink_ops {
     const char *scheme; /* "sqlite", "postgresql" */
+    int money_digits;   /* how many digits of SINK_MONEY it keeps; 0: all */
     int (*prepare)(struct sink *sk, const struct sink_table *t, struct sink_watermark *ret,
                    struct err *e);
     int (*peek)(struct sink *sk, const struct sink_table *t, struct sink_watermark *ret,

@@ -518,6 +518,7 @@ static void sqlite_free(struct sink *sk) {
 
 static const struct sink_ops sqlite_ops = {
     .scheme = "sqlite",
+    .money_digits = 15, /* a double's */
     .prepare = sqlite_prepare,
     .peek = sqlite_peek,
     .begin = sqlite_begin,

@@ -17,7 +17,7 @@ import books
 from mill import PROGRAM, free_port, wait_for
 
 SHIRT = {"product_id": 1, "category": "men's clothing", "price": 109.95, "event_ts": 1771329600}
-VERBS = ["produce", "ingest", "silver", "gold", "load", "run", "up", "status", "reconcile", "sql", "table", "config", "doctor",
+VERBS = ["produce", "ingest", "silver", "gold", "load", "run", "up", "status", "reconcile", "conflicts", "sql", "table", "config", "doctor",
          "version"]
 SECRET = "hunter2-secret"
 
@@ -38,12 +38,18 @@ def test_unknown_words_name_the_nearest(mill):
 @pytest.mark.parametrize("args", [
     ("produce", "--events"), ("produce", "--events", "many"), ("produce", "--events", "-1"), ("produce", "--bad", "2"),
     ("produce", "--rate", "x"), ("run", "--every", "soon"), ("run", "--every", "0s"), ("ingest", "--once=yes"), ("ingest", "word"),
-    ("sql",), ("sql", "SELECT 1", "SELECT 2"), ("table",), ("table", "frob"), ("table", "files"), ("table", "files", "none.such"),
+    ("sql",), ("sql", "SELECT 1", "SELECT 2"), ("table",), ("table", "frob"), ("table", "files"),
     ("config", "frob"), ("-c",)], ids=" ".join)
 def test_wrong_use_is_exit_2(mill, args):
     before = mill.fails(2, *args)
     assert "usage" not in before.lower(), "a message, not a page of help"
     assert not (mill.home / "data").exists()
+
+
+def test_an_unknown_table_is_exit_2(mill):
+    """Which there are is known when the lake is open."""
+    for name in "none.such", "events", "gold", "":
+        mill.fails(2, "table", "files", name, says=f"no table '{name}'", hint="table list")
 
 
 def test_every_verb_has_help(mill):
@@ -432,7 +438,7 @@ def test_ingest_once_of_a_topic_that_does_not_exist_is_success(mill):
 
 def test_doctor_tries_every_part(mill):
     out = mill.ok("doctor")
-    for part in ("stream", "lake", "engine", "sink", "disk"):
+    for part in ("stream", "lake", "engine", "models", "sink", "disk"):
         assert f"ok    {part}" in out
     done = mill("-c", f"sink.url=postgresql://u:{SECRET}@127.0.0.1:1/db", "-c", "sink.timeout=100ms", "doctor")
     assert done.code == 7 and "WRONG sink" in done.out and "ok    lake" in done.out and SECRET not in done.out + done.err
@@ -443,7 +449,8 @@ def test_table_shows_commits_and_files(mill):
     mill.feed({**SHIRT, "price": 2}, b"nonsense")
     tables = {t["table"]: t for t in mill.json("table", "list")}
     assert [(name, t["version"], t["rows"]) for name, t in tables.items()] == [
-        ("bronze.events", 1, 3), ("silver.events", 1, 2), ("gold.clickstream_metrics", 1, 1)]
+        ("bronze.events", 1, 3), ("silver.events", 1, 2), ("gold.clickstream_metrics", 1, 1), ("gold.funnel_daily", 1, 1),
+        ("gold.late_daily", 1, 1), ("gold.products_daily", 1, 1), ("gold.traffic_daily", 1, 1)]
     assert {t["id"] for t in tables.values()} == {dict(mill.log(n)[0])["metaData"]["id"] for n in tables}
     history = mill.json("table", "history", "bronze.events")
     assert [h["version"] for h in history] == [0, 1] and "records=2" in history[1]["metrics"]

@@ -115,6 +115,35 @@ def test_the_counters_agree_with_status_in_the_end(mill):
     mill.reconciled()
 
 
+MODEL = """-- Name: mine
+-- Description: Of a test.
+-- Inputs: silver_events
+-- Partition: event_date
+-- Grain: event_date
+SELECT count(*) AS n, event_date FROM silver_events GROUP BY event_date
+"""
+
+
+def test_a_model_comes_goes_wrong_and_goes(mill):
+    """While it runs: shown as soon as it is there; behind when it is wrong, and no more when nobody makes it."""
+    up = mill.start(*QUICK, "up")
+    mill.produce(SHIRT)
+    (mill.home / "models").mkdir()
+    file = mill.home / "models/mine.sql"
+    file.write_text(MODEL)
+    wait_for(lambda: value(up, "clickmill_table_behind_versions", table="gold.mine") == 0, "it is there")
+    file.write_text(MODEL.replace("count(*)", "no_such"))
+    mill.produce({**SHIRT, "price": 2})
+    wait_for(lambda: value(up, "clickmill_gold_failed_models") == 1, "it failed")
+    wait_for(lambda: value(up, "clickmill_table_behind_versions", table="gold.mine") == 1, "it is behind")
+    wait_for(lambda: value(up, "clickmill_table_behind_versions", table="gold.funnel_daily") == 0, "the others are not")
+    file.unlink()
+    wait_for(lambda: value(up, "clickmill_gold_failed_models") == 0, "nothing fails any more")
+    wait_for(lambda: value(up, "clickmill_table_behind_versions", table="gold.mine") is None, "nobody waits for it")
+    assert value(up, "clickmill_table_rows", table="gold.mine") == 1
+    assert up.stop() == 0, up.err()
+
+
 def test_lag_grows_while_nobody_ingests_and_is_seen_by_the_next(mill):
     mill.ok("produce", "--events", "3000", "--seed", "1")
     time.sleep(1.2)

@@ -31,6 +31,7 @@ BRONZE = pa.schema(dict(
     source_partition=pa.int32(), source_offset=pa.int64(), source_index=pa.int32(), reject_reason=TEXT,
     reject_detail=TEXT, raw=pa.binary()))
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+READ = {"VARCHAR": str, "INTEGER": int, "BIGINT": int, "DOUBLE": float, "DATE": datetime.date.fromisoformat}
 
 
 def micros(instant):
@@ -88,6 +89,16 @@ class Lake:
         rows = rows_of(self.folder / "gold/clickstream_metrics", [file["path"] for file in result["files"]])
         assert len({(r["category"], r["event_date"]) for r in rows}) == len(rows)
         return {(r["category"], r["event_date"]): (r["total_events"], r["total_revenue"]) for r in rows}
+
+    def run_models(self):
+        """{model: its rows} over all of silver."""
+        answers = self.job("models", self.listed("silver_files", self.silver))
+        made = {}
+        for name, (columns, types, *rows) in answers.items():
+            read = [READ[kind] for kind in types]
+            made[name] = oracle.as_set(
+                [{column: None if value is None else f(value) for column, f, value in zip(columns, read, row)} for row in rows])
+        return made
 
     def silver_rows(self):
         rows = rows_of(self.folder / "silver/events", self.silver)
@@ -176,13 +187,16 @@ class Stream:
         s = NOON_US // 1_000_000 - r.randrange(3 * 86400)
         ev = {"event_key": key,
               "event_id": r.choice([None, key]),
-              "event_type": r.choice([None, "view", "purchase", "refund", "page_view", "Purchase"]),
+              "event_type": r.choice([None, "view", "view", "add_to_cart", "checkout", "purchase", "refund", "page_view",
+                                      "Purchase"]),
               "category": r.choice([None, "toys", "men's clothing", "żółw", "x" * 200]),
               "price": r.choice([None, 0.0, 109.95, 1.00001, 0.1, 1e9, round(r.random() * 1000, r.randrange(8))]),
               "event_ts": r.choice([s, s * 1000 + 7, s * 1_000_000 + 999_999, s * 1_000_000_000 + 123_456_999]),
               "quantity": r.choice([None, 1, 2, 0, 99]),
               "user_agent": r.choice(AGENTS),
-              "user_id": r.choice([None, "u1"]),
+              "user_id": r.choice([None, "u1", "u2"]),
+              "session_id": r.choice([None, "u1", "s1", "s2", "s3"]),
+              "order_id": r.choice([None, "o1", "o2"]),
               "currency": r.choice([None, "EUR"])}
         if r.random() < 0.3:
             ev["sku"] = r.choice(["007", "sku-1", "99999999999"])
@@ -250,8 +264,19 @@ def check_run(lake, batches, leave_out=()):
         for name, n in counters.items():
             sums[name] = sums.get(name, 0) + n
     check_silver(lake, truth.rows())
-    assert lake.run_gold() == oracle.gold(truth.rows().values())
+    check_gold(lake, truth.rows().values())
     return sums
+
+
+def check_gold(lake, rows):
+    """All models, and the contract's once more as it is written to files."""
+    expected = oracle.gold(rows)
+    made = lake.run_models()
+    assert list(made) == list(expected)
+    for name in expected:
+        assert made[name] == expected[name], name
+    assert lake.run_gold() == {(r["category"], r["event_date"]): (r["total_events"], r["total_revenue"])
+                               for r in map(dict, expected["clickstream_metrics"])}
 
 
 # ---- tests ----------------------------------------------------------------------------------
@@ -415,3 +440,87 @@ def test_many_dates_in_any_order_give_one_file_each(tmp_path):
     result = lake.run_silver(events)
     assert result["counters"]["rows"] == len(events)
     assert len(result["files"]) == len({f["partition"] for f in result["files"]}) == 200
+
+
+# ---- who is a bot, and what the models make of it -------------------------------------------
+
+def clicks(stream, n, start_us, every_us, **more):
+    """n views of one visitor, one every so often."""
+    return [stream.place({"event_key": f"k{start_us}-{i}-{sorted(more.items())}", "product_id": 1, "category": "toys",
+                          "price": 1.0, "event_type": "view", "event_ts": start_us + i * every_us, **more})
+            for i in range(n)]
+
+
+MINUTE_US, NOON_DAY = 60_000_000, datetime.date(2026, 2, 17)
+VISITORS = [  # events, the first one's distance from noon and the distance to the next (µs), who, bots
+    ("120 in a minute", 120, 0, MINUTE_US // 120, {"session_id": "a"}, 0),
+    ("121 in a minute", 121, 0, MINUTE_US // 121, {"session_id": "b"}, 121),
+    ("to the last microsecond of a minute", 121, 119, 499_999, {"session_id": "c"}, 121),
+    ("the first one of the next is not", 121, 0, MINUTE_US // 120, {"session_id": "d"}, 0),
+    ("minutes of the clock, not any 60 seconds", 200, -MINUTE_US // 2, MINUTE_US // 200, {"session_id": "e"}, 0),
+    ("5,000 in a day", 5000, 0, 8_000_000, {"session_id": "f"}, 0),
+    ("5,001 in a day", 5001, 0, 8_000_000, {"session_id": "g"}, 5001),
+    ("two days are two", 6000, 6 * 60 * MINUTE_US, 7_200_000, {"session_id": "h"}, 0),
+    ("a user without a session", 121, 0, 1, {"user_id": "i"}, 121),
+    ("nobody in particular", 200, 0, 1, {}, 0),
+]
+
+
+@pytest.mark.parametrize("n, start, every, who, bots", [v[1:] for v in VISITORS], ids=[v[0] for v in VISITORS])
+def test_who_behaves_like_a_bot(tmp_path, n, start, every, who, bots):
+    lake = Lake(tmp_path)
+    check_run(lake, [clicks(Stream(11), n, NOON_US + start, every, **who)])
+    days = [dict(row) for row in lake.run_models()["traffic_daily"]]
+    assert sum(day["events"] for day in days) == n and sum(day["bots"] for day in days) == bots
+
+
+def test_a_bot_is_one_for_its_day_and_its_session_alone(tmp_path):
+    """The user's other session, the same session on the next day, the same words as a user's name: people."""
+    stream = Stream(12)
+    day, one = 86_400_000_000, {"session_id": "s", "user_id": "u"}
+    events = clicks(stream, 150, NOON_US, 1000, **one) + clicks(stream, 3, NOON_US + day, 1000, **one)
+    events += clicks(stream, 5, NOON_US, 1000, session_id="other", user_id="u") + clicks(stream, 7, NOON_US, 1000, user_id="s")
+    events += clicks(stream, 2, NOON_US, 1000, user_id="v", user_agent="Googlebot/2.1")
+    lake = Lake(tmp_path)
+    check_run(lake, [events])
+    traffic = {row["event_date"]: row for row in map(dict, lake.run_models()["traffic_daily"])}
+    first, second = traffic[NOON_DAY], traffic[NOON_DAY + datetime.timedelta(1)]
+    assert (first["events"], first["bots"], first["users"], first["sessions"]) == (164, 152, 2, 1)
+    assert (second["events"], second["bots"], second["users"], second["sessions"]) == (3, 0, 1, 1)
+
+
+def test_ages_at_their_limits(tmp_path):
+    stream, hour = Stream(13), 3_600_000_000
+    lates = [-hour, -1, 0, hour - 1, hour, 24 * hour - 1, 24 * hour, 7 * 24 * hour - 1, 7 * 24 * hour, 30 * 24 * hour - 1,
+             30 * 24 * hour, 9000 * 24 * hour]
+    placed = [stream.place({**BASE, "event_key": f"k{i}"}) for i in range(len(lates))]
+    events = [{**ev, "event_ts": ev["received_at"] - late} for ev, late in zip(placed, lates)]
+    lake = Lake(tmp_path)
+    check_run(lake, [events])
+    ages = {}
+    for row in map(dict, lake.run_models()["late_daily"]):
+        ages[row["age"]] = ages.get(row["age"], 0) + row["events"]
+    assert ages == {"under 1 hour": 4, "1 hour to 1 day": 2, "1 to 7 days": 2, "7 to 30 days": 2, "30 days or more": 2}
+
+
+def test_a_checkout_counts_for_what_was_in_the_cart(tmp_path):
+    """Of its session and its day: not another's, not yesterday's, each category once."""
+    def click(kind, key, session, category=None, days=0):
+        return {"event_key": key, "event_type": kind, "session_id": session, "category": category,
+                "event_ts": BASE["event_ts"] + days * 86400}
+    events = [click("add_to_cart", "1", "s", "toys"), click("add_to_cart", "2", "s", "toys"), click("add_to_cart", "3", "s", "d'or"),
+              click("add_to_cart", "4", "s", "old", days=-1), click("add_to_cart", "5", "t", "theirs"),
+              click("add_to_cart", "6", None, "nobody's"), click("add_to_cart", "7", "s"), click("view", "8", "s", "seen"),
+              click("checkout", "9", "s"), click("checkout", "10", "s"), click("checkout", "11", None),
+              click("checkout", "12", "s", "named")]
+    stream, lake = Stream(14), Lake(tmp_path)
+    check_run(lake, [[stream.place(ev) for ev in events]])
+    checkouts = {(row["category"], row["event_date"].day): row["checkouts"] for row in map(dict, lake.run_models()["funnel_daily"])}
+    assert checkouts == {("toys", 17): 2, ("d'or", 17): 2, ("old", 16): 0, ("theirs", 17): 0, ("nobody's", 17): 0, ("seen", 17): 0,
+                         ("named", 17): 1}
+
+
+def test_twenty_thousand_categories(tmp_path):
+    stream = Stream(15)
+    check_run(Lake(tmp_path), [[stream.place({**BASE, "event_key": f"k{i}", "category": f"c{i} 'ż", "event_type": "view"})
+                                for i in range(20_000)]])

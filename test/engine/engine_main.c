@@ -5,6 +5,7 @@
  *
  *     engine_main LAKE silver NEW OLD SILVER     bronze files new and old, silver files
  *     engine_main LAKE gold SILVER
+ *     engine_main LAKE models SILVER             all models: their columns, types and rows
  *     engine_main LAKE query SQL [VIEW=FILE]…    the user's own SQL over views such as silver.events
  *     engine_main LAKE trusted SQL [VIEW=FILE]…  the program's own
  *
@@ -20,6 +21,7 @@
 #include "base/util.h"
 #include "engine/engine.h"
 #include "engine/models.h"
+#include "flow/models.h"
 
 static int fail(const struct err *e) {
     fprintf(stderr, "%s\n", e->msg);
@@ -115,11 +117,11 @@ static int run_silver(struct engine *en, struct storage *st, const struct table_
                                           {"silver_events", &silver_events, &f[2]}};
     const char *engine = en->ops->scheme;
     const struct engine_stage stages[] = {
-        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true},
-        {"met", model_text("sql/silver/met.sql"), true},
-        {"committed", model_text("sql/silver/committed.sql"), true},
-        {"repeats", model_text("sql/silver/repeats.sql"), true},
-        {"twins", model_text("sql/silver/twins.sql"), true},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL},
+        {"met", model_text("sql/silver/met.sql"), true, NULL},
+        {"committed", model_text("sql/silver/committed.sql"), true, NULL},
+        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL},
+        {"twins", model_text("sql/silver/twins.sql"), true, NULL},
     };
     _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), &e);
     if (!bots)
@@ -147,6 +149,58 @@ static int run_gold(struct engine *en, struct storage *st, const struct table_fi
                                         .output = &gold_clickstream_metrics});
 }
 
+static int put_row(void *arg, const char *const *values, size_t n, struct err *e ATTR_UNUSED) {
+    struct json_out *o = arg;
+    json_arr(o, NULL);
+    for (size_t i = 0; i < n; i++)
+        json_put(o, NULL, values[i]);
+    json_arr_end(o);
+    return 0;
+}
+
+static int put_header(void *arg, const char *const *names, const char *const *types, size_t n,
+                      struct err *e) {
+    put_row(arg, names, n, e);
+    return put_row(arg, types, n, e);
+}
+
+static int ask_model(struct engine *en, struct storage *st, const struct table_files *silver,
+                     const struct model *m, struct json_out *o, struct err *e) {
+    const struct engine_input input = {"silver_events", &silver_events, silver};
+    struct engine_stage stages[MODEL_STAGES];
+    const struct engine_question q = {.what = m->name,
+                                      .file = m->file,
+                                      .inputs = &input,
+                                      .n_inputs = 1,
+                                      .stages = stages,
+                                      .n_stages = model_inputs(m, stages),
+                                      .sql = m->text};
+    const struct engine_rows rows = {.header = put_header, .row = put_row, .arg = o};
+    json_arr(o, m->name);
+    int r = engine_ask(en, st, &q, &rows, e);
+    json_arr_end(o);
+    return r;
+}
+
+static int run_models(struct engine *en, struct storage *st, const struct table_files *silver) {
+    struct buf b = BUF_INIT(1024 * MIB);
+    struct json_out o = {.b = &b};
+    struct models ms;
+    struct err e;
+    int r = models_load(NULL, &ms, &e);
+    if (r < 0)
+        return fail(&e);
+    json_obj(&o, NULL);
+    for (size_t i = 0; r == 0 && i < ms.n; i++)
+        r = ask_model(en, st, silver, &ms.v[i], &o, &e);
+    json_obj_end(&o);
+    models_release(&ms);
+    if (r == 0)
+        puts(buf_str(&b));
+    buf_release(&b);
+    return r < 0 ? fail(&e) : 0;
+}
+
 static int print_row(void *arg ATTR_UNUSED, const char *const *values, size_t n,
                      struct err *e ATTR_UNUSED) {
     struct buf b = BUF_INIT(LIMIT_SQL);
@@ -166,6 +220,15 @@ static int print_header(void *arg, const char *const *names, const char *const *
     return print_row(arg, types, n, e);
 }
 
+static const struct table_def *find_def(const char *view) {
+    static const struct table_def *const all[] = {&bronze_events, &silver_events,
+                                                  &gold_clickstream_metrics};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (strcmp(all[i]->view, view) == 0)
+            return all[i];
+    return NULL;
+}
+
 static int run_query(struct engine *en, struct storage *st, bool untrusted, int argc, char **argv) {
     struct engine_input inputs[16];
     struct table_files files[16] = {0};
@@ -174,7 +237,7 @@ static int run_query(struct engine *en, struct storage *st, bool untrusted, int 
     for (int i = 1; i < argc && n < ARRAY_LEN(inputs); i++, n++) {
         char *eq = strchr(argv[i], '=');
         *eq = '\0';
-        inputs[n] = (struct engine_input){argv[i], table_def_find(argv[i]), &files[n]};
+        inputs[n] = (struct engine_input){argv[i], find_def(argv[i]), &files[n]};
         if (!inputs[n].def || read_list(st, inputs[n].def, eq + 1, &files[n]) < 0)
             return 2;
     }
@@ -190,6 +253,7 @@ static int run_verb(struct engine *en, struct storage *st, int argc, char **argv
                                                       &silver_events};
     bool is_silver = argc == 4 && strcmp(argv[0], "silver") == 0;
     bool is_gold = argc == 2 && strcmp(argv[0], "gold") == 0;
+    bool is_models = argc == 2 && strcmp(argv[0], "models") == 0;
     struct table_files files[3] = {0};
     int rc = 2;
     if (argc >= 2 && (strcmp(argv[0], "query") == 0 || strcmp(argv[0], "trusted") == 0))
@@ -197,12 +261,14 @@ static int run_verb(struct engine *en, struct storage *st, int argc, char **argv
     for (int i = 0; is_silver && i < 3; i++)
         if (read_list(st, tables[i], argv[i + 1], &files[i]) < 0)
             return 2;
-    if (is_gold && read_list(st, &silver_events, argv[1], &files[0]) < 0)
+    if ((is_gold || is_models) && read_list(st, &silver_events, argv[1], &files[0]) < 0)
         return 2;
     if (is_silver)
         rc = run_silver(en, st, files);
     else if (is_gold)
         rc = run_gold(en, st, &files[0]);
+    else if (is_models)
+        rc = run_models(en, st, &files[0]);
     for (size_t i = 0; i < 3; i++)
         table_files_release(&files[i]);
     return rc;

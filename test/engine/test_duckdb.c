@@ -269,8 +269,9 @@ static void stages_and_counters(void **state) {
         written(b, &two, "SELECT i AS a, DATE '2026-01-01' AS p FROM range(10) t(i)");
     const struct engine_input in = {"silver.every", &two, &f};
     const struct engine_stage stages[] = {
-        {"even", "SELECT * FROM silver.every WHERE a % 2 = 0", false},
-        {"picked", "SELECT random() AS r, a, p FROM even -- the same twice: it is kept", true},
+        {"even", "SELECT * FROM silver.every WHERE a % 2 = 0", false, NULL},
+        {"picked", "SELECT random() AS r, a, p FROM even -- the same twice: it is kept", true,
+         NULL},
     };
     struct engine_result r = {0};
     struct err e;
@@ -315,7 +316,7 @@ static void fails(struct bench *b, const struct engine_job *job, int code, struc
 
 static void a_failed_stage_is_named(void **state) {
     struct err e;
-    const struct engine_stage stage = {"broken", "SELECT\n  nothing\nFROM range(3)", true};
+    const struct engine_stage stage = {"broken", "SELECT\n  nothing\nFROM range(3)", true, NULL};
     fails(*state, &(struct engine_job){.what = "silver", .stages = &stage, .n_stages = 1},
           ERR_ENGINE, &e);
     assert_non_null(strstr(e.msg, "silver: broken: Binder Error: "));
@@ -418,7 +419,7 @@ static void a_stop_ends_a_long_job(void **state) {
     const struct engine_stage stage = {
         "long",
         "SELECT count(*) FROM range(10000000) a(i), range(10000000) b(i) WHERE hash(a.i) = b.i",
-        true};
+        true, NULL};
     fails(*state, &(struct engine_job){.what = "silver", .stages = &stage, .n_stages = 1},
           ERR_STOPPED, &e);
     pthread_join(thread, NULL);
@@ -450,7 +451,8 @@ static void *run_the_same(void *arg) {
     struct err e;
     intptr_t bad = 0;
     for (int i = 0; i < 10 && !bad; i++) {
-        const struct engine_stage stage = {"stage", "SELECT i AS a FROM range(1000) t(i)", true};
+        const struct engine_stage stage = {"stage", "SELECT i AS a FROM range(1000) t(i)", true,
+                                           NULL};
         struct engine_result r = {0};
         bad = engine_run(b->en, b->st,
                          &(struct engine_job){.what = "job",

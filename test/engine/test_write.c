@@ -191,7 +191,7 @@ static void a_file_of_nothing_but_nulls(void **state) {
 static int64_t suspects(struct bench *b, const char *keys, const char *stage) {
     struct table_files f = written(b, &every, keys);
     const struct engine_input in = {"v", &every, &f};
-    const struct engine_stage stages[] = {{"seen", stage, true}};
+    const struct engine_stage stages[] = {{"seen", stage, true, NULL}};
     struct engine_result r = {0};
     struct err e;
     assert_ok(engine_run(b->en, b->st,

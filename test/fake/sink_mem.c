@@ -14,11 +14,16 @@ struct rows {
     size_t n;
 };
 
-struct mem_db {
-    const struct sink_table *t; /* the one table; NULL: not made yet */
+struct mem_table {
+    char name[64];
     struct rows rows;
     struct sink_watermark watermark;
     const struct sink *loader; /* who holds the table's lock */
+};
+
+struct mem_db {
+    struct mem_table tables[16];
+    size_t n_tables;
     int calls, fail_at;
     bool fail_retry, lose_answer;
 };
@@ -28,6 +33,7 @@ struct mem_sink {
     struct mem_db *db;
     bool read_only;
     const struct sink_table *t; /* of the open load */
+    struct mem_table *into;
     struct sink_watermark next;
     struct rows sent;
     char **dates;
@@ -57,14 +63,32 @@ static void rows_add(struct rows *rs, struct row r) {
 }
 
 struct mem_db *mem_db_new(void) {
-    struct mem_db *db = xcalloc(1, sizeof *db);
-    db->watermark.version = -1;
-    return db;
+    return xcalloc(1, sizeof(struct mem_db));
 }
 
 void mem_db_free(struct mem_db *db) {
-    rows_release(&db->rows);
+    for (size_t i = 0; i < db->n_tables; i++)
+        rows_release(&db->tables[i].rows);
     free(db);
+}
+
+/* NULL: not made yet. */
+static struct mem_table *find_table(struct mem_db *db, const char *name) {
+    for (size_t i = 0; i < db->n_tables; i++)
+        if (strcmp(db->tables[i].name, name) == 0)
+            return &db->tables[i];
+    return NULL;
+}
+
+static struct mem_table *make_table(struct mem_db *db, const char *name) {
+    struct mem_table *tb = find_table(db, name);
+    if (tb)
+        return tb;
+    assert(db->n_tables < ARRAY_LEN(db->tables));
+    tb = &db->tables[db->n_tables++];
+    *tb = (struct mem_table){.watermark.version = -1};
+    snprintf(tb->name, sizeof tb->name, "%s", name);
+    return tb;
 }
 
 void mem_db_fail(struct mem_db *db, int nth, bool retry) {
@@ -117,37 +141,38 @@ static int mem_prepare(struct sink *sk, const struct sink_table *t, struct sink_
     assert(!m->t);
     if (call(m, "make the table", e))
         return e->code;
-    if (m->read_only && !m->db->t)
+    if (m->read_only && !find_table(m->db, t->name))
         return err_set(e, ERR_SINK, "%s: cannot make the table: read-only", sk->url);
-    assert(!m->db->t || m->db->t == t);
-    m->db->t = t;
-    *ret = m->db->watermark;
+    *ret = make_table(m->db, t->name)->watermark;
     return 0;
 }
 
-static int mem_peek(struct sink *sk, const struct sink_table *t ATTR_UNUSED,
-                    struct sink_watermark *ret, struct err *e) {
+static int mem_peek(struct sink *sk, const struct sink_table *t, struct sink_watermark *ret,
+                    struct err *e) {
     if (call(mem_of(sk), "read the watermark", e))
         return e->code;
-    *ret = mem_of(sk)->db->watermark;
+    const struct mem_table *tb = find_table(mem_of(sk)->db, t->name);
+    *ret = tb ? tb->watermark : (struct sink_watermark){.version = -1};
     return 0;
 }
 
 static int mem_begin(struct sink *sk, const struct sink_table *t, const struct sink_load_begin *b,
                      struct err *e) {
     struct mem_sink *m = mem_of(sk);
-    assert(!m->t && m->db->t == t);
+    struct mem_table *tb = find_table(m->db, t->name);
+    assert(!m->t && tb);
     int rc = call(m, "begin", e);
     if (rc == 0)
         rc = rules_begin(sk, t, b, e);
     if (rc)
         return rc;
-    if (m->db->loader) {
+    if (tb->loader) {
         err_set(e, ERR_SINK, "%s: cannot begin: another load of %s is open", sk->url, t->name);
         return err_retry(e);
     }
-    m->db->loader = sk;
+    tb->loader = sk;
     m->t = t;
+    m->into = tb;
     m->next.version = b->gold_version;
     snprintf(m->next.table_id, sizeof m->next.table_id, "%s", b->gold_table_id);
     m->replace_all = b->replace_all;
@@ -155,7 +180,7 @@ static int mem_begin(struct sink *sk, const struct sink_table *t, const struct s
     m->dates = xcalloc(b->n_dates + 1, sizeof *m->dates);
     for (size_t i = 0; i < b->n_dates; i++)
         m->dates[i] = xstrdup(b->dates[i]);
-    return rules_expect(sk, t, b->expected, &m->db->watermark, e);
+    return rules_expect(sk, t, b->expected, &tb->watermark, e);
 }
 
 static int mem_row(struct sink *sk, const char *const *values, struct err *e) {
@@ -190,7 +215,7 @@ static bool is_loaded(const struct mem_sink *m, const struct row *r) {
 
 /* Both sorted: what is sent replaces, what is not and belongs to the load goes, the rest stays. */
 static struct sink_load_result merge(struct mem_sink *m) {
-    struct rows *old = &m->db->rows, all = {0};
+    struct rows *old = &m->into->rows, all = {0};
     struct sink_load_result done = {0};
     for (size_t i = 0, k = 0; i < old->n || k < m->sent.n;) {
         int c = i == old->n      ? 1
@@ -218,14 +243,15 @@ static struct sink_load_result merge(struct mem_sink *m) {
 
 static void mem_rollback(struct sink *sk) {
     struct mem_sink *m = mem_of(sk);
-    if (m->db->loader == sk)
-        m->db->loader = NULL;
+    if (m->into && m->into->loader == sk)
+        m->into->loader = NULL;
     rows_release(&m->sent);
     for (size_t i = 0; i < m->n_dates; i++)
         free(m->dates[i]);
     free(TAKE_PTR(m->dates));
     m->n_dates = 0;
     m->t = NULL;
+    m->into = NULL;
 }
 
 static int mem_commit(struct sink *sk, struct sink_load_result *ret, struct err *e) {
@@ -239,7 +265,7 @@ static int mem_commit(struct sink *sk, struct sink_load_result *ret, struct err 
         if (compare_keys(m->t, &m->sent.v[i - 1], &m->sent.v[i]) == 0)
             return err_set(e, ERR_SINK, "%s: cannot load rows: one was sent twice", sk->url);
     struct sink_load_result done = merge(m);
-    m->db->watermark = m->next;
+    m->into->watermark = m->next;
     mem_rollback(sk);
     if (m->db->lose_answer) {
         m->db->lose_answer = false;
@@ -253,10 +279,10 @@ static int mem_commit(struct sink *sk, struct sink_load_result *ret, struct err 
 static int mem_read(struct sink *sk, const struct sink_table *t,
                     int (*fn)(void *arg, const char *const *values, struct err *e), void *arg,
                     struct err *e) {
-    struct mem_db *db = mem_of(sk)->db;
+    const struct mem_table *tb = find_table(mem_of(sk)->db, t->name);
     int rc = call(mem_of(sk), "read rows", e);
-    for (size_t i = 0; rc == 0 && db->t == t && i < db->rows.n; i++)
-        rc = fn(arg, (const char *const *)db->rows.v[i].values, e);
+    for (size_t i = 0; rc == 0 && tb && i < tb->rows.n; i++)
+        rc = fn(arg, (const char *const *)tb->rows.v[i].values, e);
     return rc;
 }
 

@@ -14,7 +14,7 @@ static struct status status_of(struct world *w) {
     struct status st = {0};
     struct err e;
     assert_ok(stream_mem_open(w->mc, &so, &s, &e), &e);
-    assert_ok(flow_status(s, "t", w->st, NULL, &st, &e), &e);
+    assert_ok(flow_status(s, w->st, NULL, &(struct status_options){.app = "t"}, &st, &e), &e);
     stream_free(s);
     return st;
 }

@@ -96,7 +96,7 @@ static void forget_totals(struct world *w, const struct table_def *def) {
 static void assert_counts(struct world *w) {
     struct status s;
     struct err e;
-    assert_ok(flow_status(NULL, "t", w->st, NULL, &s, &e), &e);
+    assert_ok(flow_status(NULL, w->st, NULL, &(struct status_options){.app = "t"}, &s, &e), &e);
     assert_int_equal(s.events, 50 + 4 + 7 + 5 + 2);
     assert_int_equal(s.rejected, 6);
     assert_int_equal(s.duplicates, 5);
@@ -111,7 +111,7 @@ static char *check(struct world *w, const char *name, bool *ret_ok) {
     struct err e;
     char *detail = NULL;
     struct sink *sk = world_sink(w);
-    assert_ok(flow_reconcile(w->st, w->en, sk, &rec, &e), &e);
+    assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++)
         if (strcmp(rec.v[i].name, name) == 0) {
             *ret_ok = rec.v[i].ok;
@@ -169,7 +169,7 @@ static void they_go_on_behind_others(void **state ATTR_UNUSED) {
     run_once(&w, "t", false, NULL);
     assert_reconciled(&w, "records 17, passed over 2, accepted as lost 0");
     struct status s;
-    assert_ok(flow_status(NULL, "t", w.st, NULL, &s, &e), &e);
+    assert_ok(flow_status(NULL, w.st, NULL, &(struct status_options){.app = "t"}, &s, &e), &e);
     assert_int_equal(s.events, 17);
     assert_int_equal(s.rejected, 2);
     status_release(&s);

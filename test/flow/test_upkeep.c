@@ -13,9 +13,9 @@ static void gold_and_load(struct world *w, struct storage *st) {
     struct gold_result gold;
     struct load_result load;
     struct err e;
-    assert_ok(flow_gold(st, w->en, 0, &gold, &e), &e);
+    assert_ok(flow_gold(st, w->en, &(struct gold_options){0}, &gold, &e), &e);
     struct sink *sk = world_sink(w);
-    assert_ok(flow_load(w->st, w->en, sk, &load, &e), &e);
+    assert_ok(flow_load(w->st, w->en, sk, NULL, &load, &e), &e);
     sink_free(sk);
 }
 
@@ -24,15 +24,14 @@ static int64_t vacuum(struct world *w) {
     struct lake l;
     struct err e;
     int64_t files = 0;
-    assert_ok(lake_open(&l, w->st, NULL, &e), &e);
-    struct table *tables[] = {l.bronze, l.silver, l.gold};
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+    assert_ok(lake_open(&l, w->st, NULL, NULL, &e), &e);
+    for (size_t i = 0; i < lake_tables(&l); i++) {
         struct table_vacuum_result done;
         struct table_vacuum_options v = {.asked_ms = 0, .force = true};
-        assert_ok(upkeep_vacuum(&l, tables[i], &all_at_once, v, &done, &e), &e);
+        assert_ok(upkeep_vacuum(&l, lake_table(&l, i), &all_at_once, v, &done, &e), &e);
         files += done.files;
-        table_close(tables[i]);
     }
+    lake_close(&l);
     return files;
 }
 
@@ -48,7 +47,7 @@ static void assert_all_agrees(struct world *w, int64_t rows) {
     struct reconcile_result rec = {0};
     struct err e;
     struct sink *sk = world_sink(w);
-    assert_ok(flow_reconcile(w->st, w->en, sk, &rec, &e), &e);
+    assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++)
         if (!rec.v[i].ok)
             fail_msg("%s: %s", rec.v[i].name, rec.v[i].detail);

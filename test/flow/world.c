@@ -203,7 +203,7 @@ void assert_reconciled(struct world *w, const char *says) {
     struct err e;
     bool ok = true, said = !says;
     struct sink *sk = world_sink(w);
-    assert_ok(flow_reconcile(w->st, w->en, sk, &rec, &e), &e);
+    assert_ok(flow_reconcile(w->st, w->en, sk, NULL, &rec, &e), &e);
     for (size_t i = 0; i < rec.n; i++) {
         if (strncmp(rec.v[i].name, "bronze.", 7) != 0)
             continue;

@@ -128,8 +128,17 @@ static void make_commit(struct storage *st, struct table *tb, const json *line) 
     table_files_release(&remove);
 }
 
+static const struct table_def *find_def(const char *name) {
+    static const struct table_def *const all[] = {&bronze_events, &silver_events,
+                                                  &gold_clickstream_metrics};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (strcmp(all[i]->view, name) == 0 || strcmp(all[i]->name, name) == 0)
+            return all[i];
+    return NULL;
+}
+
 int main(int argc, char **argv) {
-    const struct table_def *def = argc == 3 ? table_def_find(argv[2]) : NULL;
+    const struct table_def *def = argc == 3 ? find_def(argv[2]) : NULL;
     if (!def) {
         fputs("usage: table_writer LAKE-URL TABLE\n", stderr);
         return 2;

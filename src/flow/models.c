@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/models.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/sha256.h"
+#include "base/util.h"
+#include "engine/models.h"
+#include "flow/model_header.h"
+
+static const char built_in_dir[] = "sql/gold/", suffix[] = ".sql";
+
+/* ---- one model ------------------------------------------------------------------------------- */
+
+static struct model *add_model(struct models *ms, char *name, char *file) {
+    ms->v = xrealloc(ms->v, (ms->n + 1) * sizeof *ms->v);
+    struct model *m = &ms->v[ms->n++];
+    *m = (struct model){.name = name, .file = file};
+    m->def = (struct table_def){.name = xasprintf("gold/%s", name),
+                                .view = xasprintf("gold.%s", name),
+                                .partition_by = "event_date"};
+    return m;
+}
+
+static void model_release(struct model *m) {
+    free(m->name);
+    free(m->file);
+    free(m->text);
+    free((char *)(uintptr_t)m->def.name);
+    free((char *)(uintptr_t)m->def.view);
+    free(m->description);
+    free(m->columns);
+    free(m->inputs);
+    for (size_t i = 0; i < m->n_grain; i++)
+        free(m->grain[i]);
+}
+
+size_t model_inputs(const struct model *m, struct engine_stage ret[MODEL_STAGES]) {
+    size_t n = 0;
+    if (m->reads_bots || m->reads_people)
+        ret[n++] = (struct engine_stage){"bots", model_text("sql/inputs/bots.sql"), true, NULL};
+    if (m->reads_people)
+        ret[n++] =
+            (struct engine_stage){"people", model_text("sql/inputs/people.sql"), false, NULL};
+    return n;
+}
+
+bool model_has_key(const struct model *m, const char *column) {
+    for (size_t i = 0; i < m->n_grain; i++)
+        if (strcmp(m->grain[i], column) == 0)
+            return true;
+    return false;
+}
+
+static void hash_text(struct sha256 *h, const char *text) {
+    sha256_add(h, text, strlen(text) + 1);
+}
+
+/* The rows follow from the SELECT and what it reads; the grain decides which of them are let pass. */
+static int64_t hash_of(const struct model *m, const char *body) {
+    struct engine_stage inputs[MODEL_STAGES];
+    struct sha256 h;
+    unsigned char digest[SHA256_LEN];
+    sha256_begin(&h);
+    for (size_t i = 0; i < silver_events.n_columns; i++) {
+        hash_text(&h, silver_events.columns[i].name);
+        hash_text(&h, column_type_delta(silver_events.columns[i].type));
+    }
+    for (size_t i = 0; i < m->n_grain; i++)
+        hash_text(&h, m->grain[i]);
+    for (size_t i = 0, n = model_inputs(m, inputs); i < n; i++)
+        hash_text(&h, inputs[i].sql);
+    hash_text(&h, body);
+    sha256_end(&h, digest);
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; i++)
+        bits = bits << 8 | digest[i];
+    return (int64_t)(bits & INT64_MAX);
+}
+
+static void parse(struct model *m) {
+    const char *body;
+    if (model_header_parse(m, &body, &m->wrong) == 0)
+        m->hash = hash_of(m, body);
+}
+
+/* ---- those built in -------------------------------------------------------------------------- */
+
+static void load_built_in(struct models *ms) {
+    size_t prefix = strlen(built_in_dir);
+    for (size_t i = 0; i < model_files_n; i++) {
+        const struct model_file *f = &model_files[i];
+        if (strncmp(f->name, built_in_dir, prefix) != 0)
+            continue;
+        struct model *m = add_model(ms, xstrndup(f->name + prefix, strlen(f->name) - prefix - 4),
+                                    xstrdup(f->name));
+        m->text = xstrdup(f->text);
+        m->built_in = true;
+        parse(m);
+        if (strcmp(m->def.name, gold_clickstream_metrics.name) == 0) {
+            m->def.columns = gold_clickstream_metrics.columns;
+            m->def.n_columns = gold_clickstream_metrics.n_columns;
+        }
+    }
+}
+
+/* ---- the user's ------------------------------------------------------------------------------ */
+
+/* Whatever a name holds, a message stays one line. The caller frees. */
+static char *printable(const char *name) {
+    struct buf b = BUF_INIT(4 * LIMIT_PATH);
+    for (size_t left = strlen(name); left > 0;) {
+        size_t n = utf8_len(name, left);
+        if (n == 0 || utf8_is_control(name, n))
+            buf_add_char(&b, '?');
+        else
+            buf_add(&b, name, n);
+        name += MAX(n, 1);
+        left -= MAX(n, 1);
+    }
+    return buf_detach(&b);
+}
+
+static struct err *refuse(struct models *ms) {
+    ms->refused = xrealloc(ms->refused, (ms->n_refused + 1) * sizeof *ms->refused);
+    struct err *e = &ms->refused[ms->n_refused++];
+    *e = (struct err){0};
+    return e;
+}
+
+/* A text that any message may quote. */
+static int check_text(const char *file, const struct buf *text, struct err *e) {
+    const char *s = buf_str(text);
+    int line = 1;
+    for (size_t at = 0; at < text->len;) {
+        size_t n = utf8_len(s + at, text->len - at);
+        bool control = n > 0 && utf8_is_control(s + at, n) && !strchr("\t\n\r", s[at]);
+        if (n == 0 || s[at] == '\0' || control)
+            return err_set(e, ERR_ENGINE, "%s:%d: %s", file, line,
+                           n == 0 ? "this is no UTF-8" : "there is a control character");
+        line += s[at] == '\n';
+        at += n;
+    }
+    return 0;
+}
+
+static int read_open(int fd, const char *file, struct buf *b, struct err *e) {
+    struct stat st;
+    if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+        return err_set(e, ERR_ENGINE, "%s is not a file", file);
+    ssize_t n = 1;
+    while (n > 0 && buf_reserve(b, 64 * KIB)) {
+        n = read(fd, b->data + b->len, 64 * KIB);
+        b->len += n > 0 ? (size_t)n : 0;
+    }
+    if (n < 0)
+        return err_sys(e, ERR_ENGINE, errno, "cannot read %s", file);
+    if (b->overflow)
+        return err_set(e, ERR_ENGINE, "%s is larger than %d bytes", file, LIMIT_MODEL);
+    if (b->data)
+        b->data[b->len] = '\0';
+    return check_text(file, b, e);
+}
+
+static void read_text(struct model *m, const char *path) {
+    struct buf b = BUF_INIT(LIMIT_MODEL + 64 * KIB);
+    /* Never wait for the other end of a pipe. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        err_sys(&m->wrong, ERR_ENGINE, errno, "cannot open %s", m->file);
+    else if (read_open(fd, m->file, &b, &m->wrong) == 0)
+        m->text = buf_detach(&b);
+    buf_release(&b);
+    if (fd >= 0)
+        close(fd);
+    if (m->text)
+        parse(m);
+}
+
+static bool is_built_in(const struct models *ms, const char *name) {
+    for (size_t i = 0; i < ms->n; i++)
+        if (ms->v[i].built_in && strcmp(ms->v[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void load_file(struct models *ms, const char *dir, const char *base) {
+    _cleanup_(freep) char *path = xasprintf("%s/%s", dir, base), *file = printable(path);
+    _cleanup_(freep) char *name = xstrndup(base, strlen(base) - strlen(suffix));
+    const char *why = model_name_problem(name);
+    if (!why && is_built_in(ms, name))
+        why = "it is built in";
+    if (!why) {
+        read_text(add_model(ms, TAKE_PTR(name), TAKE_PTR(file)), path);
+        return;
+    }
+    struct err *e = refuse(ms);
+    _cleanup_(freep) char *shown = printable(name);
+    err_set(e, ERR_ENGINE, "%s: no model can be called '%s': %s", file, shown, why);
+    err_hint(e, "rename the file: a table in gold and one in the database are called like it");
+}
+
+static int is_model(const struct dirent *d) {
+    size_t n = strlen(d->d_name), end = strlen(suffix);
+    return d->d_name[0] != '.' && n > end && strcmp(d->d_name + n - end, suffix) == 0;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int load_folder(struct models *ms, const char *dir, struct err *e) {
+    struct dirent **found;
+    int n = scandir(dir, &found, is_model, by_bytes);
+    if (n < 0 && errno == ENOENT && strcmp(dir, MODELS_DIR) == 0)
+        return 0;
+    if (n < 0) {
+        err_sys(e, ERR_CONFIG, errno, "models.dir: cannot read the folder '%s'", dir);
+        return err_hint(e, "make it, or take models.dir out of the configuration");
+    }
+    for (int i = 0; i < n; i++) {
+        load_file(ms, dir, found[i]->d_name);
+        free(found[i]);
+    }
+    free(found);
+    return 0;
+}
+
+int models_load(const char *dir, struct models *ret, struct err *e) {
+    struct models ms = {0};
+    load_built_in(&ms);
+    int r = dir && *dir ? load_folder(&ms, dir, e) : 0;
+    if (r)
+        models_release(&ms);
+    else
+        *ret = ms;
+    return r;
+}
+
+void models_release(struct models *ms) {
+    for (size_t i = 0; i < ms->n; i++)
+        model_release(&ms->v[i]);
+    free(ms->v);
+    free(ms->refused);
+    *ms = (struct models){0};
+}
