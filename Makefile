@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # clickmill. `make run` is the way in; `make help` lists the rest.
-.PHONY: help build run up test asan torture bench bench-kafka bench-lake bench-spark lint tidy fmt docs install clean
+.PHONY: help build run up test asan torture bench bench-kafka bench-lake bench-spark bench-tables lint tidy fmt docs install clean
 MAKEFLAGS += --no-print-directory
 BIN = build/clickmill
 # What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
@@ -41,6 +41,7 @@ bench: build ## speed and memory against DuckDB's own statements, in one run, th
 	@$$(scripts/venv.sh)/bin/python bench/run.py
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
 	@$$(scripts/venv.sh)/bin/python bench/lake.py
+	@bench/tables.py
 
 bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, freshness (minutes)
 	@scripts/install-packages.sh test
@@ -51,6 +52,11 @@ bench-lake: build ## a file to HDFS and S3 and back, beside curl (a minute)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/lake.py
+
+bench-tables: build ## the table log on local disk: commits, and opening what is large (minutes)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
+	@bench/tables.py
 
 bench-spark: build ## Kafka to bronze beside Spark Structured Streaming (minutes; fetches Spark, 450 MB)
 	@scripts/install-packages.sh test

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """make bench-kafka: Kafka -> bronze, with the broker on the same processors.
 
-    bench/kafka.py [--events 5000000] [--parts throughput,cpu,trickle,freshness]
+    bench/kafka.py [--events 5000000] [--parts throughput,processes,cpu,trickle,freshness]
 
 A figure is a whole process, start and commits included, unless it says otherwise. "Readable" is the
 moment the log entry of the table stands: from then on every reader of the table sees the rows.
@@ -130,6 +130,23 @@ def throughput(b, times=3):
     return m
 
 
+def processes(b, counts=(1, 2, 4)):
+    """Several ingests of one group, started at once, share the partitions and write one table."""
+    for n in counts:
+        home = b.home(f"processes{n}", "events")
+        busy, start = busy_seconds(), time.perf_counter()
+        started = [subprocess.Popen([MILL, *QUIET, "ingest", "--once", "--json"], cwd=home, stdout=subprocess.PIPE, text=True) for _ in range(n)]
+        # Each drains what it holds and ends; what it gives back the others read.
+        results = [json.loads(p.communicate()[0].strip().splitlines()[-1]) for p in started]
+        seconds, busy = time.perf_counter() - start, busy_seconds() - busy
+        if any(p.returncode for p in started) or sum(r["records"] for r in results) != b.events:
+            sys.exit(f"bench: not all of them came, or twice: {results}")
+        subprocess.run([MILL, "reconcile"], cwd=home, check=True, stdout=subprocess.DEVNULL)
+        b.add(f"{n} process{'es' if n > 1 else ''} in one group", f"{b.events / seconds / 1e3:,.0f} k events/s; of them "
+              + ", ".join(f"{r['records'] / b.events:.0%}" for r in results) + f"; {sum(r['commits'] for r in results)} commits; "
+              f"{busy / seconds:.2f} of {os.cpu_count()} processors in use")
+
+
 # ---- CPU by part ----
 
 PARTS = {"stream": "hand on records", "event": "decode", "parquet": "encode", "table": "commit", "storage": "commit", "flow": "ingest itself",
@@ -220,7 +237,7 @@ def freshness(b, rate=50_000, seconds=30):
           f"most {waits[-1] * 1e3:.0f} ms; {files} files in {commits} commits of {seconds} s; {mib:.0f} MiB", "p99 1 s", p99 <= 1)
 
 
-ALL = {"throughput": throughput, "cpu": cpu, "trickle": trickle, "freshness": freshness}
+ALL = {"throughput": throughput, "processes": processes, "cpu": cpu, "trickle": trickle, "freshness": freshness}
 
 
 def main():

@@ -220,7 +220,7 @@ UPGRADES = {
     "readers and writers": (lambda m, n: [protocol(3, 7, readerFeatures=["deletionVectors"], writerFeatures=["deletionVectors"])],
                             False, ["reader version 3", "deletionVectors"]),
     "column mapping": (lambda m, n: [protocol(2, 5), changed_metadata(m, n, with_setting("delta.columnMapping.mode", "name"))],
-                       False, ["reader version 2"]),
+                       False, ["column mapping", "delta.columnMapping.mode=name"]),
     "writers only": (lambda m, n: [protocol(1, 7, writerFeatures=["rowTracking"])], True, ["writer version 7", "rowTracking"]),
     "forgetful positions": (lambda m, n: [changed_metadata(m, n, with_setting("delta.setTransactionRetentionDuration", "interval 1 day"))],
                             True, ["setTransactionRetentionDuration"]),
