@@ -6,26 +6,25 @@
 -- Grain:  one row per action that still counts (PROTOCOL.md "Action Reconciliation", "Checkpoint
 --         Schema").
 --
--- DuckDB alone runs this. The older checkpoint streams through: only what the tail speaks of is
--- kept in memory, however many files the table has.
+-- DuckDB alone runs this. The older checkpoint streams through, and so does the tail: only the
+-- paths that the tail speaks of are kept in memory, however many files the table has.
 WITH base AS (
     ${base}
 ),
 tail AS (
     ${tail}
 ),
+placed AS (
+    SELECT
+        coalesce("add".path, "remove".path) AS path,
+        version * 2 + CAST("add" IS NOT NULL AS BIGINT) AS place,
+        "add" AS a,
+        "remove" AS r
+    FROM tail
+    WHERE "add" IS NOT NULL OR "remove" IS NOT NULL
+),
 touched AS (
-    SELECT path, max_by({'a': a, 'r': r}, place) AS newest
-    FROM (
-        SELECT
-            coalesce("add".path, "remove".path) AS path,
-            version * 2 + CAST("add" IS NOT NULL AS BIGINT) AS place,
-            "add" AS a,
-            "remove" AS r
-        FROM tail
-        WHERE "add" IS NOT NULL OR "remove" IS NOT NULL
-    )
-    GROUP BY path
+    SELECT path, max(place) AS place FROM placed GROUP BY path
 ),
 files AS (
     SELECT "add" AS a, "remove" AS r
@@ -35,7 +34,9 @@ files AS (
         AND NOT EXISTS (
             SELECT 1 FROM touched WHERE touched.path = coalesce("add".path, "remove".path))
     UNION ALL
-    SELECT newest.a, newest.r FROM touched
+    SELECT placed.a, placed.r
+    FROM placed
+    JOIN touched ON touched.path = placed.path AND touched.place = placed.place
 ),
 rules AS (
     SELECT -1 AS version, txn, "metaData" AS meta, protocol FROM base
