@@ -112,10 +112,12 @@ void http_answer_release(struct http_answer *a) {
 
 const char *http_header(const struct http_answer *a, const char *name) {
     size_t n = strlen(name);
-    const char *end = a->headers.data + a->headers.len;
-    for (const char *line = a->headers.data; line < end; line += strlen(line) + 1)
+    for (size_t at = 0; at < a->headers.len;) { /* without headers there is no text at all */
+        const char *line = a->headers.data + at;
         if (strncasecmp(line, name, n) == 0 && line[n] == ':')
             return line + n + 1 + strspn(line + n + 1, " \t");
+        at += strlen(line) + 1;
+    }
     return NULL;
 }
 
