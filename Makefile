@@ -35,7 +35,7 @@ torture: build ## 2,000 faults against a real Kafka broker: nothing lost, nothin
 	@scripts/install-packages.sh test
 	@$$(scripts/venv.sh)/bin/python test/torture/torture.py $(TORTURE)
 
-bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka, HDFS and S3 (minutes)
+bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka, HDFS, S3 and the table log (a quarter of an hour)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/run.py

@@ -137,9 +137,12 @@ def processes(b, counts=(1, 2, 4)):
         busy, start = busy_seconds(), time.perf_counter()
         started = [subprocess.Popen([MILL, *QUIET, "ingest", "--once", "--json"], cwd=home, stdout=subprocess.PIPE, text=True) for _ in range(n)]
         # Each drains what it holds and ends; what it gives back the others read.
-        results = [json.loads(p.communicate()[0].strip().splitlines()[-1]) for p in started]
+        outs = [p.communicate()[0] for p in started]
         seconds, busy = time.perf_counter() - start, busy_seconds() - busy
-        if any(p.returncode for p in started) or sum(r["records"] for r in results) != b.events:
+        if any(p.returncode for p in started):
+            sys.exit(f"bench: ingest failed ({[p.returncode for p in started]})")
+        results = [json.loads(out.strip().splitlines()[-1]) for out in outs]
+        if sum(r["records"] for r in results) != b.events:
             sys.exit(f"bench: not all of them came, or twice: {results}")
         subprocess.run([MILL, "reconcile"], cwd=home, check=True, stdout=subprocess.DEVNULL)
         b.add(f"{n} process{'es' if n > 1 else ''} in one group", f"{b.events / seconds / 1e3:,.0f} k events/s; of them "

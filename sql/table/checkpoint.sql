@@ -11,10 +11,10 @@
 WITH base AS (
     ${base}
 ),
-tail AS (
+tail AS NOT MATERIALIZED (
     ${tail}
 ),
-placed AS (
+placed AS NOT MATERIALIZED (
     SELECT
         coalesce("add".path, "remove".path) AS path,
         version * 2 + CAST("add" IS NOT NULL AS BIGINT) AS place,

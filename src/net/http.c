@@ -123,10 +123,8 @@ const char *http_header(const struct http_answer *a, const char *name) {
 
 int http_wait_ms(const struct http_answer *a) {
     const char *text = http_header(a, "retry-after");
-    size_t digits = text ? strspn(text, "0123456789") : 0;
-    if (digits == 0 || text[digits])
-        return 0;
-    return digits > 4 ? 3600000 : (int)MIN(strtol(text, NULL, 10), 3600) * 1000;
+    int64_t seconds = text ? digits_parse(text) : -1;
+    return seconds < 0 ? 0 : (int)MIN(seconds, 3600) * 1000;
 }
 
 /* One line of the answer's head, kept without its end. Taking less than was offered ends it all. */

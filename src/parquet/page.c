@@ -25,6 +25,9 @@ struct page_writer *page_writer_new(int zstd_level) {
         }
         size_t r = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, zstd_level);
         assert(!ZSTD_isError(r));
+        /* Four bytes a page, which every reader compares: one wrong bit is an error, not another value. */
+        r = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1);
+        assert(!ZSTD_isError(r));
     }
     return w;
 }

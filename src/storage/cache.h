@@ -38,8 +38,8 @@ struct cache_source {
     /* ERR_NOT_FOUND */
     int (*look)(struct storage *st, const char *path, struct cache_object *ret, struct err *e);
     /*
-     * Fills the empty file with the object's bytes, ret->size of them. ERR_NOT_FOUND. One try: what
-     * can pass is tried again by the cache, as long as the storage is patient.
+     * Fills the empty file with the object's bytes, ret->size of them. ERR_NOT_FOUND. A driver
+     * tries its requests again by itself; what fails as a whole the cache tries again.
      */
     int (*fetch)(struct storage *st, const char *path, int fd, struct cache_object *ret,
                  struct err *e);

@@ -180,13 +180,15 @@ static void s3_unstage(struct storage *st, const char *dir) {
     cache_unstage(s3_of(st)->cache, dir);
 }
 
-/* Before this process's first file. */
-static void sweep_once(struct s3 *s) {
+/* Before this process's first file, and once a day. */
+static void sweep_daily(struct s3 *s) {
+    int64_t now = clock_mono_ns();
     pthread_mutex_lock(&s->lock);
-    bool first = !s->swept;
-    s->swept = true;
+    bool due = now >= s->sweep_ns;
+    if (due)
+        s->sweep_ns = now + S3_DAY_MS * 1000000LL;
     pthread_mutex_unlock(&s->lock);
-    if (first)
+    if (due)
         s3_sweep(s);
 }
 
@@ -195,7 +197,7 @@ static int s3_publish(struct storage *st, const char *local, const char *path, s
     struct cache_object made;
     int r = s3_prove(s, e);
     if (r == 0) {
-        sweep_once(s);
+        sweep_daily(s);
         r = s3_send(s, local, path, &made, e);
     }
     if (r)

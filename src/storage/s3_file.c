@@ -310,10 +310,12 @@ static int sum(struct transfer *t, uint32_t *ret, struct err *e) {
     for (int64_t i = 0; i < t->n; i++) {
         struct http_file f = part_of(t, (size_t)i);
         uint32_t crc = 0;
-        int failed = fs_sum(t->fd, f.offset, f.len, &crc, ret);
+        int failed = fs_sum(t->fd, f.offset, f.len, &crc, t->n > 1 ? ret : NULL);
         if (failed)
             return fs_error(e, failed, "cannot read", t->local);
         checksum_text(crc, t->sent[i].checksum);
+        if (t->n == 1)
+            *ret = crc;
     }
     return 0;
 }

@@ -45,7 +45,7 @@ struct s3 {
     int stall_ms;         /* under 1 KiB/s over so long: the other side is gone */
     pthread_mutex_t lock; /* guards the rest */
     bool proven;          /* this store keeps put-if-absent */
-    bool swept;
+    int64_t sweep_ns;     /* when to sweep next, by the monotonic clock */
 };
 
 static inline struct s3 *s3_of(struct storage *st) {
@@ -118,7 +118,8 @@ int s3_list_folder(struct s3 *s, const char *dir, const char *start_after,
 
 /* "Tue, 15 Nov 1994 12:45:26 GMT" in ms since 1970; 0: something else, or NULL. */
 int64_t s3_time_ms(const char *text);
-/* Removes what killed processes left, as far as we may. */
+enum { S3_DAY_MS = 24 * 3600 * 1000 };
+/* Removes what killed processes left a day ago or longer, as far as we may. */
 void s3_sweep(struct s3 *s);
 
 /* Does the store keep put-if-absent? Asked once; a store that does not is refused. */

@@ -5,10 +5,7 @@
  * clock. A lake that is a whole bucket is left alone: uploads in it may be anybody's.
  */
 #include "base/clock.h"
-#include "base/xml.h"
 #include "storage/s3_priv.h"
-
-enum { DAY_MS = 24 * 3600 * 1000 };
 
 /* One thing in a list, under construction, and what is done with it when it is whole. */
 struct left {
@@ -31,7 +28,7 @@ static char *encoded(const char *text) {
 }
 
 static void remove_if_old(struct left *l) {
-    bool old = l->since_ms > 0 && l->now_ms - l->since_ms > DAY_MS;
+    bool old = l->since_ms > 0 && l->now_ms - l->since_ms > S3_DAY_MS;
     if (!old || !l->key || strncmp(l->key, l->prefix, strlen(l->prefix)) != 0)
         return;
     _cleanup_(freep) char *query = l->upload ? xasprintf("uploadId=%s", l->upload) : NULL;
@@ -62,14 +59,14 @@ static int take_element(void *arg, const char *path, const char *text, struct er
     return 0;
 }
 
-/* The first page is enough: the next process sees to the next one. */
+/* The first page is enough: what it holds goes, and the next time sees to the next one. */
 static void sweep(struct s3 *s, const char *prefix, const char *query) {
     struct s3_call q = {.method = "GET", .query = query, .max_body = LIMIT_S3_LIST};
     struct http_answer a;
     struct err ignored; /* it may be that we are not allowed to; then the bucket's own rule must */
     if (s3_try(s, &q, &a, &ignored) == 0) {
         struct left l = {.s = s, .prefix = prefix, .now_ms = s3_time_ms(http_header(&a, "date"))};
-        xml_walk(buf_str(&a.body), a.body.len, take_element, &l, ERR_STORAGE, &ignored);
+        s3_walk(&a, take_element, &l, &ignored);
         free(l.key);
         free(l.upload);
         http_answer_release(&a);

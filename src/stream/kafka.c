@@ -135,7 +135,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
         return;
     bool trouble = level <= 4 && !strstr(text, "retrying");
     enum log_level to = trouble ? LOG_WARN : level <= 6 ? LOG_INFO : LOG_DEBUG;
-    bool repeats = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
+    bool repeats = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0 ||
+                   strcmp(facility, "SSLCERTVRFY") == 0;
     struct kafka *k = rd_kafka_opaque(rk);
     if (to != LOG_DEBUG && repeats && k && !kafka_may_log(k))
         to = LOG_DEBUG;
@@ -183,7 +184,12 @@ static void add_callbacks(struct kafka *k, enum kafka_role role, rd_kafka_conf_t
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_stats_cb(conf, on_stats);
-    rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_verify_certificate);
+    char verify[8];
+    size_t n = sizeof verify;
+    if (rd_kafka_conf_get(conf, "enable.ssl.certificate.verification", verify, &n) ==
+            RD_KAFKA_CONF_OK &&
+        strcmp(verify, "true") == 0) /* OpenSSL asks it also where nobody is to be verified */
+        rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_verify_certificate);
     if (role == KAFKA_PRODUCER)
         rd_kafka_conf_set_dr_msg_cb(conf, produce_delivered);
     if (role == KAFKA_CONSUMER)

@@ -16,6 +16,8 @@
 #define KEY "clickmill.checkpoint"
 #define FORMAT "1"
 
+enum { GROUP_BYTES = 16 * MIB }; /* a row group, which is in memory while it is written */
+
 #define FILE_FIELDS "\"path\" VARCHAR, \"partitionValues\" MAP(VARCHAR, VARCHAR), \"size\" BIGINT, "
 /* A checkpoint's columns (PROTOCOL.md "Checkpoint Schema"), as far as tables of ours have them. */
 static const struct {
@@ -168,9 +170,9 @@ static int make_file(struct parquet_session *s, const struct log_listing *l, con
         _cleanup_(freep) char *select =
             model_render("sql/table/checkpoint.sql", vars, ARRAY_LEN(vars));
         buf_addf(&sql,
-                 "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd, "
+                 "COPY (%s) TO '%s' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES %d, "
                  "KV_METADATA {'" KEY "': '" FORMAT "'})",
-                 select, file);
+                 select, file, GROUP_BYTES);
         r = sql.overflow ? err_set(e, ERR_STORAGE, "a statement of too many files")
                          : parquet_query(s, buf_str(&sql), skip_row, NULL, e);
     }

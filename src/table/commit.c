@@ -85,10 +85,10 @@ static int plan_init(struct plan *p, const struct table *tb, const struct table_
     else if (support_is_older(tb->def, tb->meta))
         log_write_widen(&p->rules, tb->def, tb->meta);
     log_write_actions(&p->actions, tb->def, c, now_ms);
-    if (p->info.overflow || p->actions.overflow ||
-        p->info.len + p->actions.len > LIMIT_LOG_ENTRY - MIB) {
+    if (p->info.overflow || p->rules.overflow || p->actions.overflow ||
+        p->info.len + p->rules.len + p->actions.len > LIMIT_LOG_ENTRY) {
         err_set(e, ERR_STORAGE, "%s/%s: a commit of more than %d MiB", tb->st->url, tb->def->name,
-                LIMIT_LOG_ENTRY / MIB - 1);
+                LIMIT_LOG_ENTRY / MIB);
         plan_release(p);
         return e->code;
     }

@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "table/log.h"
+#include "table/support.h"
 #include "version.h"
 
 /* Opens {"<action>":{ and closes it with the line's end. */
@@ -65,15 +66,6 @@ static void write_field(struct json_out *o, const struct column *c) {
     json_obj_end(o);
 }
 
-static bool has_field(const json *fields, const char *name) {
-    for (struct json_iter it = json_iter(fields); json_next(&it);) {
-        const char *s = json_str(json_get(it.value, "name"));
-        if (s && strcmp(s, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* `fields`, which stay as they are, and behind them the definition's that are not among them. */
 static char *schema_text(const struct table_def *def, const json *fields) {
     struct buf b = BUF_INIT(LIMIT_LOG_ENTRY);
@@ -88,7 +80,7 @@ static char *schema_text(const struct table_def *def, const json *fields) {
         buf_release(&field);
     }
     for (size_t i = 0; i < def->n_columns; i++)
-        if (!has_field(fields, def->columns[i].name))
+        if (!support_field(fields, def->columns[i].name))
             write_field(&o, &def->columns[i]);
     json_arr_end(&o);
     json_obj_end(&o);
@@ -130,10 +122,9 @@ static void write_meta(struct buf *b, const struct json_doc *meta, const char *s
 }
 
 void log_write_widen(struct buf *b, const struct table_def *def, const struct json_doc *meta) {
-    const char *text = json_str(json_get(json_get(json_root(meta), "metaData"), "schemaString"));
     struct err ignored;
     _cleanup_(json_freep) struct json_doc *old =
-        json_parse(text, strlen(text), ERR_STORAGE, &ignored);
+        support_schema(json_get(json_root(meta), "metaData"), &ignored);
     assert(old); /* it was read before */
     _cleanup_(freep) char *schema = schema_text(def, json_get(json_root(old), "fields"));
     write_meta(b, meta, schema);

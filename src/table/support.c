@@ -43,7 +43,7 @@ static int check_version(const json *protocol, const char *role, int supported, 
                     "FEATURE), or copy its rows into a table without them");
 }
 
-static struct json_doc *schema_of(const json *meta, struct err *e) {
+struct json_doc *support_schema(const json *meta, struct err *e) {
     const char *text = json_str(json_get(meta, "schemaString"));
     if (!text) {
         err_set(e, ERR_STORAGE, "the metaData action has no schemaString");
@@ -55,9 +55,8 @@ static struct json_doc *schema_of(const json *meta, struct err *e) {
     return d;
 }
 
-/* Delta's names are unique whatever their case. */
-static const json *field_of(const struct json_doc *schema, const char *name) {
-    for (struct json_iter it = json_iter(json_get(json_root(schema), "fields")); json_next(&it);) {
+const json *support_field(const json *fields, const char *name) {
+    for (struct json_iter it = json_iter(fields); json_next(&it);) {
         const char *s = json_str(json_get(it.value, "name"));
         if (s && strcasecmp(s, name) == 0)
             return it.value;
@@ -67,7 +66,7 @@ static const json *field_of(const struct json_doc *schema, const char *name) {
 
 static int check_column(const struct table_def *def, const struct column *c,
                         const struct json_doc *schema, struct err *e) {
-    const json *field = field_of(schema, c->name);
+    const json *field = support_field(json_get(json_root(schema), "fields"), c->name);
     const char *name = json_str(json_get(field, "name")), *type = json_str(json_get(field, "type")),
                *want = column_type_delta(c->type);
     if (!field)
@@ -124,7 +123,7 @@ int support_read(const struct table_def *def, const json *protocol, const json *
     if (!provider || strcmp(provider, "parquet") != 0)
         return err_set(e, ERR_STORAGE, "the table's files are %s, not parquet",
                        provider ? provider : "of no named format");
-    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
+    _cleanup_(json_freep) struct json_doc *schema = support_schema(meta, e);
     if (!schema)
         return e->code;
     r = check_columns(def, schema, e);
@@ -147,7 +146,7 @@ static int declare(struct column *c, const json *field, struct err *e) {
 
 int support_declared(const struct table_def *given, const json *meta, struct table_def **ret,
                      struct err *e) {
-    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
+    _cleanup_(json_freep) struct json_doc *schema = support_schema(meta, e);
     if (!schema)
         return e->code;
     const json *fields = json_get(json_root(schema), "fields");
@@ -220,7 +219,7 @@ static int check_settings(const json *meta, struct err *e) {
 }
 
 int support_write(const json *protocol, const json *meta, struct err *e) {
-    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, e);
+    _cleanup_(json_freep) struct json_doc *schema = support_schema(meta, e);
     if (!schema)
         return e->code;
     /* Before the version that brought them, so that the message names what it is about. */
@@ -249,16 +248,16 @@ bool support_is_older(const struct table_def *def, const struct json_doc *meta) 
         return false;
     struct err ignored;
     _cleanup_(json_freep) struct json_doc *schema =
-        schema_of(json_get(json_root(meta), "metaData"), &ignored);
+        support_schema(json_get(json_root(meta), "metaData"), &ignored);
     for (const char *const *name = def->later; schema && *name; name++)
-        if (!field_of(schema, *name))
+        if (!support_field(json_get(json_root(schema), "fields"), *name))
             return true;
     return false;
 }
 
 char *support_foreign_column(const struct table_def *def, const json *meta) {
     struct err ignored;
-    _cleanup_(json_freep) struct json_doc *schema = schema_of(meta, &ignored);
+    _cleanup_(json_freep) struct json_doc *schema = support_schema(meta, &ignored);
     const json *fields = schema ? json_get(json_root(schema), "fields") : NULL;
     for (struct json_iter it = json_iter(fields); json_next(&it);) {
         const char *name = json_str(json_get(it.value, "name"));

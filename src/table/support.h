@@ -15,6 +15,11 @@ int support_read(const struct table_def *def, const json *protocol, const json *
                  struct err *e);
 int support_write(const json *protocol, const json *meta, struct err *e);
 
+/* The schema that a metaData action holds as a text; NULL: an error. The caller frees. */
+struct json_doc *support_schema(const json *meta, struct err *e);
+/* The field of that name, NULL: none. Delta's names are unique whatever their case. */
+const json *support_field(const json *fields, const char *name);
+
 /* Does the table lack a column that came later? `meta`: the line. */
 bool support_is_older(const struct table_def *def, const struct json_doc *meta);
 

@@ -7,8 +7,6 @@
     broker.transaction(topic, [...])      the same in a transaction, committed or aborted
     broker.records(topic)                 what a consumer gets to see
 """
-import os
-import shutil
 import socket
 import struct
 import time
@@ -62,8 +60,7 @@ class Broker(Service):
 
     def end(self):
         self.clients.clear()
-        self.run("kill")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().end()
 
     def alive(self):
         try:

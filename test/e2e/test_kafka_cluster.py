@@ -34,7 +34,7 @@ def mill_of_two(brokers, mill):
 
 
 def partitions(broker, topic):
-    """None while nobody tells: the question may be for the broker that was killed."""
+    """Nothing while nobody tells: the question may be for the broker that was killed."""
     try:
         return list(broker.admin().list_topics(topic, timeout=2).topics[topic].partitions.values())
     except KafkaException:

@@ -9,6 +9,8 @@ import pathlib
 import shutil
 import time
 
+import pytest
+
 import books
 from mill import wait_for
 from test_kafka import QUICK, SHOPPERS, SHORT, check_layers, cpu_seconds, event, ids, in_bronze, positions, rss_mib, values
@@ -21,6 +23,7 @@ RATE = 200 if AWAY_S < 60 else 1000  # what cannot be sent in ten minutes is mor
 
 # ---- away ----
 
+@pytest.mark.timeout(AWAY_S + 600)
 def test_a_broker_that_is_away_for_long(kafka, mill):
     """Memory is bounded, waiting costs nothing, it recovers alone, and nothing is lost or doubled."""
     kafka.connect(mill, 4)

@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
 
 from broker import Broker, QUICK
-from mill import ROOT, free_port
+from mill import ROOT, free_port, wait_for
 from test_kafka import SECRET, SHOPPERS, SHORT, check_layers, values, with_password
 
 JAAS = "org.apache.kafka.common.security.oauthbearer"
@@ -114,21 +114,27 @@ def works(mill):
     assert len(check_layers(mill)) >= 100
 
 
-def acls(broker, topic, *allowed):
+OURS = AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, "User:clickmill", None, AclOperation.ANY, AclPermissionType.ANY)
+
+
+def acls(broker, *allowed):
     """Of the user clickmill: (resource type, name, operation)."""
     admin = broker.admin()
-    for future in admin.delete_acls([AclBindingFilter(ResourceType.ANY, None, ResourcePatternType.ANY, "User:clickmill", None,
-                                                      AclOperation.ANY, AclPermissionType.ANY)]).values():
-        future.result(30)
+
+    def heard(n):
+        wait_for(lambda: len(admin.describe_acls(OURS).result(30)) == n, "the broker to have heard of it from its controller")
+
+    broker.done(admin.delete_acls([OURS]))
+    heard(0)
     if allowed:
         broker.done(admin.create_acls([AclBinding(kind, name, ResourcePatternType.LITERAL, "User:clickmill", "*", operation, AclPermissionType.ALLOW)
                                        for kind, name, operation in allowed]))
-    time.sleep(0.3)  # until the broker has heard of it from its controller
+        heard(len(allowed))
 
 
 def let_in(broker, topic):
     """The user of the password may do all that is to be done."""
-    acls(broker, topic, (ResourceType.TOPIC, topic, AclOperation.ALL), (ResourceType.GROUP, "clickmill", AclOperation.ALL))
+    acls(broker, (ResourceType.TOPIC, topic, AclOperation.ALL), (ResourceType.GROUP, "clickmill", AclOperation.ALL))
 
 
 # ---- certificates ----
@@ -163,6 +169,14 @@ def test_a_broker_we_do_not_trust(secure_mill, pki, broker):
     refused(secure_mill, "not signed by anybody in kafka.ssl.ca.location", hint="kafka.ssl.ca.location")
     mutual(secure_mill, pki, broker.at["MTLS"], ca="other-ca.crt", enable_ssl_certificate_verification="false")
     works(secure_mill)
+
+
+def test_a_broker_nobody_asked_about(secure_mill, pki, broker):
+    """Its certificate is not looked at, so it is not what is wrong."""
+    off = ("-c", "kafka.enable.ssl.certificate.verification=false", "-c", f"kafka.ssl.ca.location={pki('other-ca.crt')}")
+    with_password(secure_mill, broker, "wrong", tls=True)
+    told = secure_mill.fails(4, *off, "ingest", "--once", says="refuses the login by PLAIN", hint="kafka.sasl.password")
+    assert "certificate" not in told.replace("docs/kafka.md", "")
 
 
 def test_a_broker_under_another_name(secure_mill, pki, broker):
@@ -303,21 +317,21 @@ def test_what_acls_must_allow(secure_mill, broker):
                                                                 AclOperation.DESCRIBE_CONFIGS)}
     group = (ResourceType.GROUP, "clickmill", AclOperation.READ)
 
-    acls(broker, topic)
+    acls(broker)
     for verb in ("ingest", "--once"), ("status",), ("produce", "--events", "1"):
         mill.fails(4, *SHORT, *verb, says="uthorization", hint="docs/kafka.md")
-    acls(broker, topic, on_topic[AclOperation.DESCRIBE])
+    acls(broker, on_topic[AclOperation.DESCRIBE])
     done = mill("status", "--json")
     status = json.loads(done.out)
     assert (status["lag"], status["lag_seconds"], status["retention_used"]) == (10, None, None)
     assert done.err.count("docs/kafka.md") == 1, "said, and once"
-    acls(broker, topic, on_topic[AclOperation.DESCRIBE], on_topic[AclOperation.READ])
+    acls(broker, on_topic[AclOperation.DESCRIBE], on_topic[AclOperation.READ])
     mill.fails(4, *SHORT, "ingest", "--once", says="uthorization", hint="docs/kafka.md")
-    acls(broker, topic, on_topic[AclOperation.DESCRIBE], on_topic[AclOperation.READ], group)
+    acls(broker, on_topic[AclOperation.DESCRIBE], on_topic[AclOperation.READ], group)
     status = mill.json("status")
     assert 0 < status["lag_seconds"] < 600 and status["retention_used"] is None
     assert mill.json("ingest", "--once")["records"] == 10
-    acls(broker, topic, *(on_topic[op] for op in on_topic), group)
+    acls(broker, *(on_topic[op] for op in on_topic), group)
     assert mill.json("status")["retention_used"] == 0
     mill.ok("produce", "--events", "5")
     assert 0 < mill.json("status")["retention_used"] < 0.01

@@ -7,8 +7,10 @@ import pytest
 import books
 from mill import TABLES
 from sinks import Sqlite
-from spark import Spark
+from spark import FETCH_S, Spark
 from test_upkeep import NOW, verify
+
+pytestmark = pytest.mark.timeout(600 + FETCH_S)  # the first of them may have to fetch it
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,14 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from mill import ROOT
 
 FAULTS = 100
 
 
+@pytest.mark.timeout(1600)
 def test_torture(tmp_path):
     done = subprocess.run([sys.executable, ROOT / "test/torture/torture.py", "--faults", str(FAULTS), "--minutes", "15"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1500)

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import deltalake
-import pyarrow
+import pyarrow.parquet
 import pytest
 
 from mill import TABLES, wait_for
@@ -169,8 +169,19 @@ def damage_page(mill, path):
     path.write_bytes(data)
 
 
+def damage_bit(mill, path):
+    """In the middle of the largest column: what it says would still be values, and within the bounds."""
+    group = pyarrow.parquet.ParquetFile(path).metadata.row_group(0)
+    column = max((group.column(i) for i in range(group.num_columns)), key=lambda c: c.total_compressed_size)
+    assert column.compression == "ZSTD" and column.total_compressed_size > 400
+    data = bytearray(path.read_bytes())
+    data[(column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size // 2] ^= 1
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize("damage,check,says", [
-    (damage_gone, "files", "is gone"), (damage_cut, "files", "bytes, not"), (damage_footer, "rows", "1 of"), (damage_page, "content", "1 of")],
+    (damage_gone, "files", "is gone"), (damage_cut, "files", "bytes, not"), (damage_footer, "rows", "1 of"), (damage_page, "content", "1 of"),
+    (damage_bit, "content", "1 of")],
     ids=lambda d: getattr(d, "__name__", ""))
 def test_verify_names_the_damaged_file(mill, damage, check, says):
     some_shoppers(mill, events=300)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gold models as files: which there are, what their headers say, what of the user's is refused. */
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,7 +180,6 @@ static void odd_names_are_refused_and_printable(void **state ATTR_UNUSED) {
     } odd[] = {
         {"Mine.sql", "no model can be called 'Mine': it must be a word of a-z, 0-9 and _"},
         {"my model.sql", "no model can be called 'my model': it must be a word"},
-        {"../x.sql", NULL}, /* no such name in a folder */
         {"2026.sql", "it must be a word of a-z, 0-9 and _ that begins with a letter"},
         {"select.sql", "it is a word of SQL itself"},
         {"funnel_daily.sql", "no model can be called 'funnel_daily': it is built in"},
@@ -195,8 +192,6 @@ static void odd_names_are_refused_and_printable(void **state ATTR_UNUSED) {
          "it must have 1 to 48 characters"},
     };
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
-        if (!odd[i].says)
-            continue;
         char *dir = temp_folder();
         put_file(dir, odd[i].name, HEADER SELECT);
         struct models ms = load(dir);

@@ -133,10 +133,10 @@ static void a_datanode_is_named_by_a_redirect_only(void **state ATTR_UNUSED) {
 static void bodies_that_do_not_tell_their_end_are_not_taken(void **state ATTR_UNUSED) {
     struct play *p = play_new();
     struct err e;
-    http_play_open_end(p->http, NULL, "op=GETFILESTATUS", "{\"FileStatus\":" STATUS("", "5") "}", 1,
+    http_play_open_end(p->http, NULL, "op=GETFILESTATUS", "{\"FileStatus\":" STATUS("", "5") "}", 0,
                        0);
     name_datanode(p, "op=OPEN");
-    http_play_open_end(p->http, NULL, "/datanode", "{}\n", 1, 0);
+    http_play_open_end(p->http, NULL, "/datanode", "{}\n", 0, 0);
     struct storage *st = open_lake(p);
     struct buf b = BUF_INIT(100);
     assert_int_equal(storage_get(st, "x", &b, &e), ERR_STORAGE);

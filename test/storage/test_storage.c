@@ -255,12 +255,12 @@ static void one_failure_fails_them_all(void **state ATTR_UNUSED) {
 
 struct calls {
     size_t fails_at;
-    bool called[MANY];
+    atomic_int called[MANY]; /* how often */
 };
 
 static int call_one(void *arg, size_t i, struct err *e) {
     struct calls *c = arg;
-    c->called[i] = true;
+    atomic_fetch_add(&c->called[i], 1);
     return i == c->fails_at ? err_set(e, ERR_STORAGE, "number %zu", i) : 0;
 }
 

@@ -104,6 +104,13 @@ char *state_of(const struct table *tb) {
     return buf_detach(&b);
 }
 
+int must_be_right(void *arg ATTR_UNUSED, const char *name, bool ok, const char *detail,
+                  struct err *e ATTR_UNUSED) {
+    if (!ok)
+        fail_msg("%s: %s", name, detail);
+    return 0;
+}
+
 void put_entry(struct storage *st, int64_t version, const char *text) {
     _cleanup_(freep) char *path = xasprintf(TEST_LOG "/%020lld.json", (long long)version);
     put_text(st, path, text);

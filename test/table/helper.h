@@ -47,6 +47,8 @@ char *state_of(const struct table *tb);
     } while (0)
 
 /* Writes a log entry by hand: the lines as they are. */
+/* For table_verify: nothing may be wrong. */
+int must_be_right(void *arg, const char *name, bool ok, const char *detail, struct err *e);
 void put_entry(struct storage *st, int64_t version, const char *text);
 char *get_entry(struct storage *st, int64_t version); /* NULL: not there */
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables whose columns the program learns as it runs: taken from the log, and changed by a commit. */
-#include "fake/storage_fault.h"
 #include "fake/storage_mem.h"
 #include "table/helper.h"
 
@@ -92,8 +91,7 @@ static void columns_are_changed_with_all_rows(void **state ATTR_UNUSED) {
 /* A checkpoint holds the columns of its version; the log is cleaned behind one with others. */
 static void columns_outlive_the_log(void **state ATTR_UNUSED) {
     char *folder = lake_folder_new();
-    _cleanup_(freep) char *lake = xasprintf("%s/lake", folder);
-    struct storage *st = lake_open(lake);
+    struct storage *st = lake_open(folder);
     struct table *tb = open_any(st);
     struct err e;
     assert_ok(replace(tb, NULL, "f1", &with_few, &e), &e);
@@ -185,9 +183,7 @@ static void columns_we_do_not_use_are_refused(void **state ATTR_UNUSED) {
         struct table *tb;
         struct err e;
         _cleanup_(freep) char *entry =
-            xasprintf(PROTOCOL META_OF("{\\\"type\\\":\\\"struct\\\",\\\"fields\\\":[%s]}",
-                                       "[\"event_date\"]", ""),
-                      wrong[i].fields);
+            xasprintf(PROTOCOL META_OF(SCHEMA("%s"), "[\"event_date\"]", ""), wrong[i].fields);
         put_text(st, "gold/mine/_delta_log/00000000000000000000.json", entry);
         assert_int_equal(table_open(st, &any, &tb, &e), ERR_STORAGE);
         if (!strstr(e.msg, wrong[i].says))
