@@ -293,7 +293,7 @@ static void entries_have_a_greatest_size(void **state ATTR_UNUSED) {
     }
     free(stats);
     assert_int_equal(change_commit(ch, tb, &e), ERR_STORAGE);
-    assert_non_null(strstr(e.msg, "255 MiB"));
+    assert_non_null(strstr(e.msg, "256 MiB"));
     assert_null(get_entry(st, 0));
     change_free(ch);
     table_close(tb);

@@ -284,15 +284,20 @@ class Round:
         return self.count("kill broker", "")
 
     def torture(self, faults, until):
-        """Until so many faults have hit, and a zombie that woke was refused."""
+        """Until so many faults have hit, of every kind, and a zombie that woke was refused."""
         kind, since = None, time.monotonic()
-        while ((done := sum(self.faults.values())) < faults or not self.refused()) and time.monotonic() < until:
+        while time.monotonic() < until:
+            done, missing = sum(self.faults.values()), [k for k in WEIGHTS if not self.faults[k]]
+            if done >= faults and not missing and self.refused():
+                break
             self.keep_company()
             time.sleep(self.draw.uniform(0.02, 0.15))
             if done // BROKER_EVERY > self.faults["kill broker"]:
                 kind = "kill broker"
             elif kind is None or time.monotonic() - since > PATIENCE_S:
-                kind, since = self.draw.choices(list(WEIGHTS), WEIGHTS.values())[0], time.monotonic()
+                # What is missing comes first in the end; not alone, for a kind may need another before it (nobody joins a full house).
+                weights = [w * (10 if done >= faults and k in missing else 1) for k, w in WEIGHTS.items()]
+                kind, since = self.draw.choices(list(WEIGHTS), weights)[0], time.monotonic()
             if self.fault(kind):
                 kind, self.last = None, time.monotonic()
             elif time.monotonic() - self.last > STUCK_S:
