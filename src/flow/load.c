@@ -98,9 +98,9 @@ static int load_model(struct load *l, const struct model *m, struct err *e) {
     if (r == 0)
         r = table_open(l->st, &m->def, &ld.gold, e);
     if (r == 0 && table_version(ld.gold) >= 0) {
-        if (m == l->models.v)
-            l->sum.gold_version = table_version(ld.gold);
         r = step_settle("load", load_gold(&ld, m, e), e);
+        if (r == 0 && m == l->models.v)
+            l->sum.gold_version = table_version(ld.gold);
     }
     dates_release(&ld.dates);
     table_close(ld.gold);

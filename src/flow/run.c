@@ -112,7 +112,10 @@ static bool take_step(struct run *run, size_t i, struct step_failures *failures)
 
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
              struct run_result *ret, struct err *e) {
-    struct run_result res = {.codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED}};
+    struct run_result res = {.codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED},
+                             .silver = {.bronze_version = -1},
+                             .gold = {.silver_version = -1},
+                             .load = {.gold_version = -1}};
     struct run run = {st, en, o, &res};
     int64_t start = clock_mono_ns();
     struct step_failures failures = {0};
