@@ -160,15 +160,19 @@ static int check(struct reconcile *rc, size_t i, const struct dates *pending, st
 static int check_table(struct reconcile *rc, size_t i, struct dates *all, struct err *e) {
     const struct lake_gold *g = &rc->lake.gold[i];
     struct dates pending = {0};
-    bool any;
+    bool any, other = false;
     int r = 0;
     if (!g->model || g->missing)
         return 0;
-    if (table_id(rc->lake.silver))
+    if (table_id(rc->lake.silver)) {
+        other = gold_is_other_model(g->model, rc->lake.silver, g->tb);
         r = gold_dates(g->model, rc->lake.silver, g->tb, &pending, &any, e);
+    }
     for (size_t k = 0; r == 0 && k < pending.n; k++)
         dates_add(all, pending.v[k]);
-    if (r == 0 && table_definition(g->tb)->n_columns > 0)
+    /* Of a model that has changed since, the table is to be made anew, maybe with other columns. */
+    bool comparable = !other || g->model->wrong.code < 0;
+    if (r == 0 && comparable && table_definition(g->tb)->n_columns > 0)
         r = check(rc, i, &pending, e);
     dates_release(&pending);
     return r;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "flow/dates.h"
 #include "flow/gold_columns.h"
+#include "flow/gold_table.h"
 
 /* One table's rows as the sink has them; values as texts, NULL: NULL. */
 struct table_picture {
@@ -58,10 +59,12 @@ static int take_rows(struct sink *sk, struct table_picture *tp, struct err *e) {
     return r;
 }
 
-static int take_table(struct sink *sk, const struct lake_gold *g, struct table_picture *tp,
-                      struct err *e) {
+/* Not of a model that has changed since gold was made: its grain need not be the table's. */
+static int take_table(struct sink *sk, const struct lake *l, const struct lake_gold *g,
+                      struct table_picture *tp, struct err *e) {
     const struct table_def *def = table_definition(g->tb);
-    if (!g->model || g->model->wrong.code < 0 || def->n_columns == 0)
+    if (!g->model || g->model->wrong.code < 0 || def->n_columns == 0 ||
+        gold_is_other_model(g->model, l->silver, g->tb))
         return 0;
     tp->columns = gold_columns_copy(def);
     int r = gold_sink_make(g->model, &tp->columns->def, &tp->as, e);
@@ -76,7 +79,7 @@ int sink_picture_take(struct sink *sk, const struct lake *l, struct sink_picture
     p->money_digits = sk->ops->money_digits;
     int r = 0;
     for (size_t i = 0; r == 0 && i < p->n; i++)
-        r = take_table(sk, &l->gold[i], &p->v[i], e);
+        r = take_table(sk, l, &l->gold[i], &p->v[i], e);
     if (r < 0)
         sink_picture_free(p);
     else
