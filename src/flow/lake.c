@@ -81,13 +81,17 @@ const struct table_def *lake_defs_named(const struct lake_defs *d, const char *n
 
 /* ---- the tables ------------------------------------------------------------------------------ */
 
+bool lake_does_without(bool has_model, const struct err *e) {
+    return !has_model && !e->retry && e->code != ERR_STOPPED;
+}
+
 static int open_gold(struct lake *l, struct err *e) {
     int r = 0;
     l->gold = xcalloc(l->defs.n, sizeof *l->gold);
     for (size_t i = 2; r == 0 && i < l->defs.n; i++) {
         struct lake_gold g = {.model = i - 2 < l->defs.models.n ? &l->defs.models.v[i - 2] : NULL};
         r = table_open(l->st, l->defs.v[i], &g.tb, e);
-        if (r < 0 && !g.model && !e->retry) { /* nobody's any more: it must not be in the way */
+        if (r < 0 && lake_does_without(g.model, e)) {
             log_err(LOG_WARN, "a table without a model is left aside", e);
             r = 0;
         } else if (r == 0) {

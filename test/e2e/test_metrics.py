@@ -171,6 +171,32 @@ def test_a_run_that_does_not_reach_a_step_says_nothing_of_it(mill):
     assert run.stop() == 0
 
 
+def test_a_table_that_is_nobodys_stops_no_sample(mill):
+    """One removed while it is looked at, and one that is no table."""
+    (mill.home / "models").mkdir()
+    file = mill.home / "models/mine.sql"
+    file.write_text(MODEL)
+    mill.feed(SHIRT)
+    run = mill.start("-c", "serve.listen=127.0.0.1:0", "-c", "serve.sample_every=50ms", "run", "--every", "100ms")
+    wait_for(lambda: value(run, "clickmill_table_behind_versions", table="gold.mine") == 0, "it is looked at")
+    file.unlink()
+    wait_for(lambda: value(run, "clickmill_table_behind_versions", table="gold.mine") is None, "nobody waits for it")
+    mill.table_path("gold.mine").rename(mill.home / "mine")
+    log = mill.table_path("gold.strange") / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no entry\n")
+    wait_for(lambda: run.err().count("a table without a model is left aside") >= 2, "both are told")
+    before = value(run, "clickmill_sample_errors_total") or 0
+    mill.produce({**SHIRT, "price": 2})
+    mill.ok("ingest", "--once")
+    wait_for(lambda: value(run, "clickmill_table_version", table="gold.funnel_daily") == 1, "the others are looked at")
+    assert (value(run, "clickmill_sample_errors_total") or 0) == before
+    assert run.stop() == 0
+    done = mill("table", "list", "--json")
+    assert done.code == 0 and "gold.strange" not in done.out and "gold.funnel_daily" in done.out
+    assert "left aside" in done.err and "gold/strange" in done.err
+
+
 def test_lag_grows_while_nobody_ingests_and_is_seen_by_the_next(mill):
     mill.ok("produce", "--events", "3000", "--seed", "1")
     time.sleep(1.2)
