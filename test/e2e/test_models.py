@@ -5,6 +5,7 @@
 """
 import datetime
 import decimal
+import json
 import random
 
 import pytest
@@ -275,6 +276,9 @@ def test_files_that_are_no_models_are_shown(mill):
 
 def test_a_folder_that_cannot_be_read_is_an_error(mill):
     mill.fails(3, "-c", "models.dir=elsewhere", "run", says=["models.dir", "elsewhere"], hint="make it")
+    doctor = mill("-c", "models.dir=elsewhere", "doctor", "--json")
+    assert doctor.code == 3
+    assert {line["part"] for line in json.loads(doctor.out) if line["state"] == "WRONG"} == {"models"}
     (mill.home / "elsewhere").write_text("a file")
     mill.fails(3, "-c", "models.dir=elsewhere", "status", says=["models.dir", "elsewhere"])
 
