@@ -21,8 +21,8 @@ struct gold_columns {
  */
 int gold_columns_find(struct engine *en, const struct model *m, struct gold_columns **ret,
                       struct err *e);
-/* Of a table as it stands now; it has at most SINK_MAX_COLUMNS. */
-struct gold_columns *gold_columns_copy(const struct table_def *def);
+/* Of a table as it stands now. ERR_ENGINE: it has more than SINK_MAX_COLUMNS. */
+int gold_columns_copy(const struct table_def *def, struct gold_columns **ret, struct err *e);
 void gold_columns_free(struct gold_columns *c);
 
 /* Has the table these columns, in these types and no others? */

@@ -66,8 +66,9 @@ static int take_table(struct sink *sk, const struct lake *l, const struct lake_g
     if (!g->model || g->model->wrong.code < 0 || def->n_columns == 0 ||
         gold_is_other_model(g->model, l->silver, g->tb))
         return 0;
-    tp->columns = gold_columns_copy(def);
-    int r = gold_sink_make(g->model, &tp->columns->def, &tp->as, e);
+    int r = gold_columns_copy(def, &tp->columns, e);
+    if (r == 0)
+        r = gold_sink_make(g->model, &tp->columns->def, &tp->as, e);
     return r == 0 ? take_rows(sk, tp, e) : r;
 }
 

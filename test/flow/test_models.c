@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "flow/gold_columns.h"
 #include "flow/lake.h"
 #include "flow/models.h"
 #include "flow/world.h"
@@ -267,6 +268,24 @@ static void only_the_default_folder_may_be_missing(void **state ATTR_UNUSED) {
     remove_folder(dir);
 }
 
+/* ---- the columns of a table ------------------------------------------------------------------ */
+
+static void a_table_with_too_many_columns_is_not_copied_in_part(void **state ATTR_UNUSED) {
+    struct column v[SINK_MAX_COLUMNS + 1];
+    struct table_def def = {.view = "gold.wide", .columns = v, .n_columns = SINK_MAX_COLUMNS};
+    struct gold_columns *c = NULL;
+    struct err e;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        v[i] = (struct column){"x", TYPE_LONG};
+    assert_ok(gold_columns_copy(&def, &c, &e), &e);
+    assert_true(gold_columns_same(&def, &c->def));
+    gold_columns_free(TAKE_PTR(c));
+    def.n_columns++;
+    assert_int_equal(gold_columns_copy(&def, &c, &e), ERR_ENGINE);
+    assert_non_null(strstr(e.msg, "gold.wide: the table has more than 32 columns"));
+    assert_null(c);
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static int check_word(void *arg ATTR_UNUSED, const char *const *values, size_t n ATTR_UNUSED,
@@ -329,6 +348,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_model_is_left_alone),
         cmocka_unit_test(what_cannot_be_read_is_told),
         cmocka_unit_test(only_the_default_folder_may_be_missing),
+        cmocka_unit_test(a_table_with_too_many_columns_is_not_copied_in_part),
         cmocka_unit_test(no_word_of_the_engine_is_a_name),
         cmocka_unit_test(tables_are_found_by_any_of_their_names),
     };
