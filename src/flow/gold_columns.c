@@ -227,12 +227,17 @@ int gold_sink_make(const struct model *m, const struct table_def *def, struct go
     return 0;
 }
 
-static void add_names(struct buf *b, const struct sink_table *t, bool keys_only) {
+static void add_names(struct buf *b, const struct sink_table *t) {
+    for (size_t i = 0; i < t->n_columns; i++)
+        buf_addf(b, "%s%s", i ? ", " : "", t->columns[i].name);
+}
+
+static void add_order(struct buf *b, const struct sink_table *t) {
     const char *comma = "";
     for (size_t i = 0; i < t->n_columns; i++) {
-        if (keys_only && !t->columns[i].key)
+        if (!t->columns[i].key)
             continue;
-        buf_addf(b, "%s%s", comma, t->columns[i].name);
+        buf_addf(b, "%s%s NULLS FIRST", comma, t->columns[i].name);
         comma = ", ";
     }
 }
@@ -240,8 +245,8 @@ static void add_names(struct buf *b, const struct sink_table *t, bool keys_only)
 char *gold_select(const struct sink_table *t, const char *view) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT ");
-    add_names(&b, t, false);
+    add_names(&b, t);
     buf_addf(&b, " FROM %s ORDER BY ", view);
-    add_names(&b, t, true);
+    add_order(&b, t);
     return buf_detach(&b);
 }

@@ -37,7 +37,7 @@ struct gold_sink {
 int gold_sink_make(const struct model *m, const struct table_def *def, struct gold_sink *ret,
                    struct err *e);
 
-/* "SELECT category, … FROM view ORDER BY the key, as sink_read orders it". The caller frees. */
+/* "SELECT category, … FROM view ORDER BY the key", a NULL first. The caller frees. */
 char *gold_select(const struct sink_table *t, const char *view);
 
 #endif

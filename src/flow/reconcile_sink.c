@@ -115,7 +115,10 @@ static const char *key_text(const char *s) {
     return s ? s : "";
 }
 
+/* As gold_select orders: a NULL comes first. */
 static int compare_values(enum sink_type type, const char *a, const char *b) {
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
     if (type != SINK_INT && type != SINK_BIGINT)
         return strcmp(a, b);
     long long x = strtoll(a, NULL, 10), y = strtoll(b, NULL, 10);
@@ -126,7 +129,7 @@ static int compare_keys(const struct sink_table *t, const char *const *a, const 
     for (size_t i = 0; i < t->n_columns; i++) {
         if (!t->columns[i].key)
             continue;
-        int c = compare_values(t->columns[i].type, key_text(a[i]), key_text(b[i]));
+        int c = compare_values(t->columns[i].type, a[i], b[i]);
         if (c)
             return c;
     }

@@ -286,6 +286,16 @@ static void a_table_with_too_many_columns_is_not_copied_in_part(void **state ATT
     assert_null(c);
 }
 
+static void rows_come_in_the_order_that_they_are_compared_in(void **state ATTR_UNUSED) {
+    struct models ms = load(NULL);
+    struct gold_sink to;
+    struct err e;
+    assert_ok(gold_sink_make(&ms.v[0], &ms.v[0].def, &to, &e), &e);
+    _cleanup_(freep) char *sql = gold_select(&to.table, "g");
+    assert_non_null(strstr(sql, " FROM g ORDER BY category NULLS FIRST, event_date NULLS FIRST"));
+    models_release(&ms);
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static int check_word(void *arg ATTR_UNUSED, const char *const *values, size_t n ATTR_UNUSED,
@@ -349,6 +359,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_read_is_told),
         cmocka_unit_test(only_the_default_folder_may_be_missing),
         cmocka_unit_test(a_table_with_too_many_columns_is_not_copied_in_part),
+        cmocka_unit_test(rows_come_in_the_order_that_they_are_compared_in),
         cmocka_unit_test(no_word_of_the_engine_is_a_name),
         cmocka_unit_test(tables_are_found_by_any_of_their_names),
     };
