@@ -36,11 +36,7 @@ struct listing {
 static int take_header(void *arg, const char *const *names, const char *const *types, size_t n,
                        struct err *e ATTR_UNUSED) {
     struct listing *ls = arg;
-    bool *number = xcalloc(n, sizeof *number);
-    for (size_t i = 0; i < n; i++)
-        number[i] = strcmp(types[i], "DOUBLE") == 0 || strcmp(types[i], "INTEGER") == 0;
-    out_columns(&ls->t, names, number, ls->o->as_json ? n : SHORT);
-    free(number);
+    out_columns_typed(&ls->t, names, types, ls->o->as_json ? n : SHORT);
     return 0;
 }
 
