@@ -71,20 +71,14 @@ int gold_dates(const struct model *m, struct table *silver, struct table *tb, st
 
 /* ---- the rows -------------------------------------------------------------------------------- */
 
-static void add_keys(struct buf *b, const struct model *m, const char *between,
-                     const char *behind) {
-    for (size_t i = 0; i < m->n_grain; i++)
-        buf_addf(b, "%s%s%s", i ? between : "", m->grain[i], behind);
-}
-
 /* How many rows, and how many no table may have: without a key, of one key, without a number. */
 static char *counters_of(const struct model *m, const struct table_def *def) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT count(*) AS rows, count(CASE WHEN ");
-    add_keys(&b, m, " OR ", " IS NULL");
+    model_add_grain(&b, m, " OR ", " IS NULL");
     buf_add_str(&b, " THEN 1 END) AS without_key, (SELECT count(*) FROM (SELECT 1 FROM " ROWS
                     " GROUP BY ");
-    add_keys(&b, m, ", ", "");
+    model_add_grain(&b, m, ", ", "");
     buf_add_str(&b, " HAVING count(*) > 1) AS repeats) AS repeated, count(CASE WHEN false");
     for (size_t i = 0; i < def->n_columns; i++)
         if (def->columns[i].type == TYPE_DOUBLE) /* NaN is greater than any number */
@@ -119,7 +113,7 @@ static int compute(struct making *mk, struct engine_result *ret, struct err *e) 
 static int check_rows(const struct making *mk, const struct engine_result *made, struct err *e) {
     const char *file = mk->m->file;
     struct buf keys = BUF_INIT(4 * KIB);
-    add_keys(&keys, mk->m, ", ", "");
+    model_add_grain(&keys, mk->m, ", ", "");
     int64_t without = engine_counter(made, "without_key"),
             repeated = engine_counter(made, "repeated"), odd = engine_counter(made, "infinite");
     int r = 0;

@@ -7,13 +7,6 @@ static const char gold_dir[] = "gold";
 
 /* ---- which tables there are ------------------------------------------------------------------ */
 
-static bool has_model(const struct models *ms, const char *name) {
-    for (size_t i = 0; i < ms->n; i++)
-        if (strcmp(ms->v[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The folders of gold that are no model's. */
 static int find_others(struct storage *st, struct lake_defs *d, struct err *e) {
     struct storage_entries l = {0};
@@ -23,7 +16,7 @@ static int find_others(struct storage *st, struct lake_defs *d, struct err *e) {
     d->others = xcalloc(l.n + 1, sizeof *d->others);
     for (size_t i = 0; i < l.n; i++)
         if (l.v[i].is_dir && !model_name_problem(l.v[i].name) &&
-            !has_model(&d->models, l.v[i].name))
+            !models_named(&d->models, l.v[i].name))
             d->others[d->n_others++] =
                 (struct table_def){.name = xasprintf("%s/%s", gold_dir, l.v[i].name),
                                    .view = xasprintf("%s.%s", gold_dir, l.v[i].name),

@@ -50,11 +50,6 @@ static void add_key(struct buf *b, const struct model *m) {
             buf_addf(b, " || ', ' || CAST(%s AS VARCHAR)", m->grain[i]);
 }
 
-static void add_grain(struct buf *b, const struct model *m) {
-    for (size_t i = 0; i < m->n_grain; i++)
-        buf_addf(b, "%s%s", i ? ", " : "", m->grain[i]);
-}
-
 static void add_differs(struct buf *b, const struct model *m, const struct column *c) {
     const char *n = c->name;
     if (c->type != TYPE_DOUBLE || m->built_in)
@@ -83,14 +78,14 @@ static char *model_sql(const struct model *m, const struct table_def *def,
         buf_addf(&b, ", CAST(%s AS %s) AS %s", def->columns[i].name,
                  column_type_sql(def->columns[i].type), def->columns[i].name);
     buf_addf(&b, " FROM model_rows WHERE %s) m FULL JOIN (SELECT count(*) AS copies, ", settled);
-    add_grain(&b, m);
+    model_add_grain(&b, m, ", ", "");
     for (size_t i = 0; i < def->n_columns; i++)
         if (!model_has_key(m, def->columns[i].name))
             buf_addf(&b, ", max(%s) AS %s", def->columns[i].name, def->columns[i].name);
     buf_addf(&b, " FROM gold_rows WHERE %s GROUP BY ", settled);
-    add_grain(&b, m);
+    model_add_grain(&b, m, ", ", "");
     buf_add_str(&b, ") g USING (");
-    add_grain(&b, m);
+    model_add_grain(&b, m, ", ", "");
     buf_add_str(&b, "))");
     return buf_detach(&b);
 }

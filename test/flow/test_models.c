@@ -35,13 +35,6 @@ static struct models load(const char *dir) {
     return ms;
 }
 
-static const struct model *find(const struct models *ms, const char *name) {
-    for (size_t i = 0; i < ms->n; i++)
-        if (strcmp(ms->v[i].name, name) == 0)
-            return &ms->v[i];
-    return NULL;
-}
-
 /* ---- those built in -------------------------------------------------------------------------- */
 
 static void five_are_built_in(void **state ATTR_UNUSED) {
@@ -78,7 +71,7 @@ static void a_header_is_read_however_it_is_laid_out(void **state ATTR_UNUSED) {
              "--             in words\n--   n  how many\n-- Money is a note, too.\n"
              "SELECT 1; -- Grain: this is no header\n");
     struct models ms = load(dir);
-    const struct model *m = find(&ms, "mine");
+    const struct model *m = models_named(&ms, "mine");
     assert_non_null(m);
     assert_string_equal(m->wrong.msg, "");
     assert_string_equal(m->description, "One line and another.");
@@ -131,7 +124,7 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         put_file(dir, "mine.sql", wrong[i].text);
         struct models ms = load(dir);
-        const struct model *m = find(&ms, "mine");
+        const struct model *m = models_named(&ms, "mine");
         assert_non_null(m);
         assert_int_equal(m->wrong.code, ERR_ENGINE);
         if (!strstr(m->wrong.msg, wrong[i].says))
@@ -142,7 +135,7 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
     put_file_n(dir, "mine.sql", HEADER "SELECT\0 1", sizeof HEADER + 9);
     struct models ms = load(dir);
     assert_non_null(
-        strstr(find(&ms, "mine")->wrong.msg, "mine.sql:6: there is a control character"));
+        strstr(models_named(&ms, "mine")->wrong.msg, "mine.sql:6: there is a control character"));
     models_release(&ms);
     remove_folder(dir);
 }
@@ -152,7 +145,7 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
 static int64_t hash_of(const char *dir, const char *text) {
     put_file(dir, "mine.sql", text);
     struct models ms = load(dir);
-    const struct model *m = find(&ms, "mine");
+    const struct model *m = models_named(&ms, "mine");
     assert_string_equal(m->wrong.msg, "");
     int64_t hash = m->hash;
     models_release(&ms);
