@@ -50,7 +50,7 @@ WITH suspect AS (
 -- One row per position of silver's that is suspected.
 kept AS (
     SELECT
-        k.event_key, k.kept_received_at,
+        k.event_key,
         CASE WHEN count(o.event_key) = 0 THEN CAST(min(k.kept_money) AS DOUBLE) ELSE min(o.price) END
             AS price
     FROM (SELECT DISTINCT event_key, kept_money, kept_received_at, kept_topic, kept_partition,
@@ -62,7 +62,7 @@ kept AS (
         AND o.source_partition = k.kept_partition
         AND o.source_offset = k.kept_offset
         AND o.source_index = k.kept_index
-    GROUP BY k.event_key, k.kept_received_at
+    GROUP BY k.event_key
 ),
 compared AS (
     SELECT

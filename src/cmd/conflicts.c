@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conflicts: the events that silver left out because another one had their key (sql/lake/conflicts.sql). */
+#include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/out.h"
 #include "cmd/parts.h"
@@ -15,7 +16,7 @@ static const struct opt options[] = {
     {"json", NULL, OPT_FLAG, offsetof(struct conflicts_opts, as_json),
      "Print them as a JSON array, with all that was compared.", 0, 0},
     {"limit", "N", OPT_INT, offsetof(struct conflicts_opts, limit),
-     "At most so many, in the order in which they came.", 1, 1000000},
+     "At most so many (1000), in the order in which they came.", 1, 1000000},
     {0},
 };
 
@@ -35,11 +36,7 @@ struct listing {
 static int take_header(void *arg, const char *const *names, const char *const *types, size_t n,
                        struct err *e ATTR_UNUSED) {
     struct listing *ls = arg;
-    bool *number = xcalloc(n, sizeof *number);
-    for (size_t i = 0; i < n; i++)
-        number[i] = strcmp(types[i], "DOUBLE") == 0 || strcmp(types[i], "INTEGER") == 0;
-    out_columns(&ls->t, names, number, ls->o->as_json ? n : SHORT);
-    free(number);
+    out_columns_typed(&ls->t, names, types, ls->o->as_json ? n : SHORT);
     return 0;
 }
 
@@ -68,7 +65,10 @@ static int run(struct cmd *c, struct err *e) {
     }
     if (r == 0)
         out_print(&ls.t, ls.o->as_json);
-    if (r == 0 && !ls.o->as_json && ls.rows > ls.o->limit)
+    bool more = r == 0 && ls.rows > ls.o->limit;
+    if (more && ls.o->as_json)
+        log_warn("there are more conflicts: --limit shows them", F_INT("shown", ls.o->limit));
+    else if (more)
         printf("There are more: --limit shows them.\n");
     out_release(&ls.t);
     parts_close(&p);

@@ -93,6 +93,17 @@ static int try_put(struct storage *st, struct err *e) {
     return r;
 }
 
+/* Where models.dir cannot be read, it is the models' line that says so. */
+static const char *readable_models_dir(const struct config *cfg) {
+    const char *dir = config_text(cfg, CFG_MODELS_DIR);
+    struct models ms;
+    struct err ignored;
+    if (models_load(dir, &ms, &ignored) < 0)
+        return NULL;
+    models_release(&ms);
+    return dir;
+}
+
 static void try_lake(struct doctor *d) {
     struct err e = {0};
     struct parts p = {0};
@@ -101,7 +112,7 @@ static void try_lake(struct doctor *d) {
     if (r == 0)
         r = try_put(p.st, &e);
     if (r == 0)
-        r = lake_open(&l, p.st, NULL, config_text(d->cfg, CFG_MODELS_DIR), &e);
+        r = lake_open(&l, p.st, NULL, readable_models_dir(d->cfg), &e);
     char *url = masked(d->cfg, CFG_LAKE_URL);
     char *good = xasprintf("%s: writable, put-if-absent works, tables readable", url);
     report(d, "lake", r, &e, good);

@@ -15,6 +15,26 @@ void out_columns(struct out_table *t, const char *const *names, const bool *numb
     }
 }
 
+/* Bare in JSON: numbers, true and false. */
+static bool is_bare(const char *type) {
+    static const char *const bare[] = {"INTEGER",  "BIGINT",   "DOUBLE",  "FLOAT",
+                                       "SMALLINT", "TINYINT",  "HUGEINT", "DECIMAL",
+                                       "UBIGINT",  "UINTEGER", "BOOLEAN"};
+    for (size_t i = 0; i < ARRAY_LEN(bare); i++)
+        if (strncmp(type, bare[i], strlen(bare[i])) == 0)
+            return !strchr(type, '['); /* a list of numbers is none */
+    return false;
+}
+
+void out_columns_typed(struct out_table *t, const char *const *names, const char *const *types,
+                       size_t n) {
+    bool *number = xcalloc(n, sizeof *number);
+    for (size_t i = 0; i < n; i++)
+        number[i] = is_bare(types[i]);
+    out_columns(t, names, number, n);
+    free(number);
+}
+
 void out_row(struct out_table *t, const char *const *values) {
     if (t->n_cells + t->n_columns > t->cap_cells) {
         t->cap_cells = MAX(2 * t->cap_cells, 64 * t->n_columns);

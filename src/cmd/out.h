@@ -17,6 +17,9 @@ struct out_table {
 };
 
 void out_columns(struct out_table *t, const char *const *names, const bool *number, size_t n);
+/* Of an answer of the engine: `types` are its own. */
+void out_columns_typed(struct out_table *t, const char *const *names, const char *const *types,
+                       size_t n);
 void out_row(struct out_table *t, const char *const *values);
 void out_print(const struct out_table *t, bool as_json);
 void out_release(struct out_table *t);

@@ -14,25 +14,9 @@ static const struct opt options[] = {
     {0},
 };
 
-/* Bare in JSON: numbers, true and false. */
-static bool is_bare(const char *type) {
-    static const char *const bare[] = {"INTEGER",  "BIGINT",   "DOUBLE",  "FLOAT",
-                                       "SMALLINT", "TINYINT",  "HUGEINT", "DECIMAL",
-                                       "UBIGINT",  "UINTEGER", "BOOLEAN"};
-    for (size_t i = 0; i < ARRAY_LEN(bare); i++)
-        if (strncmp(type, bare[i], strlen(bare[i])) == 0)
-            return !strchr(type, '['); /* a list of numbers is none */
-    return false;
-}
-
 static int take_header(void *arg, const char *const *names, const char *const *types, size_t n,
-                       struct err *e) {
-    (void)e;
-    bool *number = xcalloc(n, sizeof *number);
-    for (size_t i = 0; i < n; i++)
-        number[i] = is_bare(types[i]);
-    out_columns(arg, names, number, n);
-    free(number);
+                       struct err *e ATTR_UNUSED) {
+    out_columns_typed(arg, names, types, n);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table list; table WORD NAME: what there is. What changes something is in table_upkeep.c. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "cmd/table_job.h"
 
 static const struct opt options[] = {
@@ -21,6 +22,29 @@ static void defaults(void *opts) {
     ((struct table_opts *)opts)->retention_ms = -1;
 }
 
+static int list_table(struct storage *st, const struct table_def *def, struct out_table *t,
+                      struct err *e) {
+    struct table *tb;
+    int r = table_open(st, def, &tb, e);
+    if (r < 0)
+        return r;
+    const struct table_files *live = table_live(tb);
+    int64_t rows = 0, bytes = 0;
+    for (size_t i = 0; i < live->n; i++) {
+        rows += MAX(live->v[i].rows, 0);
+        bytes += live->v[i].size;
+    }
+    char v[4][32];
+    out_number(table_version(tb), v[0]);
+    out_number((int64_t)live->n, v[1]);
+    out_number(rows, v[2]);
+    out_number(bytes, v[3]);
+    const char *row[] = {def->view, v[0], v[1], v[2], v[3], table_id(tb)};
+    out_row(t, row);
+    table_close(tb);
+    return 0;
+}
+
 static int list_tables(struct storage *st, const struct lake_defs *defs, bool as_json,
                        struct err *e) {
     static const char *const names[] = {"table", "version", "files", "rows", "bytes", "id"};
@@ -29,24 +53,12 @@ static int list_tables(struct storage *st, const struct lake_defs *defs, bool as
     out_columns(&t, names, numbers, ARRAY_LEN(names));
     int r = 0;
     for (size_t k = 0; r == 0 && k < defs->n; k++) {
-        struct table *tb;
-        r = table_open(st, defs->v[k], &tb, e);
-        if (r < 0)
-            break;
-        const struct table_files *live = table_live(tb);
-        int64_t rows = 0, bytes = 0;
-        for (size_t i = 0; i < live->n; i++) {
-            rows += MAX(live->v[i].rows, 0);
-            bytes += live->v[i].size;
+        r = list_table(st, defs->v[k], &t, e);
+        if (r < 0 && lake_does_without(k < defs->n - defs->n_others, e)) {
+            log_err(LOG_WARN, "a table without a model is left aside", e);
+            err_clear(e);
+            r = 0;
         }
-        char v[4][32];
-        out_number(table_version(tb), v[0]);
-        out_number((int64_t)live->n, v[1]);
-        out_number(rows, v[2]);
-        out_number(bytes, v[3]);
-        const char *row[] = {defs->v[k]->view, v[0], v[1], v[2], v[3], table_id(tb)};
-        out_row(&t, row);
-        table_close(tb);
     }
     if (r == 0)
         out_print(&t, as_json);

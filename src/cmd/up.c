@@ -109,7 +109,7 @@ struct memory {
 
 /* What failed alone stops nothing. It is told once, and again when it has become something else. */
 static int tell_alone(struct memory *mem, int r, struct err *e) {
-    if (r < 0 && (mem->alone.code == 0 || strcmp(mem->alone.msg, e->msg) != 0))
+    if (r < 0 && strcmp(mem->alone.msg, e->msg) != 0)
         log_err(LOG_ERROR, "a part of the round failed, the rest is done", e);
     err_clear(&mem->alone);
     if (r < 0)

@@ -2,8 +2,8 @@
 #include "cmd/up_table.h"
 
 #include "cmd/out.h"
-#include "flow/lake.h"
 #include "flow/status.h"
+#include "table/table.h"
 
 static const char newest_days[] =
     "SELECT event_date, category, total_events, round(total_revenue, 2) AS total_revenue"
@@ -17,20 +17,23 @@ static int take_row(void *arg, const char *const *values, size_t n, struct err *
     return 0;
 }
 
-static int print_metrics(const struct config *cfg, struct parts *p, struct err *e) {
+static int print_metrics(struct parts *p, struct err *e) {
     static const char *const names[] = {"event_date", "category", "total_events", "total_revenue"};
     static const bool numbers[] = {false, false, true, true};
     struct out_table t = {0};
-    struct lake l;
-    int r = lake_open(&l, p->st, p->en, config_text(cfg, CFG_MODELS_DIR), e);
+    struct table *tb;
+    int r = table_open(p->st, &gold_clickstream_metrics, &tb, e);
     if (r < 0)
         return r;
+    const struct table_def *def = table_definition(tb);
+    const struct engine_input input = {def->view, def, table_live(tb)};
+    const struct engine_rows rows = {.row = take_row, .arg = &t};
     out_columns(&t, names, numbers, ARRAY_LEN(names));
-    r = lake_query(&l, newest_days, false, &(struct engine_rows){.row = take_row, .arg = &t}, e);
+    r = engine_query(p->en, p->st, &input, 1, newest_days, false, &rows, e);
     if (r == 0)
         out_print(&t, false);
     out_release(&t);
-    lake_close(&l);
+    table_close(tb);
     return r;
 }
 
@@ -60,7 +63,7 @@ int up_show(struct up_view *v, const struct config *cfg, struct parts *p, struct
             fputs("\033[H\033[J", stdout);
         v->gold_version = s.layers[2].version;
         print_counts(v, &s);
-        r = print_metrics(cfg, p, e);
+        r = print_metrics(p, e);
         fflush(stdout);
     }
     status_release(&s);

@@ -145,14 +145,24 @@ int gold_columns_find(struct engine *en, const struct model *m, struct gold_colu
     return r;
 }
 
-struct gold_columns *gold_columns_copy(const struct table_def *def) {
+static int check_count(const struct table_def *def, struct err *e) {
+    return def->n_columns <= SINK_MAX_COLUMNS
+               ? 0
+               : err_set(e, ERR_ENGINE, "%s: the table has more than %d columns", def->view,
+                         SINK_MAX_COLUMNS);
+}
+
+int gold_columns_copy(const struct table_def *def, struct gold_columns **ret, struct err *e) {
+    int r = check_count(def, e);
+    if (r < 0)
+        return r;
     struct gold_columns *c = xcalloc(1, sizeof *c);
     c->def = *def;
     c->def.columns = c->v;
-    c->def.n_columns = MIN(def->n_columns, SINK_MAX_COLUMNS);
-    for (size_t i = 0; i < c->def.n_columns; i++)
+    for (size_t i = 0; i < def->n_columns; i++)
         c->v[i] = (struct column){xstrdup(def->columns[i].name), def->columns[i].type};
-    return c;
+    *ret = c;
+    return 0;
 }
 
 void gold_columns_free(struct gold_columns *c) {
@@ -199,9 +209,8 @@ static enum sink_type sink_type_of(enum column_type t) {
 int gold_sink_make(const struct model *m, const struct table_def *def, struct gold_sink *ret,
                    struct err *e) {
     int r = check_grain(m, def, e);
-    if (r == 0 && def->n_columns > SINK_MAX_COLUMNS)
-        r = err_set(e, ERR_ENGINE, "%s: the table has more than %d columns", def->view,
-                    SINK_MAX_COLUMNS);
+    if (r == 0)
+        r = check_count(def, e);
     for (size_t i = 0; r == 0 && i < def->n_columns; i++)
         if (model_name_problem(def->columns[i].name))
             r = err_set(e, ERR_ENGINE, "%s: the column '%.100s' is none that a model gives",
@@ -218,12 +227,17 @@ int gold_sink_make(const struct model *m, const struct table_def *def, struct go
     return 0;
 }
 
-static void add_names(struct buf *b, const struct sink_table *t, bool keys_only) {
+static void add_names(struct buf *b, const struct sink_table *t) {
+    for (size_t i = 0; i < t->n_columns; i++)
+        buf_addf(b, "%s%s", i ? ", " : "", t->columns[i].name);
+}
+
+static void add_order(struct buf *b, const struct sink_table *t) {
     const char *comma = "";
     for (size_t i = 0; i < t->n_columns; i++) {
-        if (keys_only && !t->columns[i].key)
+        if (!t->columns[i].key)
             continue;
-        buf_addf(b, "%s%s", comma, t->columns[i].name);
+        buf_addf(b, "%s%s NULLS FIRST", comma, t->columns[i].name);
         comma = ", ";
     }
 }
@@ -231,8 +245,8 @@ static void add_names(struct buf *b, const struct sink_table *t, bool keys_only)
 char *gold_select(const struct sink_table *t, const char *view) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT ");
-    add_names(&b, t, false);
+    add_names(&b, t);
     buf_addf(&b, " FROM %s ORDER BY ", view);
-    add_names(&b, t, true);
+    add_order(&b, t);
     return buf_detach(&b);
 }

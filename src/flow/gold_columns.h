@@ -21,8 +21,8 @@ struct gold_columns {
  */
 int gold_columns_find(struct engine *en, const struct model *m, struct gold_columns **ret,
                       struct err *e);
-/* Of a table as it stands now; it has at most SINK_MAX_COLUMNS. */
-struct gold_columns *gold_columns_copy(const struct table_def *def);
+/* Of a table as it stands now. ERR_ENGINE: it has more than SINK_MAX_COLUMNS. */
+int gold_columns_copy(const struct table_def *def, struct gold_columns **ret, struct err *e);
 void gold_columns_free(struct gold_columns *c);
 
 /* Has the table these columns, in these types and no others? */
@@ -37,7 +37,7 @@ struct gold_sink {
 int gold_sink_make(const struct model *m, const struct table_def *def, struct gold_sink *ret,
                    struct err *e);
 
-/* "SELECT category, … FROM view ORDER BY the key, as sink_read orders it". The caller frees. */
+/* "SELECT category, … FROM view ORDER BY the key", a NULL first. The caller frees. */
 char *gold_select(const struct sink_table *t, const char *view);
 
 #endif

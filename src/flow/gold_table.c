@@ -26,15 +26,40 @@ char *gold_app_id(const struct table *silver) {
     return xasprintf("gold/%s", table_id(silver));
 }
 
-bool gold_is_other_model(const struct model *m, const struct table *tb, const char *app_id) {
+bool gold_is_other_model(const struct model *m, const struct table *silver,
+                         const struct table *tb) {
+    if (!table_id(silver))
+        return false;
+    _cleanup_(freep) char *app_id = gold_app_id(silver);
     return total_of(tb, app_id, "model") != m->hash;
+}
+
+struct makers {
+    int64_t hash;
+    bool any, this_one;
+};
+
+static int look_at_maker(void *arg, const char *app_id, int64_t version) {
+    struct makers *mk = arg;
+    const char *name = strrchr(app_id, '#');
+    if (name && strcmp(name, "#model") == 0) {
+        mk->any = true;
+        mk->this_one |= version == mk->hash;
+    }
+    return 0;
+}
+
+bool gold_awaits_model(const struct model *m, const struct table *tb) {
+    struct makers mk = {.hash = m->hash};
+    table_txn_each(tb, "gold/", look_at_maker, &mk);
+    return mk.any && !mk.this_one;
 }
 
 int gold_dates(const struct model *m, struct table *silver, struct table *tb, struct dates *ret,
                bool *ret_any, struct err *e) {
     _cleanup_(freep) char *app_id = gold_app_id(silver);
     int64_t from = table_txn(tb, app_id);
-    bool other = gold_is_other_model(m, tb, app_id), all;
+    bool other = gold_is_other_model(m, silver, tb), all;
     *ret_any = other || from < table_version(silver);
     if (!*ret_any)
         return 0;
@@ -46,20 +71,14 @@ int gold_dates(const struct model *m, struct table *silver, struct table *tb, st
 
 /* ---- the rows -------------------------------------------------------------------------------- */
 
-static void add_keys(struct buf *b, const struct model *m, const char *between,
-                     const char *behind) {
-    for (size_t i = 0; i < m->n_grain; i++)
-        buf_addf(b, "%s%s%s", i ? between : "", m->grain[i], behind);
-}
-
 /* How many rows, and how many no table may have: without a key, of one key, without a number. */
 static char *counters_of(const struct model *m, const struct table_def *def) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT count(*) AS rows, count(CASE WHEN ");
-    add_keys(&b, m, " OR ", " IS NULL");
+    model_add_grain(&b, m, " OR ", " IS NULL");
     buf_add_str(&b, " THEN 1 END) AS without_key, (SELECT count(*) FROM (SELECT 1 FROM " ROWS
                     " GROUP BY ");
-    add_keys(&b, m, ", ", "");
+    model_add_grain(&b, m, ", ", "");
     buf_add_str(&b, " HAVING count(*) > 1) AS repeats) AS repeated, count(CASE WHEN false");
     for (size_t i = 0; i < def->n_columns; i++)
         if (def->columns[i].type == TYPE_DOUBLE) /* NaN is greater than any number */
@@ -94,7 +113,7 @@ static int compute(struct making *mk, struct engine_result *ret, struct err *e) 
 static int check_rows(const struct making *mk, const struct engine_result *made, struct err *e) {
     const char *file = mk->m->file;
     struct buf keys = BUF_INIT(4 * KIB);
-    add_keys(&keys, mk->m, ", ", "");
+    model_add_grain(&keys, mk->m, ", ", "");
     int64_t without = engine_counter(made, "without_key"),
             repeated = engine_counter(made, "repeated"), odd = engine_counter(made, "infinite");
     int r = 0;
@@ -167,7 +186,7 @@ static int commit(struct making *mk, const struct engine_result *made, int64_t r
 /* The columns are asked for where the model is another one, and given to a table without them. */
 static int find_columns(struct making *mk, struct err *e) {
     mk->def = table_definition(mk->tb);
-    if (!gold_is_other_model(mk->m, mk->tb, mk->app_id) && mk->def->n_columns > 0)
+    if (!gold_is_other_model(mk->m, mk->src->silver, mk->tb) && mk->def->n_columns > 0)
         return 0;
     int r = gold_columns_find(mk->src->en, mk->m, &mk->columns, e);
     if (r < 0)

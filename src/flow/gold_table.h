@@ -24,8 +24,10 @@ struct gold_made {
     int64_t rows;
 };
 
-/* Has the model to be computed for all of history? */
-bool gold_is_other_model(const struct model *m, const struct table *tb, const char *app_id);
+/* Has the model to be computed for all of history? false also where there is no silver. */
+bool gold_is_other_model(const struct model *m, const struct table *silver, const struct table *tb);
+/* The same, asked without silver: the table was never made by this model, but by others. */
+bool gold_awaits_model(const struct model *m, const struct table *tb);
 /* "gold/<silver table id>"; the caller frees. */
 char *gold_app_id(const struct table *silver);
 /* The dates to make anew: none, where nothing changed. */

@@ -7,13 +7,6 @@ static const char gold_dir[] = "gold";
 
 /* ---- which tables there are ------------------------------------------------------------------ */
 
-static bool has_model(const struct models *ms, const char *name) {
-    for (size_t i = 0; i < ms->n; i++)
-        if (strcmp(ms->v[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* The folders of gold that are no model's. */
 static int find_others(struct storage *st, struct lake_defs *d, struct err *e) {
     struct storage_entries l = {0};
@@ -23,7 +16,7 @@ static int find_others(struct storage *st, struct lake_defs *d, struct err *e) {
     d->others = xcalloc(l.n + 1, sizeof *d->others);
     for (size_t i = 0; i < l.n; i++)
         if (l.v[i].is_dir && !model_name_problem(l.v[i].name) &&
-            !has_model(&d->models, l.v[i].name))
+            !models_named(&d->models, l.v[i].name))
             d->others[d->n_others++] =
                 (struct table_def){.name = xasprintf("%s/%s", gold_dir, l.v[i].name),
                                    .view = xasprintf("%s.%s", gold_dir, l.v[i].name),
@@ -81,13 +74,17 @@ const struct table_def *lake_defs_named(const struct lake_defs *d, const char *n
 
 /* ---- the tables ------------------------------------------------------------------------------ */
 
+bool lake_does_without(bool has_model, const struct err *e) {
+    return !has_model && !e->retry && e->code != ERR_STOPPED;
+}
+
 static int open_gold(struct lake *l, struct err *e) {
     int r = 0;
     l->gold = xcalloc(l->defs.n, sizeof *l->gold);
     for (size_t i = 2; r == 0 && i < l->defs.n; i++) {
         struct lake_gold g = {.model = i - 2 < l->defs.models.n ? &l->defs.models.v[i - 2] : NULL};
         r = table_open(l->st, l->defs.v[i], &g.tb, e);
-        if (r < 0 && !g.model && !e->retry) { /* nobody's any more: it must not be in the way */
+        if (r < 0 && lake_does_without(g.model, e)) {
             log_err(LOG_WARN, "a table without a model is left aside", e);
             r = 0;
         } else if (r == 0) {

@@ -27,6 +27,9 @@ void lake_defs_release(struct lake_defs *d);
 /* The table by "silver.events", "silver/events", or the last part where it names one table only; NULL if unknown. */
 const struct table_def *lake_defs_named(const struct lake_defs *d, const char *name);
 
+/* Can an error of a gold table be left aside? It can pass never, and a table that is nobody's any more must not be in the way. */
+bool lake_does_without(bool has_model, const struct err *e);
+
 struct lake_gold {
     const struct model *model; /* NULL: there is none any more */
     struct table *tb;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/load.h"
 
+#include "base/log.h"
 #include "flow/dates.h"
 #include "flow/gold_columns.h"
+#include "flow/gold_table.h"
 #include "flow/step.h"
 #include "table/table.h"
 
@@ -91,16 +93,27 @@ static int load_gold(struct loading *ld, const struct model *m, struct err *e) {
     return r;
 }
 
+/* A table that gold has still to make anew, or could not, has not the columns of the model's grain. */
+static bool can_be_loaded(const struct model *m, const struct table *gold) {
+    if (table_version(gold) < 0)
+        return false;
+    bool awaits = gold_awaits_model(m, gold);
+    if (awaits)
+        log_info("not loaded: the model has changed since the table was made",
+                 F_STR("table", m->def.view));
+    return !awaits;
+}
+
 /* 0 also for a table that failed alone. */
 static int load_model(struct load *l, const struct model *m, struct err *e) {
     struct loading ld = {.l = l};
     int r = step_stopped("load", e);
     if (r == 0)
         r = table_open(l->st, &m->def, &ld.gold, e);
-    if (r == 0 && table_version(ld.gold) >= 0) {
-        if (m == l->models.v)
-            l->sum.gold_version = table_version(ld.gold);
+    if (r == 0 && can_be_loaded(m, ld.gold)) {
         r = step_settle("load", load_gold(&ld, m, e), e);
+        if (r == 0 && m == l->models.v)
+            l->sum.gold_version = table_version(ld.gold);
     }
     dates_release(&ld.dates);
     table_close(ld.gold);

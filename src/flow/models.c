@@ -57,6 +57,12 @@ bool model_has_key(const struct model *m, const char *column) {
     return false;
 }
 
+void model_add_grain(struct buf *b, const struct model *m, const char *between,
+                     const char *behind) {
+    for (size_t i = 0; i < m->n_grain; i++)
+        buf_addf(b, "%s%s%s", i ? between : "", m->grain[i], behind);
+}
+
 static void hash_text(struct sha256 *h, const char *text) {
     sha256_add(h, text, strlen(text) + 1);
 }
@@ -182,18 +188,12 @@ static void read_text(struct model *m, const char *path) {
         parse(m);
 }
 
-static bool is_built_in(const struct models *ms, const char *name) {
-    for (size_t i = 0; i < ms->n; i++)
-        if (ms->v[i].built_in && strcmp(ms->v[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 static void load_file(struct models *ms, const char *dir, const char *base) {
     _cleanup_(freep) char *path = xasprintf("%s/%s", dir, base), *file = printable(path);
     _cleanup_(freep) char *name = xstrndup(base, strlen(base) - strlen(suffix));
     const char *why = model_name_problem(name);
-    if (!why && is_built_in(ms, name))
+    const struct model *same = models_named(ms, name);
+    if (!why && same && same->built_in)
         why = "it is built in";
     if (!why) {
         read_text(add_model(ms, TAKE_PTR(name), TAKE_PTR(file)), path);
@@ -240,6 +240,13 @@ int models_load(const char *dir, struct models *ret, struct err *e) {
     else
         *ret = ms;
     return r;
+}
+
+const struct model *models_named(const struct models *ms, const char *name) {
+    for (size_t i = 0; i < ms->n; i++)
+        if (strcmp(ms->v[i].name, name) == 0)
+            return &ms->v[i];
+    return NULL;
 }
 
 void models_release(struct models *ms) {

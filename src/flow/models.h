@@ -54,12 +54,16 @@ struct models {
  */
 int models_load(const char *dir, struct models *ret, struct err *e);
 void models_release(struct models *m);
+const struct model *models_named(const struct models *ms, const char *name); /* NULL: none */
 
 /* The stages that come before the model's own SELECT: what it reads besides silver_events. */
 size_t model_inputs(const struct model *m, struct engine_stage ret[MODEL_STAGES]);
 
 /* Is this column part of the grain? */
 bool model_has_key(const struct model *m, const char *column);
+
+/* Adds the columns of the grain, each with `behind`. */
+void model_add_grain(struct buf *b, const struct model *m, const char *between, const char *behind);
 
 /* Why a table or a column must not be called so ("it is a word of SQL itself"); NULL: it may. */
 const char *model_name_problem(const char *name);

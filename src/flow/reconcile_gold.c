@@ -50,11 +50,6 @@ static void add_key(struct buf *b, const struct model *m) {
             buf_addf(b, " || ', ' || CAST(%s AS VARCHAR)", m->grain[i]);
 }
 
-static void add_grain(struct buf *b, const struct model *m) {
-    for (size_t i = 0; i < m->n_grain; i++)
-        buf_addf(b, "%s%s", i ? ", " : "", m->grain[i]);
-}
-
 static void add_differs(struct buf *b, const struct model *m, const struct column *c) {
     const char *n = c->name;
     if (c->type != TYPE_DOUBLE || m->built_in)
@@ -83,14 +78,14 @@ static char *model_sql(const struct model *m, const struct table_def *def,
         buf_addf(&b, ", CAST(%s AS %s) AS %s", def->columns[i].name,
                  column_type_sql(def->columns[i].type), def->columns[i].name);
     buf_addf(&b, " FROM model_rows WHERE %s) m FULL JOIN (SELECT count(*) AS copies, ", settled);
-    add_grain(&b, m);
+    model_add_grain(&b, m, ", ", "");
     for (size_t i = 0; i < def->n_columns; i++)
         if (!model_has_key(m, def->columns[i].name))
             buf_addf(&b, ", max(%s) AS %s", def->columns[i].name, def->columns[i].name);
     buf_addf(&b, " FROM gold_rows WHERE %s GROUP BY ", settled);
-    add_grain(&b, m);
+    model_add_grain(&b, m, ", ", "");
     buf_add_str(&b, ") g USING (");
-    add_grain(&b, m);
+    model_add_grain(&b, m, ", ", "");
     buf_add_str(&b, "))");
     return buf_detach(&b);
 }
@@ -160,15 +155,19 @@ static int check(struct reconcile *rc, size_t i, const struct dates *pending, st
 static int check_table(struct reconcile *rc, size_t i, struct dates *all, struct err *e) {
     const struct lake_gold *g = &rc->lake.gold[i];
     struct dates pending = {0};
-    bool any;
+    bool any, other = false;
     int r = 0;
     if (!g->model || g->missing)
         return 0;
-    if (table_id(rc->lake.silver))
+    if (table_id(rc->lake.silver)) {
+        other = gold_is_other_model(g->model, rc->lake.silver, g->tb);
         r = gold_dates(g->model, rc->lake.silver, g->tb, &pending, &any, e);
+    }
     for (size_t k = 0; r == 0 && k < pending.n; k++)
         dates_add(all, pending.v[k]);
-    if (r == 0 && table_definition(g->tb)->n_columns > 0)
+    /* Of a model that has changed since, the table is to be made anew, maybe with other columns. */
+    bool comparable = !other || g->model->wrong.code < 0;
+    if (r == 0 && comparable && table_definition(g->tb)->n_columns > 0)
         r = check(rc, i, &pending, e);
     dates_release(&pending);
     return r;

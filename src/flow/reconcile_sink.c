@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "flow/dates.h"
 #include "flow/gold_columns.h"
+#include "flow/gold_table.h"
 
 /* One table's rows as the sink has them; values as texts, NULL: NULL. */
 struct table_picture {
@@ -58,13 +59,16 @@ static int take_rows(struct sink *sk, struct table_picture *tp, struct err *e) {
     return r;
 }
 
-static int take_table(struct sink *sk, const struct lake_gold *g, struct table_picture *tp,
-                      struct err *e) {
+/* Not of a model that has changed since gold was made: its grain need not be the table's. */
+static int take_table(struct sink *sk, const struct lake *l, const struct lake_gold *g,
+                      struct table_picture *tp, struct err *e) {
     const struct table_def *def = table_definition(g->tb);
-    if (!g->model || g->model->wrong.code < 0 || def->n_columns == 0)
+    if (!g->model || g->model->wrong.code < 0 || def->n_columns == 0 ||
+        gold_is_other_model(g->model, l->silver, g->tb))
         return 0;
-    tp->columns = gold_columns_copy(def);
-    int r = gold_sink_make(g->model, &tp->columns->def, &tp->as, e);
+    int r = gold_columns_copy(def, &tp->columns, e);
+    if (r == 0)
+        r = gold_sink_make(g->model, &tp->columns->def, &tp->as, e);
     return r == 0 ? take_rows(sk, tp, e) : r;
 }
 
@@ -76,7 +80,7 @@ int sink_picture_take(struct sink *sk, const struct lake *l, struct sink_picture
     p->money_digits = sk->ops->money_digits;
     int r = 0;
     for (size_t i = 0; r == 0 && i < p->n; i++)
-        r = take_table(sk, &l->gold[i], &p->v[i], e);
+        r = take_table(sk, l, &l->gold[i], &p->v[i], e);
     if (r < 0)
         sink_picture_free(p);
     else
@@ -111,7 +115,10 @@ static const char *key_text(const char *s) {
     return s ? s : "";
 }
 
+/* As gold_select orders: a NULL comes first. */
 static int compare_values(enum sink_type type, const char *a, const char *b) {
+    if (!a || !b)
+        return (a != NULL) - (b != NULL);
     if (type != SINK_INT && type != SINK_BIGINT)
         return strcmp(a, b);
     long long x = strtoll(a, NULL, 10), y = strtoll(b, NULL, 10);
@@ -122,7 +129,7 @@ static int compare_keys(const struct sink_table *t, const char *const *a, const 
     for (size_t i = 0; i < t->n_columns; i++) {
         if (!t->columns[i].key)
             continue;
-        int c = compare_values(t->columns[i].type, key_text(a[i]), key_text(b[i]));
+        int c = compare_values(t->columns[i].type, a[i], b[i]);
         if (c)
             return c;
     }

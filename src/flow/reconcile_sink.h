@@ -17,7 +17,7 @@ int sink_picture_take(struct sink *sk, const struct lake *l, struct sink_picture
 void sink_picture_free(struct sink_picture *p);
 
 struct sink_comparison {
-    bool taken;       /* false: there is nothing to compare, gold has no such table yet */
+    bool taken;       /* false: nothing to compare, gold has yet to make the table (anew) */
     int64_t compared; /* rows of gold, or of the sink alone, at dates that are not pending */
     int64_t differing;
     char *first; /* the first that differs; the caller frees */

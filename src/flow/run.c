@@ -102,8 +102,6 @@ static bool take_step(struct run *run, size_t i, struct step_failures *failures)
         run->o->on_step(run->o->arg, run_step_names[i], r, (double)(clock_mono_ns() - start) / 1e9);
     if (r < 0)
         step_also(failures, &e);
-    if (r < 0 && !run->res->failed_step)
-        run->res->failed_step = run_step_names[i];
     if (r < 0 && !failed_alone(run->res, i))
         return false;
     crash_point(points[i]);
@@ -112,7 +110,10 @@ static bool take_step(struct run *run, size_t i, struct step_failures *failures)
 
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
              struct run_result *ret, struct err *e) {
-    struct run_result res = {.codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED}};
+    struct run_result res = {.codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED},
+                             .silver = {.bronze_version = -1},
+                             .gold = {.silver_version = -1},
+                             .load = {.gold_version = -1}};
     struct run run = {st, en, o, &res};
     int64_t start = clock_mono_ns();
     struct step_failures failures = {0};
@@ -125,6 +126,14 @@ int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
         keep_up(&run);
     *ret = res;
     return step_failures_end(&failures, &failed, e);
+}
+
+/* The first; NULL: none. */
+static const char *failed_step(const struct run_result *r) {
+    for (size_t i = 0; i < RUN_STEPS; i++)
+        if (r->codes[i] < 0)
+            return run_step_names[i];
+    return NULL;
 }
 
 static void put_steps(struct json_out *o, const struct run_result *r) {
@@ -158,7 +167,7 @@ static void put_line(struct buf *line, int64_t started_us, const struct run_resu
     json_put_double(&o, "seconds", r->seconds);
     json_put_bool(&o, "ok", code == 0);
     if (code != 0) {
-        json_put(&o, "failed_step", r->failed_step);
+        json_put(&o, "failed_step", failed_step(r));
         json_put(&o, "error", why->msg);
     }
     json_put_int(&o, "tries_again", r->tries);

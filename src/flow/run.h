@@ -26,22 +26,22 @@ struct run_options {
     void *arg;
 };
 
-enum run_step { RUN_SILVER, RUN_GOLD, RUN_LOAD, RUN_STEPS, RUN_NOT_REACHED = 1 };
+enum run_step { RUN_SILVER, RUN_GOLD, RUN_LOAD, RUN_STEPS };
+enum { RUN_NOT_REACHED = 1 }; /* for codes: no error has it */
 
 struct run_result {
     int codes[RUN_STEPS]; /* how each step ended; RUN_NOT_REACHED */
     struct silver_result silver;
     struct gold_result gold;
     struct load_result load;
-    const char *failed_step; /* the first; NULL: none */
-    bool complete;           /* all steps have done what they could: what failed, failed alone */
-    int64_t tries;           /* of steps that failed and were tried again */
+    bool complete; /* all steps have done what they could: what failed, failed alone */
+    int64_t tries; /* of steps that failed and were tried again */
     double seconds;
 };
 
 /*
  * Where models or tables failed alone (flow_gold, flow_load) the run goes on to its end; the error has
- * the code of the first and the words of all. "silver", "gold", "load":
+ * the code of the first and the words of all; after a stop it is ERR_STOPPED. "silver", "gold", "load":
  */
 extern const char *const run_step_names[RUN_STEPS];
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,

@@ -25,6 +25,7 @@ void step_also(struct step_failures *f, const struct err *e) {
     enum { TAIL = 32 }; /* for "; and N more" */
     size_t len = strlen(f->all.msg);
     bool retry = f->all.retry || e->retry;
+    bool stopped = f->all.code == ERR_STOPPED || e->code == ERR_STOPPED;
     if (f->n++ == 0)
         f->all = *e;
     else if (f->untold == 0 && len + strlen(e->msg) + TAIL < sizeof f->all.msg)
@@ -32,6 +33,10 @@ void step_also(struct step_failures *f, const struct err *e) {
     else
         f->untold++;
     f->all.retry = retry;
+    if (stopped) {
+        f->all.code = ERR_STOPPED;
+        f->all.retry = false;
+    }
 }
 
 bool step_failed_alone(struct step_failures *f, int r, const struct err *e) {

@@ -26,7 +26,8 @@ int step_settle(const char *step, int r, struct err *e);
  */
 struct step_failures {
     int64_t n, untold; /* untold: of these, those that the message has no room for */
-    struct err all;    /* the first one's code and hint, the messages one after the other */
+    /* The first one's code and hint, the messages one after the other; ERR_STOPPED once a stop came. */
+    struct err all;
 };
 void step_also(struct step_failures *f, const struct err *e); /* takes an error in */
 /* The same; false: success, or an error that is the whole step's. */

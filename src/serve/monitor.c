@@ -222,6 +222,12 @@ static void count_run(struct monitor *mo, const struct run_result *r) {
     metric_observe(metrics_get(mo->m, M_RUN_SECONDS, NULL, NULL), r->seconds);
 }
 
+/* Of a step that was not reached, or broke off, nothing is known: what the last one said stays. */
+static void set_failed(struct monitor *mo, enum meter id, int code, int64_t failed) {
+    if (code == 0 || failed > 0)
+        set(mo, id, (double)failed);
+}
+
 static void count_steps(struct monitor *mo, const struct run_result *r) {
     double now = (double)(clock_now_us() / 1000) / 1e3;
     for (size_t i = 0; i < RUN_STEPS; i++) {
@@ -230,8 +236,8 @@ static void count_steps(struct monitor *mo, const struct run_result *r) {
         else if (r->codes[i] == 0)
             metric_set(metrics_get(mo->m, M_STEP_LAST_SUCCESS, run_step_names[i], NULL), now);
     }
-    set(mo, M_GOLD_FAILED, (double)r->gold.failed);
-    set(mo, M_LOAD_FAILED, (double)r->load.failed);
+    set_failed(mo, M_GOLD_FAILED, r->codes[RUN_GOLD], r->gold.failed);
+    set_failed(mo, M_LOAD_FAILED, r->codes[RUN_LOAD], r->load.failed);
     if (r->load.gold_version >= 0)
         set(mo, M_LOAD_GOLD_VERSION, (double)r->load.gold_version);
 }

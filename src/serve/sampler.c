@@ -36,6 +36,8 @@ struct sampler {
     int64_t shown[TABLES];        /* version whose size is in the metrics */
     struct newest newest[TABLES]; /* of gold: of the silver it is made from */
     bool told;
+    char **aside; /* the names of tables that are done without, as told */
+    size_t n_aside;
     /* thread -> scrape */
     atomic_int n; /* tables that are open, bronze first: they only become more */
     atomic_llong committed_ms[TABLES], data_us[TABLES];
@@ -208,6 +210,33 @@ static int open_table(struct sampler *sa, const struct table_def *def, bool fed,
     return r;
 }
 
+/* A table that no model feeds is in nobody's way; told once. */
+static int leave_aside(struct sampler *sa, const char *name, struct err *e) {
+    bool told = false;
+    for (size_t i = 0; i < sa->n_aside; i++)
+        told |= strcmp(sa->aside[i], name) == 0;
+    if (!told) {
+        log_err(LOG_WARN, "a table without a model is left aside", e);
+        sa->aside = xrealloc(sa->aside, (sa->n_aside + 1) * sizeof *sa->aside);
+        sa->aside[sa->n_aside++] = xstrdup(name);
+    }
+    err_clear(e);
+    return 0;
+}
+
+static int open_all(struct sampler *sa, const struct lake_defs *d, struct err *e) {
+    int r = 0;
+    for (int i = 0; i < sa->n; i++)
+        sa->fed[i] = false; /* those that are gone have nobody to say so */
+    for (size_t i = 0; r == 0 && i < d->n; i++) {
+        bool fed = i < d->n - d->n_others;
+        r = open_table(sa, d->v[i], fed, e);
+        if (r < 0 && lake_does_without(fed, e))
+            r = leave_aside(sa, d->v[i]->name, e);
+    }
+    return r;
+}
+
 static int open_tables(struct sampler *sa, struct err *e) {
     struct lake_defs d = {0};
     int r = sa->st ? 0 : storage_open_configured(sa->o.cfg, &sa->st, e);
@@ -215,8 +244,8 @@ static int open_tables(struct sampler *sa, struct err *e) {
         return open_table(sa, &bronze_events, true, e);
     if (r == 0)
         r = lake_defs_find(sa->st, config_text(sa->o.cfg, CFG_MODELS_DIR), &d, e);
-    for (size_t i = 0; r == 0 && i < d.n; i++)
-        r = open_table(sa, d.v[i], i < d.n - d.n_others, e);
+    if (r == 0)
+        r = open_all(sa, &d, e);
     lake_defs_release(&d);
     return r;
 }
@@ -227,8 +256,13 @@ static int sample(struct sampler *sa, struct err *e) {
     int r = open_tables(sa, e);
     if (r == 0)
         r = sample_stream(sa, e);
-    for (int i = 0; r == 0 && i < sa->n; i++)
+    for (int i = 0; r == 0 && i < sa->n; i++) {
         r = sample_table(sa, i, e);
+        if (r < 0 && lake_does_without(sa->fed[i], e)) {
+            metrics_drop(sa->o.m, M_TABLE_BEHIND, sa->defs[i].view, NULL);
+            r = leave_aside(sa, sa->defs[i].name, e);
+        }
+    }
     return r;
 }
 
@@ -321,6 +355,9 @@ bool sampler_stop(struct sampler *sa) {
         free((char *)(uintptr_t)sa->defs[i].name);
         free((char *)(uintptr_t)sa->defs[i].view);
     }
+    for (size_t i = 0; i < sa->n_aside; i++)
+        free(sa->aside[i]);
+    free(sa->aside);
     pthread_cond_destroy(&sa->wake);
     pthread_mutex_destroy(&sa->lock);
     free(sa);

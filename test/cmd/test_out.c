@@ -55,6 +55,17 @@ static void columns_are_aligned(void **state ATTR_UNUSED) {
                   "\n{\"name\":null,\"rows\":null,\"note\":\"last one\"}\n]\n");
 }
 
+static void the_engines_types_say_what_is_a_number(void **state ATTR_UNUSED) {
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const char *const types[] = {"BIGINT", "DECIMAL(18,4)", "VARCHAR", "INTEGER[]", "DATE"};
+    static const bool number[] = {true, true, false, false, false};
+    struct out_table t = {0};
+    out_columns_typed(&t, names, types, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(t.number[i] == number[i] && strcmp(t.names[i], names[i]) == 0);
+    out_release(&t);
+}
+
 static void characters_are_counted_not_bytes(void **state ATTR_UNUSED) {
     static const char *const rows[][3] = {{"\xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f!", "1", ""},
                                           {"\xe2\x82\xac", "2", ""},
@@ -176,6 +187,7 @@ static void thousands_are_set_apart(void **state ATTR_UNUSED) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_aligned),
+        cmocka_unit_test(the_engines_types_say_what_is_a_number),
         cmocka_unit_test(characters_are_counted_not_bytes),
         cmocka_unit_test(terminals_are_safe),
         cmocka_unit_test(only_json_literals_are_bare),

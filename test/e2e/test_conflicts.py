@@ -42,6 +42,8 @@ def test_both_positions_both_contents_and_what_differs(mill):
     assert "clickstream/0/2/0" in text and "clickstream/0/4/0" not in text and text.endswith("There are more: --limit shows them.\n")
     assert "category, quantity" in text and len(mill.json("conflicts", "--limit", 3)) == 3
     assert "more" not in mill.ok("conflicts", "--limit", 4)
+    cut, whole = mill("conflicts", "--json", "--limit", 2), mill("conflicts", "--json", "--limit", 4)
+    assert "there are more conflicts" in cut.err and "shown=2" in cut.err and not whole.err
     for limit in "0", "-1", "x":
         mill.fails(2, "conflicts", "--limit", limit)
 

@@ -144,6 +144,59 @@ def test_a_model_comes_goes_wrong_and_goes(mill):
     assert up.stop() == 0, up.err()
 
 
+def test_a_run_that_does_not_reach_a_step_says_nothing_of_it(mill):
+    (mill.home / "models").mkdir()
+    (mill.home / "models/mine.sql").write_text(MODEL.replace("count(*)", "no_such"))
+    mill.produce(SHIRT)
+    mill.ok("ingest", "--once")
+    mill.fails(6, "run")
+    mill.produce({**SHIRT, "price": 2})
+    mill.ok("ingest", "--once")
+    run = mill.start("-c", "serve.listen=127.0.0.1:0", "-c", "run.retries=0", "run", "--every", "100ms")
+    wait_for(lambda: value(run, "clickmill_load_gold_version") == 1, "it is loaded")
+    assert value(run, "clickmill_gold_failed_models") == 1 and value(run, "clickmill_load_failed_tables") == 0
+    before = set(mill.data_files("bronze.events"))
+    mill.produce({**SHIRT, "price": 3})
+    mill.ok("ingest", "--once")
+    [new] = set(mill.data_files("bronze.events")) - before
+    sound = new.read_bytes()
+    new.write_bytes(b"x" * len(sound))
+    failed = 'clickmill_step_failures_total'
+    seen = value(run, failed, step="silver")
+    wait_for(lambda: value(run, failed, step="silver") > seen + 1, "silver fails")
+    m = scrape(run)
+    assert [m[f"clickmill_{name}", ()] for name in ("load_gold_version", "gold_failed_models", "load_failed_tables")] == [1, 1, 0]
+    new.write_bytes(sound)
+    wait_for(lambda: value(run, "clickmill_load_gold_version") == 2, "it goes on")
+    assert run.stop() == 0
+
+
+def test_a_table_that_is_nobodys_stops_no_sample(mill):
+    """One removed while it is looked at, and one that is no table."""
+    (mill.home / "models").mkdir()
+    file = mill.home / "models/mine.sql"
+    file.write_text(MODEL)
+    mill.feed(SHIRT)
+    run = mill.start("-c", "serve.listen=127.0.0.1:0", "-c", "serve.sample_every=50ms", "run", "--every", "100ms")
+    wait_for(lambda: value(run, "clickmill_table_behind_versions", table="gold.mine") == 0, "it is looked at")
+    file.unlink()
+    wait_for(lambda: value(run, "clickmill_table_behind_versions", table="gold.mine") is None, "nobody waits for it")
+    mill.table_path("gold.mine").rename(mill.home / "mine")
+    log = mill.table_path("gold.strange") / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no entry\n")
+    wait_for(lambda: run.err().count("a table without a model is left aside") >= 2, "both are told")
+    before = value(run, "clickmill_sample_errors_total") or 0
+    mill.produce({**SHIRT, "price": 2})
+    mill.ok("ingest", "--once")
+    wait_for(lambda: value(run, "clickmill_table_version", table="gold.funnel_daily") == 1, "the others are looked at")
+    assert (value(run, "clickmill_sample_errors_total") or 0) == before
+    assert run.stop() == 0
+    done = mill("table", "list", "--json")
+    assert done.code == 0 and "gold.strange" not in done.out and "gold.funnel_daily" in done.out
+    assert "left aside" in done.err and "gold/strange" in done.err
+
+
 def test_lag_grows_while_nobody_ingests_and_is_seen_by_the_next(mill):
     mill.ok("produce", "--events", "3000", "--seed", "1")
     time.sleep(1.2)

@@ -5,6 +5,7 @@
 """
 import datetime
 import decimal
+import json
 import random
 
 import pytest
@@ -275,6 +276,9 @@ def test_files_that_are_no_models_are_shown(mill):
 
 def test_a_folder_that_cannot_be_read_is_an_error(mill):
     mill.fails(3, "-c", "models.dir=elsewhere", "run", says=["models.dir", "elsewhere"], hint="make it")
+    doctor = mill("-c", "models.dir=elsewhere", "doctor", "--json")
+    assert doctor.code == 3
+    assert {line["part"] for line in json.loads(doctor.out) if line["state"] == "WRONG"} == {"models"}
     (mill.home / "elsewhere").write_text("a file")
     mill.fails(3, "-c", "models.dir=elsewhere", "status", says=["models.dir", "elsewhere"])
 
@@ -292,6 +296,41 @@ def test_reconcile_names_the_row_that_was_edited(mill, sink):
     sink.query("DELETE FROM traffic_daily")
     done = mill("reconcile")
     assert done.code == 8 and "traffic_daily" in done.out and "the sink has no row" in done.out
+
+
+@pytest.mark.parametrize("change, grain", [(("AS sales", "AS sold"), "currency, event_date"),
+                                           (("AS sales", "AS sales, product_id"), "currency, product_id, event_date"),
+                                           (("coalesce(currency, 'none') AS currency, ", ""), "event_date")],
+                         ids=["column", "more grain", "less grain"])
+def test_a_changed_model_is_pending_until_gold_has_made_it(mill, sink, change, grain):
+    put_model(mill, "mine", SALES)
+    mill.feed(SHIRT, {**SHIRT, "currency": "EUR", "event_ts": NOON + DAY})
+    mill.reconciled()
+    put_model(mill, "mine", SALES.replace(*change), grain=grain)
+    result = mill.json("reconcile")
+    assert result["ok"] and result["pending_dates"] == 2
+    names = {check["name"] for check in result["checks"]}
+    assert "gold.funnel_daily" in names and not names & {"gold.mine", "sink.mine"}
+    before = sink.query("SELECT * FROM mine ORDER BY event_date")
+    assert mill.json("load")["loads"] == 0 and sink.query("SELECT * FROM mine ORDER BY event_date") == before
+    sink.query("DROP TABLE mine")
+    mill.ok("run")
+    names = {check["name"] for check in mill.reconciled()["checks"]}
+    assert names >= {"gold.mine", "sink.mine"}
+
+
+def test_a_table_whose_new_model_is_wrong_is_not_loaded_with_its_grain(mill, sink):
+    put_model(mill, "mine", SALES)
+    mill.produce(SHIRT)
+    for step in ("ingest", "--once"), ("silver",), ("gold",):
+        mill.ok(*step)
+    put_model(mill, "mine", SALES.replace("count(*)", "no_such"), grain="event_date")
+    err = mill.fails(6, "run", says="no_such")
+    assert "load:" not in err and "mine" not in sink.tables() and sink.metrics()
+    put_model(mill, "mine", SALES)
+    mill.ok("run")
+    assert sink.query("SELECT sales FROM mine") == [(1,)]
+    mill.reconciled()
 
 
 def test_reconcile_names_a_model_that_needs_more_than_its_own_day(mill):

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "flow/gold_columns.h"
 #include "flow/lake.h"
 #include "flow/models.h"
 #include "flow/world.h"
@@ -30,13 +31,6 @@ static struct models load(const char *dir) {
     struct err e;
     assert_ok(models_load(dir, &ms, &e), &e);
     return ms;
-}
-
-static const struct model *find(const struct models *ms, const char *name) {
-    for (size_t i = 0; i < ms->n; i++)
-        if (strcmp(ms->v[i].name, name) == 0)
-            return &ms->v[i];
-    return NULL;
 }
 
 /* ---- those built in -------------------------------------------------------------------------- */
@@ -75,7 +69,7 @@ static void a_header_is_read_however_it_is_laid_out(void **state ATTR_UNUSED) {
              "--             in words\n--   n  how many\n-- Money is a note, too.\n"
              "SELECT 1; -- Grain: this is no header\n");
     struct models ms = load(dir);
-    const struct model *m = find(&ms, "mine");
+    const struct model *m = models_named(&ms, "mine");
     assert_non_null(m);
     assert_string_equal(m->wrong.msg, "");
     assert_string_equal(m->description, "One line and another.");
@@ -128,7 +122,7 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         put_file(dir, "mine.sql", wrong[i].text);
         struct models ms = load(dir);
-        const struct model *m = find(&ms, "mine");
+        const struct model *m = models_named(&ms, "mine");
         assert_non_null(m);
         assert_int_equal(m->wrong.code, ERR_ENGINE);
         if (!strstr(m->wrong.msg, wrong[i].says))
@@ -139,7 +133,7 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
     put_file_n(dir, "mine.sql", HEADER "SELECT\0 1", sizeof HEADER + 9);
     struct models ms = load(dir);
     assert_non_null(
-        strstr(find(&ms, "mine")->wrong.msg, "mine.sql:6: there is a control character"));
+        strstr(models_named(&ms, "mine")->wrong.msg, "mine.sql:6: there is a control character"));
     models_release(&ms);
     remove_folder(dir);
 }
@@ -149,7 +143,7 @@ static void a_wrong_header_says_where(void **state ATTR_UNUSED) {
 static int64_t hash_of(const char *dir, const char *text) {
     put_file(dir, "mine.sql", text);
     struct models ms = load(dir);
-    const struct model *m = find(&ms, "mine");
+    const struct model *m = models_named(&ms, "mine");
     assert_string_equal(m->wrong.msg, "");
     int64_t hash = m->hash;
     models_release(&ms);
@@ -262,6 +256,34 @@ static void only_the_default_folder_may_be_missing(void **state ATTR_UNUSED) {
     remove_folder(dir);
 }
 
+/* ---- the columns of a table ------------------------------------------------------------------ */
+
+static void a_table_with_too_many_columns_is_not_copied_in_part(void **state ATTR_UNUSED) {
+    struct column v[SINK_MAX_COLUMNS + 1];
+    struct table_def def = {.view = "gold.wide", .columns = v, .n_columns = SINK_MAX_COLUMNS};
+    struct gold_columns *c = NULL;
+    struct err e;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        v[i] = (struct column){"x", TYPE_LONG};
+    assert_ok(gold_columns_copy(&def, &c, &e), &e);
+    assert_true(gold_columns_same(&def, &c->def));
+    gold_columns_free(TAKE_PTR(c));
+    def.n_columns++;
+    assert_int_equal(gold_columns_copy(&def, &c, &e), ERR_ENGINE);
+    assert_non_null(strstr(e.msg, "gold.wide: the table has more than 32 columns"));
+    assert_null(c);
+}
+
+static void rows_come_in_the_order_that_they_are_compared_in(void **state ATTR_UNUSED) {
+    struct models ms = load(NULL);
+    struct gold_sink to;
+    struct err e;
+    assert_ok(gold_sink_make(&ms.v[0], &ms.v[0].def, &to, &e), &e);
+    _cleanup_(freep) char *sql = gold_select(&to.table, "g");
+    assert_non_null(strstr(sql, " FROM g ORDER BY category NULLS FIRST, event_date NULLS FIRST"));
+    models_release(&ms);
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static int check_word(void *arg ATTR_UNUSED, const char *const *values, size_t n ATTR_UNUSED,
@@ -324,6 +346,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_model_is_left_alone),
         cmocka_unit_test(what_cannot_be_read_is_told),
         cmocka_unit_test(only_the_default_folder_may_be_missing),
+        cmocka_unit_test(a_table_with_too_many_columns_is_not_copied_in_part),
+        cmocka_unit_test(rows_come_in_the_order_that_they_are_compared_in),
         cmocka_unit_test(no_word_of_the_engine_is_a_name),
         cmocka_unit_test(tables_are_found_by_any_of_their_names),
     };
