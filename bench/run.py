@@ -68,10 +68,19 @@ def rival_silver(fields, cwd):
 
 
 def rival_gold(fields, cwd):
-    return duckdb_statement(
-        f"COPY (SELECT category, event_date, count(*) AS total_events, {REVENUE[fields]} AS total_revenue "
-        f"FROM read_parquet('duck_silver/*/*.parquet', hive_partitioning=true) GROUP BY ALL) "
-        f"TO 'duck_gold.parquet' (FORMAT parquet)", cwd)
+    """The five tables, as one writes them by hand; who is a bot by behaviour it does not ask."""
+    clicks = "(SELECT *, NULL AS event_type, NULL AS session_id, NULL AS user_id FROM {0})" if fields == 4 else "{0}"
+    of_type = "count(*) FILTER (WHERE event_type = '%s')"
+    tables = {
+        "metrics": f"SELECT category, event_date, count(*) AS total_events, {REVENUE[fields]} AS total_revenue",
+        "funnel": "SELECT category, event_date, " + ", ".join(of_type % step for step in ("view", "add_to_cart", "checkout", "purchase")),
+        "products": f"SELECT product_id, event_date, count(*) AS events, {REVENUE[fields]} AS revenue",
+        "traffic": f"SELECT event_date, count(*) AS events, count(DISTINCT user_id), count(DISTINCT session_id), {REVENUE[fields]} AS revenue",
+        "late": f"SELECT event_date, 1780876800 - event_ts > 3600 AS late, count(*) AS events, {REVENUE[fields]} AS revenue",
+    }
+    silver = clicks.format("read_parquet('duck_silver/*/*.parquet', hive_partitioning=true)")
+    return duckdb_statement(";".join(f"COPY ({select} FROM {silver} GROUP BY ALL) TO 'duck_{name}.parquet' (FORMAT parquet)"
+                                     for name, select in tables.items()), cwd)
 
 
 def in_turn(rounds, layer, ours, theirs):
@@ -149,7 +158,7 @@ def one_day(table, cwd):
         mill(cwd, "silver")
         return mill(cwd, "gold").seconds
     ms = median_ms(run)
-    table.add("gold of one changed day", f"{ms:.0f} ms", "", "", "50 ms", ms <= 50)
+    table.add("gold of one changed day, five tables", f"{ms:.0f} ms", "", "", "50 ms", ms <= 50)
 
 
 def load_rows(table, folder):

@@ -7,6 +7,7 @@
 SELECT e.*
 FROM silver_events e
 LEFT JOIN bots b
-    ON b.visitor = coalesce('session ' || e.session_id, 'user ' || e.user_id)
+    ON b.visitor = coalesce(e.session_id, e.user_id)
+    AND b.is_user = CASE WHEN e.session_id IS NULL THEN 1 ELSE 0 END
     AND b.event_date = e.event_date
 WHERE NOT e.is_bot AND b.visitor IS NULL
