@@ -16,7 +16,7 @@ import lint
 
 ROOT = Path(__file__).resolve().parent.parent
 FUZZ_SECONDS = 60  # the decoder; a quarter of it for each other target
-RELEASE = ("first_run", "readme", "contract", "models_oracle", "decoder_oracle", "bronze_parquet", "delta_readers", "up")
+RELEASE = ("first_run", "readme", "contract", "models_oracle", "decoder_oracle", "bronze_parquet", "delta_readers", "property", "up")
 # What the caller has set for his own clickmill must not reach the tests.
 ENV = {k: v for k, v in os.environ.items() if not k.startswith(("CLICKMILL_", "POSTGRES_", "AWS_"))}
 
