@@ -13,7 +13,20 @@ enum { TOPIC, PARTITION, ROWS, RECORDS, OFFSETS, ONCE, LOW, HIGH, COLUMNS };
 static const char sql_partitions[] =
     "SELECT source_topic, source_partition, count(*), count(*) FILTER (WHERE source_index = 0),"
     " count(DISTINCT source_offset), count(DISTINCT (source_offset, source_index)),"
-    " min(source_offset), max(source_offset) FROM bronze.events GROUP BY ALL ORDER BY ALL";
+    " min(source_offset), max(source_offset) FROM bronze.events"
+    " WHERE reject_reason IS NOT NULL OR reject_detail IS NULL GROUP BY ALL ORDER BY ALL";
+
+/*
+ * Replayed rows (replay.h), each alone at the position of a rejected one: how many, at how many
+ * positions, and the first that is not so.
+ */
+static const char sql_replayed[] =
+    "SELECT sum(replayed), count(*) FILTER (WHERE replayed > 0),"
+    " min(position) FILTER (WHERE replayed > 1 OR (replayed > 0 AND rejected = 0)) FROM"
+    " (SELECT concat_ws('/', source_topic, source_partition, source_offset, source_index)"
+    " AS position, count(*) FILTER (WHERE reject_reason IS NULL) AS replayed,"
+    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_detail IS NOT NULL"
+    " GROUP BY source_topic, source_partition, source_offset, source_index, received_at)";
 
 struct counting {
     struct accounts *a;
@@ -142,6 +155,21 @@ static void find_missing(struct counting *c) {
     }
 }
 
+static int check_replayed(struct reconcile *rc, const struct accounts *a, struct err *e) {
+    char *v[3];
+    int r = lake_one_row(&rc->lake, sql_replayed, v, ARRAY_LEN(v), e);
+    if (r < 0)
+        return r;
+    int64_t rows = v[0] ? number(v[0]) : 0;
+    reconcile_check(rc, "bronze.replayed", rows == a->replayed && rows == number(v[1]) && !v[2],
+                    xasprintf("replayed by commits %lld, rows there %lld at %s positions%s%s",
+                              (long long)a->replayed, (long long)rows, v[1],
+                              v[2] ? ", the first wrong one: " : "", v[2] ? v[2] : ""));
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        free(v[i]);
+    return 0;
+}
+
 static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
     int64_t data[2];
     struct counting c = {.a = a};
@@ -163,7 +191,7 @@ static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
     reconcile_equal(rc, "bronze.rejected", "rejects committed", a->rejected, "rejects there",
                     data[1]);
     reconcile_equal(rc, "bronze.once", "rows", c.rows, "positions", c.once);
-    return 0;
+    return check_replayed(rc, a, e);
 }
 
 /* That the ranges of the commits tile, and what is in them besides records. */
