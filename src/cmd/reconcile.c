@@ -28,6 +28,8 @@ static void print_json(const struct reconcile_result *r) {
         json_put(&o, "name", r->v[i].name);
         json_put_bool(&o, "ok", r->v[i].ok);
         json_put(&o, "detail", r->v[i].detail);
+        json_put(&o, "first", r->v[i].first);
+        json_put(&o, "hint", r->v[i].hint);
         json_obj_end(&o);
     }
     json_arr_end(&o);
@@ -62,7 +64,7 @@ static int run(struct cmd *c, struct err *e) {
     for (size_t i = 0; r == 0 && i < res.n; i++)
         if (!res.v[i].ok) {
             err_set(e, ERR_CHECK, "reconcile: %s: %s", res.v[i].name, res.v[i].detail);
-            r = err_hint(e, "clickmill table history shows what each commit did");
+            r = err_hint(e, "%s", res.v[i].hint);
         }
     reconcile_result_release(&res);
     return r;
@@ -74,7 +76,10 @@ const struct command cmd_reconcile = {
     .summary = "Prove that nothing was lost or doubled, from stream to sink.",
     .about = "Compares the counters of every commit with the rows that are there. What a later "
              "step has still to take\n"
-             "in is shown as pending. Exit code 8 when something differs.",
+             "in is shown as pending. Exit code 8 when something differs: a log that was cut, a "
+             "file that is gone or there\n"
+             "twice, a row that somebody edited; with the first position, day and category, and "
+             "what to do about it.",
     .options = options,
     .opts_size = sizeof(struct reconcile_opts),
     .run = run,

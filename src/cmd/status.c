@@ -101,6 +101,9 @@ static void print_text(const struct status *s) {
            (long long)s->events, (long long)s->rejected, (long long)s->duplicates,
            (long long)s->conflicts, (long long)s->layers[1].rows,
            s->layers[1].behind ? " + pending" : "");
+    if (s->replayed)
+        printf("replayed: %lld of the rejected records are events by now\n",
+               (long long)s->replayed);
     print_sink(s);
     print_models(s);
 }
@@ -185,6 +188,7 @@ static void print_json(const struct status *s) {
     put_refused(&o, s);
     json_put_int(&o, "events", s->events);
     json_put_int(&o, "rejected", s->rejected);
+    json_put_int(&o, "replayed", s->replayed);
     json_put_int(&o, "duplicates", s->duplicates);
     json_put_int(&o, "conflicts", s->conflicts);
     json_put_int(&o, "sink_version", s->sink_version);

@@ -87,10 +87,12 @@ static int take_position(void *arg, const char *app_id, int64_t version) {
 static struct carried take_carried(const struct table *bronze) {
     struct carried c = {.tb = bronze, .all = true};
     table_txn_each(bronze, "", take_position, &c);
+    c.a.replayed = replay_total(bronze);
     return c;
 }
 
 static void add_up(struct accounts *a) {
+    a->events += a->replayed;
     for (size_t i = 0; i < a->n; i++) {
         const struct account *acc = &a->v[i];
         a->records += account_records(acc);
@@ -179,6 +181,7 @@ static int add_entry(void *arg, const struct table_entry *en, struct err *e) {
         return r;
     if (n.source)
         add_note(rd, en, &n);
+    rd->a.replayed += table_entry_metric(en, "replayed");
     note_release(&n);
     return 0;
 }
@@ -220,6 +223,9 @@ static void compare(struct accounts *log, const struct accounts *carried) {
                                   (long long)account_records(c), (long long)l->rejected,
                                   (long long)c->rejected));
     }
+    if (log->replayed != carried->replayed)
+        broken(log, xasprintf("the commits have replayed %lld records, and carry %lld",
+                              (long long)log->replayed, (long long)carried->replayed));
 }
 
 /* A log that begins later: what is in it must fit together, and end where the table stands. */

@@ -31,8 +31,10 @@ struct accounts {
     size_t n, cap;
     struct source *sources;
     size_t n_sources;
-    int64_t events, rejected, records, lost; /* all of them together */
-    char *broken; /* where what the commits say does not fit together first; NULL: nowhere */
+    int64_t events, rejected, records,
+        lost;         /* all of them together, events with what was replayed */
+    int64_t replayed; /* rejected records of which a replay has made events (replay.h) */
+    char *broken;     /* where what the commits say does not fit together first; NULL: nowhere */
 };
 
 /* Cheap where all positions carry totals. */

@@ -173,18 +173,22 @@ static int read_open(int fd, const char *file, struct buf *b, struct err *e) {
     return check_text(file, b, e);
 }
 
-static void read_text(struct model *m, const char *path) {
+int models_read_sql(const char *path, const char *file, char **ret, struct err *e) {
     struct buf b = BUF_INIT(LIMIT_MODEL + 64 * KIB);
     /* Never wait for the other end of a pipe. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        err_sys(&m->wrong, ERR_ENGINE, errno, "cannot open %s", m->file);
-    else if (read_open(fd, m->file, &b, &m->wrong) == 0)
-        m->text = buf_detach(&b);
+    int r =
+        fd < 0 ? err_sys(e, ERR_ENGINE, errno, "cannot open %s", file) : read_open(fd, file, &b, e);
+    if (r == 0)
+        *ret = buf_detach(&b);
     buf_release(&b);
     if (fd >= 0)
         close(fd);
-    if (m->text)
+    return r;
+}
+
+static void read_text(struct model *m, const char *path) {
+    if (models_read_sql(path, m->file, &m->text, &m->wrong) == 0)
         parse(m);
 }
 

@@ -1,12 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fnmatch.h>
+
 #include "flow/accounts.h"
 #include "flow/reconcile_priv.h"
 
-void reconcile_check(struct reconcile *rc, const char *name, bool ok, char *detail) {
+/* What to do, by the kind of difference: the first pattern that fits the check's name. */
+static const char *hint_of(const char *name) {
+#define ANEW "with those of the layers above it, and let clickmill make them anew"
+    static const char *const hints[][2] = {
+        {"bronze.log", "bring the entries of _delta_log back from a copy: nothing below bronze but "
+                       "the stream has its rows"},
+        {"*.log", "bring the entries of _delta_log back from a copy; or move the table's folder "
+                  "away, " ANEW},
+        {"bronze.files",
+         "bring the file back from a copy (HDFS: its trash, S3: an older version of "
+         "it): nothing below bronze but the stream has its rows"},
+        {"gold.files",
+         "bring the file back from a copy, or move the table's folder away: clickmill "
+         "run makes it anew from silver"},
+        {"*.files", "bring the file back from a copy; or move the table's folder away, " ANEW},
+        {"bronze.replayed", "clickmill rejects list shows what was replayed, clickmill table "
+                            "history bronze.events which commits did it"},
+        {"bronze.gaps", "the notes of the commits do not fit each other: was an entry of bronze's "
+                        "_delta_log changed or removed? clickmill table verify bronze.events"},
+        {"bronze.*", "clickmill table history bronze.events shows who else has added or removed "
+                     "files; taking them out again (Delta's RESTORE) is up to whoever did it"},
+        {"silver.*", "clickmill table history silver.events shows who else has written to it; move "
+                     "its folder away, " ANEW},
+        {"gold.*", "clickmill table history shows who else has written to the table; move its "
+                   "folder away: clickmill run makes it anew from silver"},
+        {"sink.*", "somebody else has changed the table: DELETE its row FROM clickmill_loads, and "
+                   "clickmill load writes all days anew"},
+    };
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(hints) && fnmatch(hints[i][0], name, 0) != 0)
+        i++;
+    return hints[i][1];
+}
+
+static void add_check(struct reconcile *rc, struct reconcile_check check) {
     struct reconcile_result *res = rc->res;
     res->v = xrealloc(res->v, (res->n + 1) * sizeof *res->v);
-    res->v[res->n++] = (struct reconcile_check){xstrdup(name), ok, detail};
-    res->ok = res->ok && ok;
+    res->v[res->n++] = check;
+    res->ok = res->ok && check.ok;
+}
+
+void reconcile_check(struct reconcile *rc, const char *name, bool ok, char *detail) {
+    if (ok)
+        add_check(rc,
+                  (struct reconcile_check){.name = xstrdup(name), .ok = true, .detail = detail});
+    else
+        reconcile_differs(rc, name, NULL, detail);
+}
+
+void reconcile_differs(struct reconcile *rc, const char *name, char *first, char *detail) {
+    add_check(rc,
+              (struct reconcile_check){
+                  .name = xstrdup(name), .detail = detail, .first = first, .hint = hint_of(name)});
 }
 
 void reconcile_equal(struct reconcile *rc, const char *name, const char *left, int64_t l,
@@ -51,10 +101,53 @@ static int check_silver_sums(struct reconcile *rc, struct silver_account *a, str
     return 0;
 }
 
+/* Two numbers that should be one; where not, the SELECT of at and what says where that begins. */
+static int equal_or_first(struct reconcile *rc, const char *name, const char *left, int64_t l,
+                          const char *right, int64_t r, const char *sql, struct err *e) {
+    struct reconcile_place first = {0};
+    if (l == r) {
+        reconcile_equal(rc, name, left, l, right, r);
+        return 0;
+    }
+    int code = reconcile_first(rc, sql, &first, e);
+    if (code == 0)
+        reconcile_differs(rc, name, TAKE_PTR(first.at),
+                          xasprintf("%s %lld, %s %lld%s%s", left, (long long)l, right, (long long)r,
+                                    first.what ? ", first: " : "", first.what ? first.what : ""));
+    reconcile_place_release(&first);
+    return code;
+}
+
+#define PLACE "concat_ws('/', source_topic, source_partition, source_offset, source_index)"
+
+static const char sql_twice[] =
+    "SELECT min(" PLACE "), 'the event key ' || event_key || ' of ' || min(event_date) || ', from '"
+    " || min(" PLACE ") || ', is there ' || count(*) || ' times' FROM silver.events"
+    " GROUP BY event_key HAVING count(*) > 1 ORDER BY min(event_date), event_key LIMIT 1";
+
+static const char sql_other_keys[] =
+    "SELECT place, 'the event key ' || event_key || ' ' || where_it_is || ', from ' || place FROM ("
+    "SELECT event_key, received_at, " PLACE " AS place, 'of bronze is not in silver' AS where_it_is"
+    " FROM bronze.events b WHERE reject_reason IS NULL"
+    " AND NOT EXISTS (FROM silver.events s WHERE s.event_key = b.event_key) UNION ALL "
+    "SELECT event_key, received_at, " PLACE ", 'of ' || event_date || ' in silver is not in bronze'"
+    " FROM silver.events s WHERE NOT EXISTS (FROM bronze.events b WHERE b.event_key = s.event_key"
+    " AND reject_reason IS NULL)) ORDER BY received_at, place LIMIT 1";
+
+static int check_keys(struct reconcile *rc, int64_t in_silver, struct err *e) {
+    static const char sql[] =
+        "SELECT count(DISTINCT event_key) FROM bronze.events WHERE reject_reason IS NULL";
+    int64_t in_bronze;
+    int r = lake_counts(&rc->lake, sql, &in_bronze, 1, e);
+    return r < 0 ? r
+                 : equal_or_first(rc, "silver.keys", "event keys in bronze", in_bronze, "in silver",
+                                  in_silver, sql_other_keys, e);
+}
+
 static int check_silver(struct reconcile *rc, struct err *e) {
     struct lake *l = &rc->lake;
     struct silver_account a = {0};
-    int64_t data[2], bronze_rows, bronze_keys;
+    int64_t data[2], bronze_rows;
     int r = check_silver_sums(rc, &a, e);
     if (r == 0)
         r = lake_counts(l, "SELECT count(*), count(DISTINCT event_key) FROM silver.events", data, 2,
@@ -68,15 +161,9 @@ static int check_silver(struct reconcile *rc, struct err *e) {
     reconcile_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze,
                     "rows accounted for", a.events);
     reconcile_equal(rc, "silver.rows", "rows committed", a.rows, "rows there", data[0]);
-    reconcile_equal(rc, "silver.once", "rows", data[0], "event keys", data[1]);
-    if (rc->res->pending_bronze > 0)
-        return 0;
-    r = lake_counts(
-        l, "SELECT count(DISTINCT event_key) FROM bronze.events WHERE reject_reason IS NULL",
-        &bronze_keys, 1, e);
-    if (r == 0)
-        reconcile_equal(rc, "silver.keys", "event keys in bronze", bronze_keys, "in silver",
-                        data[1]);
+    r = equal_or_first(rc, "silver.once", "rows", data[0], "event keys", data[1], sql_twice, e);
+    if (r == 0 && rc->res->pending_bronze == 0)
+        r = check_keys(rc, data[1], e);
     return r;
 }
 
@@ -94,13 +181,16 @@ static int check_sink(struct reconcile *rc, size_t i, struct err *e) {
     int r = sink_picture_compare(rc->sink, &rc->lake, i, &cmp, e);
     if (r == 0 && cmp.taken) {
         _cleanup_(freep) char *name = reconcile_name(rc, "sink", i, "sink.rows");
-        reconcile_check(rc, name, cmp.differing == 0,
-                        cmp.differing == 0
-                            ? xasprintf("%lld rows are those of gold", (long long)cmp.compared)
-                            : xasprintf("%lld of %lld rows differ from gold, first: %s",
+        if (cmp.differing == 0)
+            reconcile_check(rc, name, true,
+                            xasprintf("%lld rows are those of gold", (long long)cmp.compared));
+        else
+            reconcile_differs(rc, name, TAKE_PTR(cmp.where),
+                              xasprintf("%lld of %lld rows differ from gold, first: %s",
                                         (long long)cmp.differing, (long long)cmp.compared,
                                         cmp.first));
     }
+    free(cmp.where);
     free(cmp.first);
     return r;
 }
@@ -111,23 +201,47 @@ static int take_pictures(struct reconcile *rc, struct sink *sk, struct err *e) {
     return r == 0 ? lake_refresh(&rc->lake, e) : r;
 }
 
+static int compare_all(struct reconcile *rc, struct sink *sk, struct err *e) {
+    int r = take_pictures(rc, sk, e);
+    if (r == 0)
+        reconcile_logs(rc);
+    if (r == 0)
+        r = reconcile_files(rc, e);
+    if (r == 0)
+        r = reconcile_bronze(rc, e);
+    if (r == 0)
+        r = reconcile_days(rc, e);
+    if (r == 0 && !rc->lake.no_bronze && !rc->lake.no_silver)
+        r = check_silver(rc, e);
+    if (r == 0 && !rc->lake.no_silver)
+        r = reconcile_gold(rc, e);
+    for (size_t i = 0; r == 0 && i < rc->lake.n_gold; i++)
+        r = check_sink(rc, i, e);
+    return r;
+}
+
+/* What cannot be read is the difference that was looked for, if the lake itself is damaged. */
+static int explain(struct reconcile *rc, struct storage *st, const char *models_dir,
+                   struct err *e) {
+    struct err why;
+    bool found = false;
+    if (e->retry || (e->code != ERR_STORAGE && e->code != ERR_ENGINE && e->code != ERR_NOT_FOUND))
+        return e->code;
+    if (reconcile_damage(rc, st, models_dir, &found, &why) < 0 || !found)
+        return e->code;
+    err_clear(e);
+    return 0;
+}
+
 int flow_reconcile(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
                    struct reconcile_result *ret, struct err *e) {
     struct reconcile_result res = {.ok = true};
     struct reconcile rc = {.res = &res};
     int r = lake_open(&rc.lake, st, en, models_dir, e);
     if (r == 0)
-        r = take_pictures(&rc, sk, e);
-    if (r == 0)
-        r = reconcile_files(&rc, e);
-    if (r == 0)
-        r = reconcile_bronze(&rc, e);
-    if (r == 0 && !rc.lake.no_bronze && !rc.lake.no_silver)
-        r = check_silver(&rc, e);
-    if (r == 0 && !rc.lake.no_silver)
-        r = reconcile_gold(&rc, e);
-    for (size_t i = 0; r == 0 && i < rc.lake.n_gold; i++)
-        r = check_sink(&rc, i, e);
+        r = compare_all(&rc, sk, e);
+    if (r < 0)
+        r = explain(&rc, st, models_dir, e);
     lake_close(&rc.lake);
     sink_picture_free(rc.sink);
     if (r < 0)
@@ -141,6 +255,7 @@ void reconcile_result_release(struct reconcile_result *r) {
     for (size_t i = 0; i < r->n; i++) {
         free(r->v[i].name);
         free(r->v[i].detail);
+        free(r->v[i].first);
     }
     free(r->v);
     *r = (struct reconcile_result){0};

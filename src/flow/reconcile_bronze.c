@@ -13,7 +13,20 @@ enum { TOPIC, PARTITION, ROWS, RECORDS, OFFSETS, ONCE, LOW, HIGH, COLUMNS };
 static const char sql_partitions[] =
     "SELECT source_topic, source_partition, count(*), count(*) FILTER (WHERE source_index = 0),"
     " count(DISTINCT source_offset), count(DISTINCT (source_offset, source_index)),"
-    " min(source_offset), max(source_offset) FROM bronze.events GROUP BY ALL ORDER BY ALL";
+    " min(source_offset), max(source_offset) FROM bronze.events"
+    " WHERE reject_reason IS NOT NULL OR reject_detail IS NULL GROUP BY ALL ORDER BY ALL";
+
+/*
+ * Replayed rows (replay.h), each alone at the position of a rejected one: how many, at how many
+ * positions, and the first that is not so.
+ */
+static const char sql_replayed[] =
+    "SELECT sum(replayed), count(*) FILTER (WHERE replayed > 0),"
+    " min(position) FILTER (WHERE replayed > 1 OR (replayed > 0 AND rejected = 0)) FROM"
+    " (SELECT concat_ws('/', source_topic, source_partition, source_offset, source_index)"
+    " AS position, count(*) FILTER (WHERE reject_reason IS NULL) AS replayed,"
+    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_detail IS NOT NULL"
+    " GROUP BY source_topic, source_partition, source_offset, source_index, received_at)";
 
 struct counting {
     struct accounts *a;
@@ -21,13 +34,21 @@ struct counting {
     size_t source;
     int64_t rows, once, records;
     char *differs; /* the first difference; NULL: none */
+    char *topic;   /* of the partition where that is */
+    int32_t partition;
+    const char *account; /* the one source's that it is of; NULL: none's, or several' */
 };
 
-static void differs(struct counting *c, char *why) {
-    if (c->differs)
+static void differs(struct counting *c, const char *topic, int64_t partition,
+                    const struct account *acc, char *why) {
+    if (c->differs) {
         free(why);
-    else
-        c->differs = why;
+        return;
+    }
+    c->differs = why;
+    c->topic = xstrdup(topic);
+    c->partition = (int32_t)partition;
+    c->account = acc ? c->a->sources[acc->source].name : NULL;
 }
 
 static int64_t number(const char *text) {
@@ -45,19 +66,20 @@ static void compare(struct counting *c, const char *const *v, const struct accou
                     int64_t read) {
     const char *topic = v[TOPIC] ? v[TOPIC] : "", *partition = v[PARTITION] ? v[PARTITION] : "";
     int64_t records = number(v[RECORDS]), offsets = number(v[OFFSETS]);
+    char *why = NULL;
     if (n == 0)
-        differs(c, xasprintf("topic %s partition %s: %s rows that no commit accounts for", topic,
-                             partition, v[ROWS]));
+        why = xasprintf("topic %s partition %s: %s rows that no commit accounts for", topic,
+                        partition, v[ROWS]);
     else if (records != read || (n == 1 && offsets != read))
-        differs(c, xasprintf(
-                       "topic %s partition %s: records read %lld, records there %lld with %lld "
-                       "offsets",
-                       topic, partition, (long long)read, (long long)records, (long long)offsets));
+        why = xasprintf("topic %s partition %s: records read %lld, records there %lld with %lld "
+                        "offsets",
+                        topic, partition, (long long)read, (long long)records, (long long)offsets);
     else if (n == 1 && (number(v[LOW]) < acc->first || number(v[HIGH]) >= acc->to))
-        differs(c, xasprintf("topic %s partition %s: offsets %s to %s are there, %lld to %lld were "
-                             "read",
-                             topic, partition, v[LOW], v[HIGH], (long long)acc->first,
-                             (long long)acc->to - 1));
+        why = xasprintf("topic %s partition %s: offsets %s to %s are there, %lld to %lld were read",
+                        topic, partition, v[LOW], v[HIGH], (long long)acc->first,
+                        (long long)acc->to - 1);
+    if (why)
+        differs(c, topic, number(v[PARTITION]), n == 1 ? acc : NULL, why);
 }
 
 static int count_partition(void *arg, const char *const *v, size_t n_values,
@@ -135,11 +157,72 @@ static int count_rows(struct reconcile *rc, struct counting *c, struct err *e) {
 static void find_missing(struct counting *c) {
     for (size_t i = 0; i < c->a->n; i++) {
         const struct account *acc = &c->a->v[i];
+        const struct source *s = &c->a->sources[acc->source];
         if (account_records(acc) > 0 && !acc->seen)
-            differs(c, xasprintf("%s partition %d: records read %lld, none there",
-                                 c->a->sources[acc->source].name, acc->partition,
-                                 (long long)account_records(acc)));
+            differs(c, s->topic, acc->partition, acc,
+                    xasprintf("%s partition %d: records read %lld, none there", s->name,
+                              acc->partition, (long long)account_records(acc)));
     }
+}
+
+static int check_records(struct reconcile *rc, struct counting *c, struct err *e) {
+    struct reconcile_place first = {0};
+    int r = 0;
+    if (!c->differs) {
+        reconcile_equal(rc, "bronze.records", "records read", c->a->records, "records there",
+                        c->records);
+        return 0;
+    }
+    if (c->account)
+        r = reconcile_first_offset(rc, c->account, c->topic, c->partition, &first, e);
+    if (r == 0)
+        reconcile_differs(rc, "bronze.records", TAKE_PTR(first.at),
+                          xasprintf("%s%s%s", c->differs, first.what ? "; first: " : "",
+                                    first.what ? first.what : ""));
+    reconcile_place_release(&first);
+    return r;
+}
+
+#define POSITION "source_topic, source_partition, source_offset, source_index"
+
+static int check_once(struct reconcile *rc, const struct counting *c, struct err *e) {
+    struct reconcile_place first = {0};
+    if (c->rows == c->once) {
+        reconcile_equal(rc, "bronze.once", "rows", c->rows, "positions", c->once);
+        return 0;
+    }
+    int r =
+        reconcile_first(rc,
+                        "SELECT place, place || ' is there ' || copies || ' times' FROM (SELECT"
+                        " concat_ws('/', " POSITION ") AS place, count(*) AS copies FROM"
+                        " bronze.events WHERE reject_reason IS NOT NULL OR reject_detail IS NULL"
+                        " GROUP BY " POSITION " HAVING count(*) > 1 ORDER BY " POSITION " LIMIT 1)",
+                        &first, e);
+    if (r == 0)
+        reconcile_differs(rc, "bronze.once", TAKE_PTR(first.at),
+                          xasprintf("rows %lld, positions %lld%s%s", (long long)c->rows,
+                                    (long long)c->once, first.what ? ", first: " : "",
+                                    first.what ? first.what : ""));
+    reconcile_place_release(&first);
+    return r;
+}
+
+static int check_replayed(struct reconcile *rc, const struct accounts *a, struct err *e) {
+    char *v[3];
+    int r = lake_one_row(&rc->lake, sql_replayed, v, ARRAY_LEN(v), e);
+    if (r < 0)
+        return r;
+    int64_t rows = v[0] ? number(v[0]) : 0;
+    char *detail = xasprintf("replayed by commits %lld, rows there %lld at %s positions%s%s",
+                             (long long)a->replayed, (long long)rows, v[1],
+                             v[2] ? ", the first wrong one: " : "", v[2] ? v[2] : "");
+    if (rows == a->replayed && rows == number(v[1]) && !v[2])
+        reconcile_check(rc, "bronze.replayed", true, detail);
+    else
+        reconcile_differs(rc, "bronze.replayed", TAKE_PTR(v[2]), detail);
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        free(v[i]);
+    return 0;
 }
 
 static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
@@ -149,21 +232,19 @@ static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
     if (r == 0)
         r = lake_counts(&rc->lake, "SELECT count(*), count(reject_reason) FROM bronze.events", data,
                         2, e);
-    if (r < 0) {
-        free(c.differs);
-        return r;
+    if (r == 0) {
+        find_missing(&c);
+        r = check_records(rc, &c, e);
     }
-    find_missing(&c);
-    bool ok = !c.differs && c.records == a->records;
-    if (!c.differs)
-        c.differs = xasprintf("records read %lld, records there %lld", (long long)a->records,
-                              (long long)c.records);
-    reconcile_check(rc, "bronze.records", ok, c.differs);
-    reconcile_equal(rc, "bronze.events", "rows committed", a->events, "rows there", data[0]);
-    reconcile_equal(rc, "bronze.rejected", "rejects committed", a->rejected, "rejects there",
-                    data[1]);
-    reconcile_equal(rc, "bronze.once", "rows", c.rows, "positions", c.once);
-    return 0;
+    if (r == 0) {
+        reconcile_equal(rc, "bronze.events", "rows committed", a->events, "rows there", data[0]);
+        reconcile_equal(rc, "bronze.rejected", "rejects committed", a->rejected, "rejects there",
+                        data[1]);
+        r = check_once(rc, &c, e);
+    }
+    free(c.differs);
+    free(c.topic);
+    return r < 0 ? r : check_replayed(rc, a, e);
 }
 
 /* That the ranges of the commits tile, and what is in them besides records. */

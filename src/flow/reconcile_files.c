@@ -55,12 +55,12 @@ static int look_through(struct reconcile *rc, struct table *tb, struct missing *
 }
 
 static void report(struct reconcile *rc, const char *name, struct missing *m, int64_t n) {
-    reconcile_check(rc, name, m->n == 0,
-                    m->n == 0
-                        ? xasprintf("%lld files are there", (long long)n)
-                        : xasprintf("%lld of %lld files are not as the log says, first: %s %s",
+    if (m->n == 0)
+        reconcile_check(rc, name, true, xasprintf("%lld files are there", (long long)n));
+    else
+        reconcile_differs(rc, name, m->first,
+                          xasprintf("%lld of %lld files are not as the log says, first: %s %s",
                                     (long long)m->n, (long long)n, m->first, m->why));
-    free(m->first);
     free(m->why);
 }
 
@@ -69,6 +69,11 @@ static int check_table(struct reconcile *rc, struct table *tb, const char *name,
     struct missing m = {0};
     int r = look_through(rc, tb, &m, e);
     *ret_not = m.n > 0;
+    if (r < 0) {
+        free(m.first);
+        free(m.why);
+        return r;
+    }
     report(rc, name, &m, (int64_t)table_live(tb)->n);
     return r;
 }
@@ -85,8 +90,13 @@ static int check_gold(struct reconcile *rc, struct err *e) {
         g->missing = m.n > before;
         n += (int64_t)table_live(g->tb)->n;
     }
+    if (r < 0) {
+        free(m.first);
+        free(m.why);
+        return r;
+    }
     report(rc, "gold.files", &m, n);
-    return r;
+    return 0;
 }
 
 int reconcile_files(struct reconcile *rc, struct err *e) {

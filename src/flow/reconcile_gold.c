@@ -10,8 +10,8 @@
 
 #define CLOSE "1e-9" /* of each other: sums of doubles depend on the order they are added in */
 
-/* What became of each key: compared, differing, the first one that differs. */
-enum { COMPARED, DIFFERING, FIRST, RESULTS };
+/* What became of each key: compared, differing, the first one that differs, and how. */
+enum { COMPARED, DIFFERING, FIRST, HOW, RESULTS };
 
 static char *not_these_dates(const char *column, const struct dates *d) {
     struct buf b = BUF_INIT(16 * MIB);
@@ -27,8 +27,11 @@ static char *not_these_dates(const char *column, const struct dates *d) {
 static char *contract_sql(const struct dates *pending) {
     _cleanup_(freep) char *settled = not_these_dates("event_date", pending);
     return xasprintf(
-        "SELECT count(*), count(*) FILTER (WHERE differs), min(which) FILTER (WHERE differs) FROM "
+        "SELECT count(*), count(*) FILTER (WHERE differs), min(which) FILTER (WHERE differs),"
+        " arg_min(how, which) FILTER (WHERE differs) FROM "
         "(SELECT CAST(event_date AS VARCHAR) || ', ' || category AS which,"
+        " ': silver has ' || coalesce(s.n || ' events, revenue ' || s.revenue, 'none') ||"
+        " '; gold has ' || coalesce(g.total_events || ', ' || g.total_revenue, 'none') AS how,"
         " s.n IS DISTINCT FROM g.total_events OR s.revenue IS DISTINCT FROM g.total_revenue"
         " AS differs FROM"
         " (SELECT category, event_date, count(*) AS n,"
@@ -67,7 +70,7 @@ static char *model_sql(const struct model *m, const struct table_def *def,
     _cleanup_(freep) char *settled = not_these_dates("event_date", pending);
     struct buf b = BUF_INIT(32 * MIB);
     buf_add_str(&b, "SELECT count(*), count(*) FILTER (WHERE differs),"
-                    " min(which) FILTER (WHERE differs) FROM (SELECT ");
+                    " min(which) FILTER (WHERE differs), NULL FROM (SELECT ");
     add_key(&b, m);
     buf_add_str(&b, " AS which, m.made IS NULL OR g.copies IS DISTINCT FROM 1");
     for (size_t i = 0; i < def->n_columns; i++)
@@ -141,12 +144,13 @@ static int check(struct reconcile *rc, size_t i, const struct dates *pending, st
         err_clear(e);
         return 0;
     }
-    bool ok = r == 0 && strcmp(v[DIFFERING], "0") == 0;
-    if (r == 0)
-        reconcile_check(rc, name, ok,
-                        ok ? xasprintf("%s rows are those of silver", v[COMPARED])
-                           : xasprintf("%s of %s rows differ from silver, first: %s", v[DIFFERING],
-                                       v[COMPARED], v[FIRST] ? v[FIRST] : "one without a key"));
+    if (r == 0 && strcmp(v[DIFFERING], "0") == 0)
+        reconcile_check(rc, name, true, xasprintf("%s rows are those of silver", v[COMPARED]));
+    else if (r == 0)
+        reconcile_differs(rc, name, v[FIRST] ? xstrdup(v[FIRST]) : NULL,
+                          xasprintf("%s of %s rows differ from silver, first: %s%s", v[DIFFERING],
+                                    v[COMPARED], v[FIRST] ? v[FIRST] : "one without a key",
+                                    v[HOW] ? v[HOW] : ""));
     for (int k = 0; k < RESULTS; k++)
         free(v[k]);
     return r;

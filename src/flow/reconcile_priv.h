@@ -15,6 +15,8 @@ struct reconcile {
 
 /* Adds a check; takes `detail`. */
 void reconcile_check(struct reconcile *rc, const char *name, bool ok, char *detail);
+/* One that is not ok; takes `first`, too, which may be NULL. */
+void reconcile_differs(struct reconcile *rc, const char *name, char *first, char *detail);
 void reconcile_equal(struct reconcile *rc, const char *name, const char *left, int64_t l,
                      const char *right, int64_t r);
 
@@ -26,6 +28,31 @@ int reconcile_gold(struct reconcile *rc, struct err *e);
 
 /* bronze against the notes of its commits (note.h): per source and partition. */
 int reconcile_bronze(struct reconcile *rc, struct err *e);
+
+/* Every log is as long as the layer above has read it. */
+void reconcile_logs(struct reconcile *rc);
+/*
+ * After an error that does not pass: looks for what is damaged in the lake, and makes checks of it.
+ * *ret: there is something, so that the error is no wonder.
+ */
+int reconcile_damage(struct reconcile *rc, struct storage *st, const char *models_dir, bool *ret,
+                     struct err *e);
+
+/* The rows of every day are those that the log says. */
+int reconcile_days(struct reconcile *rc, struct err *e);
+
+/* What is wrong where: asked once it is known that something is. Each *ret is NULL: nothing found; the caller frees. */
+struct reconcile_place {
+    char *at;   /* "clickstream/0/17/0" */
+    char *what; /* "clickstream/0/17/0 is not there" */
+};
+void reconcile_place_release(struct reconcile_place *p);
+/* source: of accounts.h. The first offset of the partition that is not there once. */
+int reconcile_first_offset(struct reconcile *rc, const char *source, const char *topic,
+                           int32_t partition, struct reconcile_place *ret, struct err *e);
+/* The answer of a SELECT of two texts, at and what, or of no row. */
+int reconcile_first(struct reconcile *rc, const char *sql, struct reconcile_place *ret,
+                    struct err *e);
 
 /* Every file that a log names is there, in its size. Marks a table of which some are not. */
 int reconcile_files(struct reconcile *rc, struct err *e);

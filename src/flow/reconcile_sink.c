@@ -99,6 +99,14 @@ void sink_picture_free(struct sink_picture *p) {
     free(p);
 }
 
+int64_t sink_picture_version(const struct sink_picture *p, const struct lake *l, size_t i) {
+    const struct sink_watermark *mark = &p->v[i].mark;
+    const char *id = table_id(l->gold[i].tb);
+    return p->v[i].columns && id && mark->version >= 0 && strcmp(mark->table_id, id) == 0
+               ? mark->version
+               : -1;
+}
+
 /* ---- comparing it ---------------------------------------------------------------------------- */
 
 struct comparing {
@@ -194,6 +202,7 @@ static void add_row(struct buf *b, const struct comparing *c, const char *const 
 static void describe(const struct comparing *c, const char *const *gold, const char *const *sink) {
     struct buf b = BUF_INIT(64 * KIB);
     add_row(&b, c, gold ? gold : sink, true);
+    c->cmp->where = xstrdup(buf_str(&b));
     buf_add_str(&b, ": gold has ");
     if (gold)
         add_row(&b, c, gold, false);

@@ -92,6 +92,7 @@ static int totals(struct lake *l, struct status *ret, struct err *e) {
         return r;
     ret->events = a.events;
     ret->rejected = a.rejected;
+    ret->replayed = a.replayed;
     ret->lost = a.lost;
     accounts_release(&a);
     struct silver_account s = {0};

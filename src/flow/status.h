@@ -41,6 +41,7 @@ struct status {
     char **refused; /* the user's models that are none: why */
     size_t n_refused;
     int64_t events, rejected, duplicates, conflicts; /* totals of bronze and silver */
+    int64_t replayed; /* rejected records of which there are events by now; they count in events */
     int64_t sink_version; /* of the contract's table that the sink shows; -1: none */
     bool sink_is_current; /* all tables */
 };

@@ -18,6 +18,16 @@ void txn_list_release(struct txn_list *l) {
     *l = (struct txn_list){0};
 }
 
+char *replay_position(const struct table *bronze) {
+    const char *id = table_id(bronze);
+    return xasprintf("replay/%s", id ? id : "");
+}
+
+int64_t replay_total(const struct table *bronze) {
+    _cleanup_(freep) char *position = replay_position(bronze);
+    return MAX(table_txn(bronze, position), 0);
+}
+
 static char *total_id(const char *position, const char *name) {
     return xasprintf("%s#%s", position, name);
 }

@@ -17,8 +17,10 @@
  *     a position of silver, "silver/<bronze table id>":
  *         #events     bronze rows read; it says that totals are carried
  *         #rejected, #duplicates, #conflicts
+ *     a position of replay, "replay/<bronze table id>":
+ *         its own version is the total: the rejected records that were replayed (replay.h)
  *
- * So records = position - first - skipped - lost, events = records + more, and silver's rows are
+ * So records = position - first - skipped - lost, events = records + more (and the rows replayed), and silver's rows are
  * events - rejected - duplicates - conflicts. Absent is 0. Positions that an older clickmill
  * began carry no totals: accounts.h then adds up the log.
  */
@@ -35,6 +37,11 @@ struct txn_list {
 void txn_list_add(struct txn_list *l, char *app_id, int64_t expected,
                   int64_t next); /* takes app_id */
 void txn_list_release(struct txn_list *l);
+
+/* The appId of replay; the caller frees. */
+char *replay_position(const struct table *bronze);
+/* The rows that were replayed so far. */
+int64_t replay_total(const struct table *bronze);
 
 /* -1: none. */
 int64_t total_of(const struct table *tb, const char *position, const char *name);

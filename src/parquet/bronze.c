@@ -134,7 +134,7 @@ static void add_sources(struct row_group *g, const struct slice *s) {
     }
 }
 
-/* What only rejected records have, and the bytes of records. */
+/* What only rejected records have, also when they are replayed, and the bytes of records. */
 static void add_rest(struct row_group *g, const struct slice *s) {
     for (uint32_t i = 0; i < s->n; i++) {
         const struct event *ev = &s->ev[i];
@@ -145,6 +145,8 @@ static void add_rest(struct row_group *g, const struct slice *s) {
         if (ev->reject && ev->detail.p)
             text_add(&g->col[COL_REJECT_DETAIL].text,
                      &(struct text_value){ev->detail.p, ev->detail.len, row}, 1);
+        if (!ev->reject && src->replayed)
+            add_same(g, COL_REJECT_DETAIL, row, 1, src->replayed);
         if ((ev->reject || src->keep_raw) && src->raw)
             text_add(&g->col[COL_RAW].text,
                      &(struct text_value){src->raw, (uint32_t)src->raw_len, row}, 1);
@@ -155,18 +157,18 @@ static void add_slice(struct row_group *g, const struct event *ev, const struct 
                       uint32_t n) {
     struct slice s = {.ev = ev, .src = src, .first = g->rows, .n = n};
     struct gathered texts[EVENT_TEXTS];
-    bool keep_raw = false;
+    bool more = false;
     for (uint32_t i = 0; i < n; i++) {
         s.events[s.n_events] = (uint8_t)i;
         s.n_events += ev[i].reject == REJECT_NONE;
-        keep_raw |= src[i].keep_raw;
+        more |= src[i].keep_raw || src[i].replayed;
     }
     row_group_begin(g, n);
     add_numbers(g, &s);
     gather(&s, texts);
     row_group_texts(g, texts, EVENT_TEXTS);
     add_sources(g, &s);
-    if (s.n_events < n || keep_raw)
+    if (s.n_events < n || more)
         add_rest(g, &s);
     row_group_end(g, n);
 }

@@ -22,6 +22,9 @@ struct bronze_source {
     const char *raw; /* the record's bytes: stored for rejected rows, and for all if asked for */
     size_t raw_len;
     bool keep_raw;
+    /* Of an event whose record was rejected when it came: the reason then, which stands in
+       reject_detail, with reject_reason NULL. NULL: any other row. */
+    const char *replayed;
 };
 
 /* The columns in file order: those of bronze_events without ingest_date. A test holds them together. */

@@ -190,6 +190,13 @@ int table_check_rewritable(const struct table *tb, struct err *e);
 typedef int table_check_fn(void *arg, const char *name, bool ok, const char *detail, struct err *e);
 int table_verify(struct table *tb, bool deep, table_check_fn *fn, void *arg, struct err *e);
 
+/*
+ * What is wrong with the log of a table that could not be opened or read: entries that are missing
+ * or make no sense, a checkpoint that cannot be read. *ret: a sentence, the caller frees; NULL:
+ * nothing is. Reads all of it.
+ */
+int table_log_damage(struct storage *st, const struct table_def *def, char **ret, struct err *e);
+
 /* One commit as it stands in the log. */
 struct table_entry {
     int64_t version;

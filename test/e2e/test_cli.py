@@ -17,7 +17,7 @@ import books
 from mill import PROGRAM, free_port, wait_for
 
 SHIRT = {"product_id": 1, "category": "men's clothing", "price": 109.95, "event_ts": 1771329600}
-VERBS = ["produce", "ingest", "silver", "gold", "load", "run", "up", "status", "reconcile", "conflicts", "sql", "table", "config", "doctor",
+VERBS = ["produce", "ingest", "silver", "gold", "load", "run", "up", "status", "reconcile", "conflicts", "rejects", "sql", "table", "config", "doctor",
          "version"]
 SECRET = "hunter2-secret"
 

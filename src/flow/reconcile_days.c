@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bronze by day of arrival, silver by day of the event: the rows that the log says, and those there. */
+#include "flow/reconcile_priv.h"
+
+struct day {
+    const char *day; /* the file's partition; "" for NULL */
+    int64_t rows;    /* by the log; then less those that are there */
+};
+
+struct days {
+    struct day *v;
+    size_t n;
+    int64_t uncounted; /* files, other writers', that do not say how many rows they have */
+    char *first, *why; /* the first day that differs; NULL: none */
+    int64_t differing;
+};
+
+static int by_day(const void *a, const void *b) {
+    return strcmp(((const struct day *)a)->day, ((const struct day *)b)->day);
+}
+
+/* Files of one day need not stand together: the log is in the order of paths. */
+static struct days by_log(const struct table_files *live) {
+    struct days d = {.v = xcalloc(live->n + 1, sizeof *d.v)};
+    for (size_t i = 0; i < live->n; i++) {
+        d.v[i] = (struct day){live->v[i].partition ? live->v[i].partition : "", live->v[i].rows};
+        d.uncounted += live->v[i].rows < 0;
+    }
+    qsort(d.v, live->n, sizeof *d.v, by_day);
+    for (size_t i = 0; i < live->n; i++)
+        if (d.n > 0 && by_day(&d.v[d.n - 1], &d.v[i]) == 0)
+            d.v[d.n - 1].rows += d.v[i].rows;
+        else
+            d.v[d.n++] = d.v[i];
+    return d;
+}
+
+static void differs(struct days *d, const char *day, int64_t log, int64_t there) {
+    if (d->differing++ == 0) {
+        d->first = xstrdup(*day ? day : "no day");
+        d->why = xasprintf("%s has %lld rows by the log, %lld are there", d->first, (long long)log,
+                           (long long)there);
+    }
+}
+
+/* In the order of the days: what the log has and nobody counted comes out at the end. */
+static int take_day(void *arg, const char *const *values, size_t n ATTR_UNUSED,
+                    struct err *e ATTR_UNUSED) {
+    struct days *d = arg;
+    struct day key = {values[0] ? values[0] : "", 0};
+    struct day *found = d->n ? bsearch(&key, d->v, d->n, sizeof *d->v, by_day) : NULL;
+    int64_t there = strtoll(values[1], NULL, 10);
+    if (!found || found->rows != there)
+        differs(d, key.day, found ? found->rows : 0, there);
+    if (found)
+        found->rows = 0;
+    return 0;
+}
+
+static int check(struct reconcile *rc, struct table *tb, const char *name, struct err *e) {
+    const struct table_def *def = table_definition(tb);
+    _cleanup_(freep) char *sql =
+        xasprintf("SELECT CAST(%s AS VARCHAR), count(*) FROM %s GROUP BY 1 ORDER BY 1",
+                  def->partition_by, def->view);
+    struct days d = by_log(table_live(tb));
+    int r = d.uncounted ? 0
+                        : lake_query(&rc->lake, sql, false,
+                                     &(struct engine_rows){.row = take_day, .arg = &d}, e);
+    for (size_t i = 0; r == 0 && !d.uncounted && i < d.n; i++)
+        if (d.v[i].rows != 0)
+            differs(&d, d.v[i].day, d.v[i].rows, 0);
+    if (r == 0 && d.differing)
+        reconcile_differs(
+            rc, name, TAKE_PTR(d.first),
+            xasprintf("%lld of %zu days differ, first: %s", (long long)d.differing, d.n, d.why));
+    else if (r == 0 && !d.uncounted)
+        reconcile_check(rc, name, true, xasprintf("%zu days have the rows the log says", d.n));
+    free(d.first);
+    free(d.why);
+    free(d.v);
+    return r;
+}
+
+int reconcile_days(struct reconcile *rc, struct err *e) {
+    int r = rc->lake.no_bronze ? 0 : check(rc, rc->lake.bronze, "bronze.days", e);
+    return r < 0 || rc->lake.no_silver ? r : check(rc, rc->lake.silver, "silver.days", e);
+}
