@@ -118,7 +118,9 @@ int run_once(struct world *w, const char *app, bool accept_loss, struct err *e) 
 int64_t world_silver(struct world *w, int64_t batch_rows) {
     struct silver_result res;
     struct err e;
-    assert_ok(flow_silver(w->st, w->en, batch_rows, 0, &res, &e), &e);
+    assert_ok(
+        flow_silver(w->st, w->en, &(struct silver_options){.batch_rows = batch_rows}, &res, &e),
+        &e);
     return res.events;
 }
 
