@@ -35,10 +35,10 @@ REVENUE = {12: "sum(price * quantity) FILTER (WHERE event_type = 'purchase')", 4
 class Measure:
     """A finished process: seconds of wall clock and peak resident memory in MiB."""
 
-    def __init__(self, argv, cwd, stdin=None, stdout=None):
+    def __init__(self, argv, cwd, stdin=None, stdout=None, stderr=None):
         start = time.perf_counter()
         with open(os.devnull, "wb") as null:
-            process = subprocess.Popen(argv, cwd=cwd, stdin=stdin, stdout=stdout or null)
+            process = subprocess.Popen(argv, cwd=cwd, stdin=stdin, stdout=stdout or null, stderr=stderr)
             _, status, usage = os.wait4(process.pid, 0)
         self.seconds = time.perf_counter() - start
         self.cpu = usage.ru_utime + usage.ru_stime
@@ -235,4 +235,5 @@ def main():
             shutil.rmtree(folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,8 +21,9 @@ LAYERS = {
     "storage": {"net"},
     "engine": {"parquet", "storage"},
     "sink": set(),
+    "index": {"storage"},
     "table": PARTS,
-    "flow": PARTS | {"table"},
+    "flow": PARTS | {"index", "table"},
     "serve": PARTS | {"table", "flow"},
     "cmd": PARTS | {"table", "flow", "serve"},
 }

@@ -140,6 +140,14 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_SILVER_BATCH_ROWS] =
         {"silver.batch_rows", VALUE_INT, "10000000", 1, 1000000000,
          .help = "Bronze rows after which one silver commit ends and the next begins."},
+    [CFG_SILVER_INDEX_DIR] =
+        {"silver.index_dir", VALUE_TEXT, "data/index",
+         .help = "Folder on local disk for the index of the keys that silver holds: a cache, which "
+                 "may be deleted at any time (docs/tables.md)."},
+    [CFG_SILVER_INDEX_MIN_ROWS] =
+        {"silver.index_min_rows", VALUE_INT, "2000000", 0, 1000000000000000000,
+         .help = "Rows of silver below which silver itself is searched, which is as fast; also for "
+                 "a batch of more than a quarter of silver. 0: never."},
     [CFG_MODELS_DIR] = {"models.dir", VALUE_TEXT, "models",
                         .help = "Folder of your own gold models, one .sql file each "
                                 "(docs/models.md); the default need not be there."},

@@ -130,8 +130,16 @@ struct ingest_options parts_ingest_options(const struct config *cfg) {
                                    .timeout_ms = config_int(cfg, CFG_STREAM_TIMEOUT)};
 }
 
+struct silver_options parts_silver_options(const struct config *cfg) {
+    return (struct silver_options){.batch_rows = config_int(cfg, CFG_SILVER_BATCH_ROWS),
+                                   .checkpoint_interval =
+                                       config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
+                                   .index_dir = config_text(cfg, CFG_SILVER_INDEX_DIR),
+                                   .index_min_rows = config_int(cfg, CFG_SILVER_INDEX_MIN_ROWS)};
+}
+
 struct run_options parts_run_options(const struct config *cfg) {
-    return (struct run_options){.silver_batch_rows = config_int(cfg, CFG_SILVER_BATCH_ROWS),
+    return (struct run_options){.silver = parts_silver_options(cfg),
                                 .checkpoint_interval =
                                     config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
                                 .models_dir = config_text(cfg, CFG_MODELS_DIR),

@@ -43,6 +43,7 @@ int parts_check_properties(const struct config *cfg, struct err *e);
 int parts_check(const struct config *cfg, struct err *e);
 
 struct ingest_options parts_ingest_options(const struct config *cfg);
+struct silver_options parts_silver_options(const struct config *cfg);
 struct run_options parts_run_options(const struct config *cfg);
 struct status_options parts_status_options(const struct config *cfg);
 struct upkeep_options parts_upkeep_options(const struct config *cfg);

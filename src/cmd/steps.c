@@ -42,8 +42,8 @@ static int run_silver(struct cmd *c, struct err *e) {
     if (r < 0)
         return r;
     struct silver_result s = {0};
-    r = flow_silver(p.st, p.en, config_int(c->cfg, CFG_SILVER_BATCH_ROWS),
-                    config_int(c->cfg, CFG_TABLE_CHECKPOINT_INTERVAL), &s, e);
+    const struct silver_options o = parts_silver_options(c->cfg);
+    r = flow_silver(p.st, p.en, &o, &s, e);
     const struct number v[] = {{"commits", s.commits},     {"events", s.events},
                                {"rejected", s.rejected},   {"duplicates", s.duplicates},
                                {"conflicts", s.conflicts}, {"rows", s.rows}};

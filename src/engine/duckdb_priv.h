@@ -9,6 +9,7 @@
  *     duckdb_run.c    a job: stages, counters, publishing
  *     duckdb_write.c  the rows of a job's SELECT -> Parquet files
  *     duckdb_seen.c   the models' function seen_before
+ *     duckdb_exchange.c  rows that pass between a stage and this process
  *     duckdb_query.c  rows as text
  *     duckdb_text.c   a value as text
  *     duckdb_guard.c  what the user's own SQL may do
@@ -109,6 +110,9 @@ int session_view_closed(struct session *s, const struct engine_input *in, struct
 /* The stages, in order; untrusted: each must be a SELECT that only reads. */
 int session_stages(struct session *s, const struct engine_stage *stages, size_t n, bool untrusted,
                    struct err *e);
+
+/* A stage with an exchange. */
+int exchange_stage(struct session *s, const struct engine_stage *sg, struct err *e);
 
 /* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
 int64_t view_rows(const struct table_files *files);

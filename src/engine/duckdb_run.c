@@ -55,7 +55,8 @@ int session_stages(struct session *s, const struct engine_stage *stages, size_t 
         if (untrusted)
             rc = check_stage(s, &stages[i], e);
         if (rc == 0)
-            rc = run_stage(s, &stages[i], e);
+            rc =
+                stages[i].exchange ? exchange_stage(s, &stages[i], e) : run_stage(s, &stages[i], e);
         s->file = NULL;
     }
     return rc;

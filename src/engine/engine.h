@@ -6,7 +6,8 @@
  * crashed engine leaves unreferenced files and nothing else.
  *
  * The same job can be done by DuckDB inside the program or by an engine in another process (Spark)
- * that reads and writes the lake by URL: nothing in a job is a pointer into this process but text.
+ * that reads and writes the lake by URL: nothing in a job is a pointer into this process but text
+ * (and, for an engine inside it, engine_exchange).
  * Models are written in the SQL both understand (docs/decisions, facts of the dialects in sql/README.md).
  *
  * Errors: ERR_ENGINE (a statement failed: names the job, the model, the line where it is known, and
@@ -28,12 +29,26 @@ struct engine_input {
     const struct table_files *files;
 };
 
+/*
+ * Rows that pass between a model and this process: columns of 64-bit integers, and instants in
+ * microseconds. For engines inside the process only (engine_is_inside).
+ */
+struct engine_exchange {
+    /* Gets the rows of the stage's SELECT, some at a time, from one thread; NULLs are 0. */
+    int (*take)(void *arg, const uint64_t *const *columns, size_t rows, struct err *e);
+    /* Or: gives the stage's rows, whose columns are those of its SELECT, which is not run: fills at
+       most `max`; 0 rows: that was all. */
+    int (*give)(void *arg, uint64_t *const *columns, size_t max, size_t *ret_rows, struct err *e);
+    void *arg;
+};
+
 /* An intermediate result later SELECTs can name. */
 struct engine_stage {
     const char *name;
     const char *sql;
     bool keep;        /* used more than once: compute it once */
     const char *file; /* that `sql` is the text of, for messages; may be NULL */
+    const struct engine_exchange *exchange; /* NULL: the rows are the engine's own business */
 };
 
 struct engine_job {
@@ -98,6 +113,9 @@ struct engine;
 
 struct engine_ops {
     const char *scheme; /* "duckdb" */
+    /* Names the function xxhash64 of the models: the same text gives the same hashes. NULL: not an
+       engine inside this process. */
+    const char *(*hash_name)(void);
     int (*run)(struct engine *en, struct storage *st, const struct engine_job *job,
                struct engine_result *ret, struct err *e);
     int (*ask)(struct engine *en, struct storage *st, const struct engine_question *q,
@@ -127,6 +145,10 @@ int engine_check(const char *url, struct err *e);
 static inline int engine_run(struct engine *en, struct storage *st, const struct engine_job *job,
                              struct engine_result *ret, struct err *e) {
     return en->ops->run(en, st, job, ret, e);
+}
+/* Does it run in this process? Then its stages may exchange rows with it. */
+static inline bool engine_is_inside(const struct engine *en) {
+    return en->ops->hash_name;
 }
 /*
  * rows->row NULL: only the header is wanted, and nothing is computed. st may be NULL where no input has

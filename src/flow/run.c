@@ -43,8 +43,7 @@ int flow_run_load(struct storage *st, struct engine *en, const struct run_option
 }
 
 static int step_silver(struct run *run, struct err *e) {
-    return flow_silver(run->st, run->en, run->o->silver_batch_rows, run->o->checkpoint_interval,
-                       &run->res->silver, e);
+    return flow_silver(run->st, run->en, &run->o->silver, &run->res->silver, e);
 }
 
 static int step_gold(struct run *run, struct err *e) {

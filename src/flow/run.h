@@ -12,7 +12,7 @@
 #include "flow/upkeep.h"
 
 struct run_options {
-    int64_t silver_batch_rows;
+    struct silver_options silver;
     int64_t checkpoint_interval; /* commits; 0: never */
     const char *models_dir;      /* the user's models (models.h); NULL: none */
     int64_t retries;             /* further tries of a step */

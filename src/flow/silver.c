@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "engine/models.h"
+#include "flow/silver_keys.h"
 #include "flow/step.h"
 #include "flow/totals.h"
 #include "table/table.h"
@@ -16,6 +17,7 @@ struct silver {
     int64_t from, to; /* bronze versions: from < v <= to are consumed by this commit */
     struct table_files fresh, old;
     int64_t fresh_rows, batch_rows;
+    struct silver_keys keys;
     bool uncounted; /* a fresh file, another writer's, does not say how many rows it has */
     int64_t checkpoint_interval;
 };
@@ -92,19 +94,44 @@ static int collect_old(struct silver *s, struct err *e) {
     return 0;
 }
 
-static int run_model(struct silver *s, struct engine_result *ret, struct err *e) {
+/* The silver rows that were met, as the key index found them. */
+struct met {
+    struct key_list found;
+    size_t given;
+};
+
+static int give_met(void *arg, uint64_t *const *columns, size_t max, size_t *ret_rows,
+                    struct err *e ATTR_UNUSED) {
+    struct met *m = arg;
+    size_t n = MIN(max, m->found.n - m->given);
+    for (size_t i = 0; i < n; i++) {
+        columns[0][i] = m->found.v[m->given + i].hash;
+        columns[1][i] = (uint64_t)m->found.v[m->given + i].at;
+    }
+    m->given += n;
+    *ret_rows = n;
+    return 0;
+}
+
+/* met: NULL, and the model looks for them in silver. */
+static int run_model(struct silver *s, struct met *met, struct engine_result *ret, struct err *e) {
+    static const struct table_files none;
+    bool alone = met && met->found.n == 0; /* nothing of silver is looked at */
     const struct engine_input inputs[] = {
         {"bronze_new", &bronze_events, &s->fresh},
-        {"bronze_old", &bronze_events, &s->old},
-        {"silver_events", &silver_events, table_live(s->silver)},
+        {"bronze_old", &bronze_events, alone ? &none : &s->old},
+        {"silver_events", &silver_events, alone ? &none : table_live(s->silver)},
     };
+    const struct engine_exchange give = {.give = give_met, .arg = met};
+    const struct engine_stage scan = {"met", model_text("sql/silver/met.sql"), true, NULL, NULL};
+    const struct engine_stage known = {"met", model_text("sql/silver/keys.sql"), true, NULL, &give};
     const char *engine = s->en->ops->scheme;
     const struct engine_stage stages[] = {
-        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL},
-        {"met", model_text("sql/silver/met.sql"), true, NULL},
-        {"committed", model_text("sql/silver/committed.sql"), true, NULL},
-        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL},
-        {"twins", model_text("sql/silver/twins.sql"), true, NULL},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL},
+        met ? known : scan,
+        {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL},
+        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL, NULL},
+        {"twins", model_text("sql/silver/twins.sql"), true, NULL, NULL},
     };
     _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
     if (!bots)
@@ -121,6 +148,14 @@ static int run_model(struct silver *s, struct engine_result *ret, struct err *e)
                                            .output = &silver_events,
                                            .counters = model_text("sql/silver/counters.sql")},
                       ret, e);
+}
+
+static int make_rows(struct silver *s, struct engine_result *ret, struct err *e) {
+    struct met met = {0};
+    bool known = silver_keys_find(&s->keys, &s->fresh, s->fresh_rows, &met.found);
+    int r = run_model(s, known ? &met : NULL, ret, e);
+    key_list_release(&met.found);
+    return r;
 }
 
 static int check_counters(const struct engine_result *r, const struct silver *s, struct err *e) {
@@ -202,7 +237,7 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
         r = collect_old(s, e);
     struct engine_result made = {0};
     if (r == 0 && s->fresh.n) /* else the commits only rewrote files, or held none */
-        r = run_model(s, &made, e);
+        r = make_rows(s, &made, e);
     if (r == 0)
         r = check_counters(&made, s, e);
     if (r == 0)
@@ -219,10 +254,12 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
     return r;
 }
 
-int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows,
-                int64_t checkpoint_interval, struct silver_result *ret, struct err *e) {
-    struct silver s = {
-        .st = st, .en = en, .batch_rows = batch_rows, .checkpoint_interval = checkpoint_interval};
+int flow_silver(struct storage *st, struct engine *en, const struct silver_options *o,
+                struct silver_result *ret, struct err *e) {
+    struct silver s = {.st = st,
+                       .en = en,
+                       .batch_rows = o->batch_rows,
+                       .checkpoint_interval = o->checkpoint_interval};
     struct silver_result sum = {.bronze_version = -1};
     int r = table_open(st, &bronze_events, &s.bronze, e);
     if (r == 0)
@@ -231,12 +268,18 @@ int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows,
         r = table_check_writable(s.silver, e);
     if (r == 0 && table_version(s.bronze) >= 0) {
         s.app_id = xasprintf("silver/%s", table_id(s.bronze));
+        s.keys = (struct silver_keys){.dir = o->index_dir,
+                                      .min_rows = o->index_min_rows,
+                                      .st = st,
+                                      .en = en,
+                                      .silver = s.silver};
         sum.bronze_version = table_version(s.bronze);
         bool more = true;
         while (r == 0 && more && !(r = step_stopped("silver", e)))
             r = one_commit(&s, &sum, &more, e);
     }
     r = step_settle("silver", r, e);
+    silver_keys_close(&s.keys);
     free(s.app_id);
     table_close(s.bronze);
     table_close(s.silver);

@@ -18,8 +18,14 @@ struct silver_result {
     int64_t bronze_version; /* reached; -1: there is no bronze yet */
 };
 
-/* batch_rows: bronze rows after which a commit ends (whole bronze commits only). */
-int flow_silver(struct storage *st, struct engine *en, int64_t batch_rows,
-                int64_t checkpoint_interval, struct silver_result *ret, struct err *e);
+struct silver_options {
+    int64_t batch_rows; /* bronze rows after which a commit ends (whole bronze commits only) */
+    int64_t checkpoint_interval; /* commits; 0: never */
+    const char *index_dir;       /* of the key index (silver_keys.h); NULL: none */
+    int64_t index_min_rows;      /* of silver, before there is one */
+};
+
+int flow_silver(struct storage *st, struct engine *en, const struct silver_options *o,
+                struct silver_result *ret, struct err *e);
 
 #endif

@@ -23,7 +23,8 @@ FAR_SEEDS = {kind: [100 + i] for i, kind in enumerate(lakes.KINDS) if kind != "f
 KILLS_A_SEED = 26  # of processes that were alive: more than 200 in all
 SHOPPERS = ("produce", "--events", "400", "--duplicates", "0.1", "--late", "0.1", "--bad", "0.05", "--ledger", "ledger")
 TRICKLE = SHOPPERS + ("--rate", "4000")
-SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150", "-c", "table.checkpoint_interval=3",
+INDEX = ("-c", "silver.index_min_rows=0")
+SMALL = ("-c", "ingest.batch_rows=97", "-c", "silver.batch_rows=150", *INDEX, "-c", "table.checkpoint_interval=3",
          "-c", "table.upkeep_every=1ms", "-c", "table.optimize_files=2", "-c", "table.log_retention=0", "-c", "table.vacuum_every=1s")
 VERBS = [SHOPPERS, TRICKLE, (*SMALL, "ingest", "--once"), ("ingest", "--once"), (*SMALL, "silver"), ("silver",), ("gold",), ("load",),
          ("run",), (*SMALL, "run"), (*SMALL, "-c", "ingest.batch_age=20ms", "-c", "up.every=50ms", "up", "--demo", "--rate", "500")]
@@ -78,11 +79,12 @@ def crash_points():
 PRODUCE, INGEST, SILVER, GOLD, LOAD, RUN = SHOPPERS, ("ingest", "--once"), ("silver",), ("gold",), ("load",), ("run",)
 OPTIMIZE = ("table", "optimize", "bronze.events")
 CLEAN = ("-c", "table.log_retention=0", "table", "checkpoint", "bronze.events")
+INDEXED = (*INDEX, "silver")  # with the key index, however small silver is
 VACUUM = ("table", "vacuum", "bronze.events", "--retention", "0", "--force")
 WAYS = {  # the verbs that come to a point, by the first word of its name
     "local": [PRODUCE], "produce": [PRODUCE], "ingest": [INGEST], "engine": [SILVER, GOLD], "silver": [SILVER], "gold": [GOLD],
     "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], **{kind: [INGEST, SILVER, GOLD] for kind in lakes.KINDS},
-    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM],
+    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM], "keys": [INDEXED],
 }
 STEPS = [PRODUCE, INGEST, SILVER, GOLD, LOAD]
 IN_THE_LAKE = {"ingest", "engine", "silver", "gold", "commit", "optimize", "clean", "vacuum"}
@@ -108,6 +110,8 @@ def steps_before(verb):
         return STEPS[:STEPS.index(verb)]
     if verb is RUN:
         return STEPS[:2]
+    if verb is INDEXED:
+        return STEPS[:3] + STEPS[:2]
     return STEPS[:2] * 2 + [OPTIMIZE] * (verb is VACUUM)
 
 

@@ -114,7 +114,7 @@ static int run_steps(struct world *w, struct engine *en, struct err *e) {
     struct sink *sk;
     int r = run_ingest(w, e);
     if (r == 0)
-        r = flow_silver(w->st, en, 50, 0, &silver, e);
+        r = flow_silver(w->st, en, &(struct silver_options){.batch_rows = 50}, &silver, e);
     w->calls_before[0] = storage_fault_calls(w->st);
     if (r == 0)
         r = flow_gold(w->st, en, &(struct gold_options){0}, &gold, e);

@@ -459,7 +459,7 @@ static void another_cluster_is_read_from_its_beginning(void **state ATTR_UNUSED)
     assert_reconciled(&w, "of 2 partitions without a gap: records 24");
     struct silver_result res;
     struct err e;
-    assert_ok(flow_silver(w.st, w.en, 1000, 0, &res, &e), &e);
+    assert_ok(flow_silver(w.st, w.en, &(struct silver_options){.batch_rows = 1000}, &res, &e), &e);
     assert_int_equal(res.duplicates, 10);
     assert_int_equal(res.rows, 14);
     mem_cluster_free(first);

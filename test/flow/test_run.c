@@ -30,7 +30,7 @@ static void running_init(struct running *r) {
     *r = (struct running){.w = world_new(1)};
     r->sink_url = xasprintf("sqlite:%s/sink.db", r->w.folder);
     r->models = xasprintf("%s/mine.sql", r->w.folder);
-    r->o = (struct run_options){.silver_batch_rows = 1000,
+    r->o = (struct run_options){.silver = {.batch_rows = 1000},
                                 .sink_url = r->sink_url,
                                 .sink_timeout_ms = 1000,
                                 .on_step = on_step,

@@ -118,7 +118,9 @@ int run_once(struct world *w, const char *app, bool accept_loss, struct err *e) 
 int64_t world_silver(struct world *w, int64_t batch_rows) {
     struct silver_result res;
     struct err e;
-    assert_ok(flow_silver(w->st, w->en, batch_rows, 0, &res, &e), &e);
+    assert_ok(
+        flow_silver(w->st, w->en, &(struct silver_options){.batch_rows = batch_rows}, &res, &e),
+        &e);
     return res.events;
 }
 
@@ -167,13 +169,17 @@ static int take_number(void *arg, const char *const *values, size_t n ATTR_UNUSE
 }
 
 int64_t world_count(struct world *w, const char *sql) {
-    struct table *tb = world_table(w, &bronze_events);
-    const struct engine_input in = {bronze_events.view, &bronze_events, table_live(tb)};
+    struct table *bronze = world_table(w, &bronze_events), *silver = world_table(w, &silver_events);
+    const struct engine_input in[] = {
+        {bronze_events.view, &bronze_events, table_live(bronze)},
+        {silver_events.view, &silver_events, table_live(silver)},
+    };
     struct err e;
     int64_t n = -1;
     const struct engine_rows rows = {.row = take_number, .arg = &n};
-    assert_ok(engine_query(w->en, w->st, &in, 1, sql, false, &rows, &e), &e);
-    table_close(tb);
+    assert_ok(engine_query(w->en, w->st, in, ARRAY_LEN(in), sql, false, &rows, &e), &e);
+    table_close(bronze);
+    table_close(silver);
     return n;
 }
 

@@ -93,7 +93,7 @@ struct table *world_table(struct world *w, const struct table_def *def);
 
 /* The position in the table, -1: none. */
 int64_t world_position(struct world *w, const char *app, int32_t partition);
-/* A SELECT of one number. */
+/* A SELECT of one number, over bronze.events and silver.events. */
 int64_t world_count(struct world *w, const char *sql);
 /* A parameter of a commit of bronze ("positions", "lost", "topicId"), NULL: absent. The caller frees. */
 char *world_parameter(struct world *w, int64_t version, const char *name);
