@@ -151,6 +151,35 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_MODELS_DIR] = {"models.dir", VALUE_TEXT, "models",
                         .help = "Folder of your own gold models, one .sql file each "
                                 "(docs/models.md); the default need not be there."},
+    [CFG_CHECK_DIR] = {"check.dir", VALUE_TEXT, "checks",
+                       .help = "Folder of your own data quality rules, one .sql file each "
+                               "(docs/checks.md); the default need not be there."},
+    [CFG_CHECK_BLOCK] = {"check.block", VALUE_TEXT, "",
+                         .help = "Names of rules, with commas, that block the load, whatever their "
+                                 "header says."},
+    [CFG_CHECK_WARN] = {"check.warn", VALUE_TEXT, "",
+                        .help = "Names of rules, with commas, that only warn, whatever their "
+                                "header says."},
+    [CFG_CHECK_OFF] = {"check.off", VALUE_TEXT, "",
+                       .help = "Names of rules, with commas, that are not run."},
+    [CFG_CHECK_NULL_SHARE] =
+        {"check.null_share", VALUE_RATIO, "0.05",
+         .help = "Share of a day's product events that may lack product, category or price."},
+    [CFG_CHECK_REJECT_SHARE] = {"check.reject_share", VALUE_RATIO, "0.05",
+                                .help = "Share of a day's records that may be rejected."},
+    [CFG_CHECK_REVENUE_CHANGE] =
+        {"check.revenue_change", VALUE_RATIO, "0.5",
+         .help = "How far a day's revenue may be from the mean of the 14 days before, as a share "
+                 "of that mean."},
+    [CFG_CHECK_FRESHNESS] = {"check.freshness", VALUE_DURATION, "1d", 1, ten_years_ms,
+                             .help = "Age from which the newest record in bronze is too old."},
+    [CFG_CHECK_CATEGORIES] =
+        {"check.categories", VALUE_TEXT, "",
+         .help = "The categories there are, with commas; empty: those of the 28 days before."},
+    [CFG_CHECK_HISTORY] =
+        {"check.history", VALUE_TEXT, "data/checks.ndjson",
+         .help = "File to which every check appends a line of JSON, its older half dropped at "
+                 "4 MiB; empty: none."},
     [CFG_RUN_RETRIES] = {"run.retries", VALUE_INT, "3", 0, 1000,
                          .help =
                              "How often run tries a failed step again when the failure can pass."},
@@ -231,11 +260,15 @@ static int check_value(const struct config_key *k, const char *what, const char 
     if (k->choices && !is_choice(k->choices, text))
         return err_set(e, ERR_CONFIG, "%s: '%s' is none of %s", what, text, k->choices);
     if (k->type == VALUE_TEXT || k->type == VALUE_URL) {
-        if (!*text && *k->def && k != &config_keys[CFG_RUN_HISTORY])
+        bool may_be_none =
+            k == &config_keys[CFG_RUN_HISTORY] || k == &config_keys[CFG_CHECK_HISTORY];
+        if (!*text && *k->def && !may_be_none)
             return err_set(e, ERR_CONFIG, "%s: the value is empty", what);
         return 0;
     }
-    return value_parse(k->type, what, text, k->min, k->max, ret, e);
+    double ratio; /* who wants it takes the text */
+    return k->type == VALUE_RATIO ? value_parse_ratio(what, text, &ratio, e)
+                                  : value_parse(k->type, what, text, k->min, k->max, ret, e);
 }
 
 static int set_key(struct config *cfg, enum config_id id, const char *text, const char *origin,

@@ -138,11 +138,28 @@ struct silver_options parts_silver_options(const struct config *cfg) {
                                    .index_min_rows = config_int(cfg, CFG_SILVER_INDEX_MIN_ROWS)};
 }
 
+static struct check_options check_options(const struct config *cfg) {
+    const struct check_settings settings = {
+        .dir = config_text(cfg, CFG_CHECK_DIR),
+        .block = config_text(cfg, CFG_CHECK_BLOCK),
+        .warn = config_text(cfg, CFG_CHECK_WARN),
+        .off = config_text(cfg, CFG_CHECK_OFF),
+        .null_share = config_text(cfg, CFG_CHECK_NULL_SHARE),
+        .reject_share = config_text(cfg, CFG_CHECK_REJECT_SHARE),
+        .revenue_change = config_text(cfg, CFG_CHECK_REVENUE_CHANGE),
+        .freshness_ms = config_int(cfg, CFG_CHECK_FRESHNESS),
+        .categories = config_text(cfg, CFG_CHECK_CATEGORIES)};
+    return (struct check_options){.settings = settings,
+                                  .models_dir = config_text(cfg, CFG_MODELS_DIR)};
+}
+
 struct run_options parts_run_options(const struct config *cfg) {
     return (struct run_options){.silver = parts_silver_options(cfg),
                                 .checkpoint_interval =
                                     config_int(cfg, CFG_TABLE_CHECKPOINT_INTERVAL),
                                 .models_dir = config_text(cfg, CFG_MODELS_DIR),
+                                .check = check_options(cfg),
+                                .check_history = config_text(cfg, CFG_CHECK_HISTORY),
                                 .retries = config_int(cfg, CFG_RUN_RETRIES),
                                 .retry_delay_ms = config_int(cfg, CFG_RUN_RETRY_DELAY),
                                 .sink_url = config_text(cfg, CFG_SINK_URL),
@@ -151,7 +168,8 @@ struct run_options parts_run_options(const struct config *cfg) {
 
 struct status_options parts_status_options(const struct config *cfg) {
     return (struct status_options){.app = config_text(cfg, CFG_STREAM_APP),
-                                   .models_dir = config_text(cfg, CFG_MODELS_DIR)};
+                                   .models_dir = config_text(cfg, CFG_MODELS_DIR),
+                                   .check_history = config_text(cfg, CFG_CHECK_HISTORY)};
 }
 
 struct upkeep_options parts_upkeep_options(const struct config *cfg) {

@@ -8,8 +8,8 @@
 #include "cmd/out.h"
 #include "cmd/parts.h"
 #include "engine/models.h"
-#include "flow/models.h"
 #include "flow/replay.h"
+#include "flow/sql_file.h"
 
 struct rejects_opts {
     bool as_json, raw, dry_run;
@@ -177,11 +177,11 @@ static void on_progress(void *arg, int64_t done, int64_t total) {
 
 static int replay(struct job *job, struct err *e) {
     const struct config *cfg = job->c->cfg;
-    _cleanup_(freep) char *sql = NULL;
-    int r = job->o->mapping ? models_read_sql(job->o->mapping, job->o->mapping, &sql, e) : 0;
-    if (r < 0)
+    const char *file = job->o->mapping;
+    _cleanup_(freep) char *sql = file ? sql_file_read(file, file, e) : NULL;
+    if (file && !sql)
         return err_wrap(e, "rejects replay");
-    const struct rejects_mapping mapping = {sql, job->o->mapping};
+    const struct rejects_mapping mapping = {sql, file};
     struct progress pr;
     progress_start(&pr, "rejects", "records", 0);
     const struct replay_options o = {
@@ -196,7 +196,7 @@ static int replay(struct job *job, struct err *e) {
         .arg = &pr,
     };
     struct replay_result res = {0};
-    r = flow_replay(job->p.st, job->p.en, &o, &res, e);
+    int r = flow_replay(job->p.st, job->p.en, &o, &res, e);
     progress_end(&pr);
     if (r == 0 && job->o->as_json)
         print_json(&res, o.dry_run);

@@ -31,9 +31,15 @@ static void print_text(const struct run_result *r) {
            (long long)r->silver.duplicates, (long long)r->silver.conflicts,
            (long long)r->silver.rows);
     printf("gold: dates %lld, rows %lld\n", (long long)r->gold.dates, (long long)r->gold.rows);
-    printf("load: dates %lld, upserted %lld, unchanged %lld, deleted %lld\n",
-           (long long)r->load.dates, (long long)r->load.upserted, (long long)r->load.unchanged,
-           (long long)r->load.deleted);
+    if (r->check.n > 0)
+        printf("check: rules %zu, warned %lld, blocking %lld\n", r->check.n,
+               (long long)r->check.warned, (long long)r->check.blocking);
+    if (r->check.blocking > 0)
+        puts("load: not done");
+    else
+        printf("load: dates %lld, upserted %lld, unchanged %lld, deleted %lld\n",
+               (long long)r->load.dates, (long long)r->load.upserted, (long long)r->load.unchanged,
+               (long long)r->load.deleted);
     printf("run: %.2f s\n", r->seconds);
 }
 
@@ -52,6 +58,11 @@ static void print_json(const struct run_result *r) {
     json_put_int(&o, "dates", r->gold.dates);
     json_put_int(&o, "rows", r->gold.rows);
     json_put_int(&o, "failed", r->gold.failed);
+    json_obj_end(&o);
+    json_obj(&o, "check");
+    json_put_int(&o, "rules", (int64_t)r->check.n);
+    json_put_int(&o, "warned", r->check.warned);
+    json_put_int(&o, "blocking", r->check.blocking);
     json_obj_end(&o);
     json_obj(&o, "load");
     json_put_int(&o, "dates", r->load.dates);
@@ -88,6 +99,7 @@ static int run_once(struct cmd *c, struct parts *p, const struct run_options *o,
         print_json(&res);
     else if (res.complete)
         print_text(&res);
+    run_result_release(&res);
     return r;
 }
 
@@ -153,9 +165,10 @@ static int run(struct cmd *c, struct err *e) {
 const struct command cmd_run = {
     .name = "run",
     .operands = "",
-    .summary = "silver, gold and load in order, once or on a schedule.",
+    .summary = "silver, gold, check and load in order, once or on a schedule.",
     .about =
         "A step that fails in a way that can pass is tried again (run.retries, run.retry_delay).\n"
+        "Where a data quality rule blocks, load is not done (see check).\n"
         "Every run appends a line to run.history. Repeating a run that found everything done "
         "changes nothing.",
     .options = options,

@@ -92,6 +92,33 @@ static void print_models(const struct status *s) {
         printf("WRONG model: %s\n", s->refused[i]);
 }
 
+static bool is_bad(const struct check_kept_rule *r) {
+    return strcmp(r->result, check_state_names[CHECK_FAILED]) == 0 ||
+           strcmp(r->result, check_state_names[CHECK_ERROR]) == 0;
+}
+
+static void print_checks(const struct check_kept *k) {
+    size_t passed = 0;
+    for (size_t i = 0; i < k->n; i++) {
+        const struct check_kept_rule *r = &k->v[i];
+        bool blocks = strcmp(r->severity, check_severity_names[CHECK_BLOCK]) == 0;
+        passed += strcmp(r->result, check_state_names[CHECK_PASSED]) == 0;
+        if (!is_bad(r))
+            continue;
+        printf("check: %s %s since %s: ", r->name,
+               r->error ? blocks ? "cannot be run and BLOCKS the load" : "cannot be run"
+               : blocks ? "BLOCKS the load"
+                        : "warns",
+               r->since ? r->since : "?");
+        if (r->error)
+            puts(r->error);
+        else
+            printf("%lld rows: %s\n", (long long)r->rows, r->first);
+    }
+    if (k->checked_at)
+        printf("check: %zu rules passed at %s\n", passed, k->checked_at);
+}
+
 static void print_text(const struct status *s) {
     for (size_t i = 0; i < s->n_partitions; i++)
         print_partition(&s->partitions[i]);
@@ -105,6 +132,7 @@ static void print_text(const struct status *s) {
         printf("replayed: %lld of the rejected records are events by now\n",
                (long long)s->replayed);
     print_sink(s);
+    print_checks(&s->checks);
     print_models(s);
 }
 
@@ -174,6 +202,31 @@ static void put_refused(struct json_out *o, const struct status *s) {
     json_arr_end(o);
 }
 
+static void put_checks(struct json_out *o, const struct check_kept *k) {
+    if (!k->checked_at) {
+        json_put(o, "checks", NULL);
+        return;
+    }
+    json_obj(o, "checks");
+    json_put(o, "checked_at", k->checked_at);
+    json_put_bool(o, "blocked", k->blocked);
+    json_arr(o, "rules");
+    for (size_t i = 0; i < k->n; i++) {
+        const struct check_kept_rule *r = &k->v[i];
+        json_obj(o, NULL);
+        json_put(o, "rule", r->name);
+        json_put(o, "severity", r->severity);
+        json_put(o, "result", r->result);
+        json_put_int(o, "rows", r->rows);
+        json_put(o, "since", r->since);
+        json_put_raw(o, "first", *r->first ? r->first : "[]");
+        json_put(o, "error", r->error);
+        json_obj_end(o);
+    }
+    json_arr_end(o);
+    json_obj_end(o);
+}
+
 static void print_json(const struct status *s) {
     struct buf b = BUF_INIT(16 << 20);
     struct json_out o = {.b = &b};
@@ -186,6 +239,7 @@ static void print_json(const struct status *s) {
     put_partitions(&o, s);
     put_layers(&o, s);
     put_refused(&o, s);
+    put_checks(&o, &s->checks);
     json_put_int(&o, "events", s->events);
     json_put_int(&o, "rejected", s->rejected);
     json_put_int(&o, "replayed", s->replayed);

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* silver, gold and load: one step once. Nothing to do, or nothing there yet, is success. */
+/*
+ * silver, gold and load: one step once. Nothing to do, or nothing there yet, is success. What a
+ * data check blocks is not loaded by load either.
+ */
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
 
 struct step_opts {
-    bool json;
+    bool json, unchecked; /* unchecked: load's */
 };
 
 static const struct opt options[] = {
     {"json", NULL, OPT_FLAG, offsetof(struct step_opts, json), "Print the result as JSON.", 0, 0},
+    {0},
+};
+
+static const struct opt load_options[] = {
+    {"json", NULL, OPT_FLAG, offsetof(struct step_opts, json), "Print the result as JSON.", 0, 0},
+    {"unchecked", NULL, OPT_FLAG, offsetof(struct step_opts, unchecked),
+     "Load without asking the data quality rules.", 0, 0},
     {0},
 };
 
@@ -70,6 +80,14 @@ static int run_gold(struct cmd *c, struct err *e) {
     return r;
 }
 
+static int run_gate(const struct parts *p, const struct run_options *o, struct err *e) {
+    struct check_result res;
+    int r = flow_run_check(p->st, p->en, o, &res, e);
+    run_log_warnings(&res, false);
+    check_result_release(&res);
+    return r;
+}
+
 static int run_load(struct cmd *c, struct err *e) {
     struct parts p;
     int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
@@ -77,7 +95,10 @@ static int run_load(struct cmd *c, struct err *e) {
         return r;
     struct load_result l = {0};
     struct run_options o = parts_run_options(c->cfg);
-    r = flow_run_load(p.st, p.en, &o, &l, e);
+    if (!((const struct step_opts *)c->opts)->unchecked)
+        r = run_gate(&p, &o, e);
+    if (r == 0)
+        r = flow_run_load(p.st, p.en, &o, &l, e);
     const struct number v[] = {{"loads", l.loads},         {"dates", l.dates},
                                {"rows", l.rows},           {"upserted", l.upserted},
                                {"unchanged", l.unchanged}, {"deleted", l.deleted},
@@ -110,7 +131,9 @@ const struct command cmd_load = {
     .name = "load",
     .operands = "",
     .summary = "Gold to the sink: the days that changed, in one transaction.",
-    .options = options,
+    .about = "Nothing is loaded where a data quality rule of severity block fails (see check): the "
+             "sink keeps\nits numbers, and the next load brings all that waits.",
+    .options = load_options,
     .opts_size = sizeof(struct step_opts),
     .run = run_load,
 };

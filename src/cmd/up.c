@@ -104,12 +104,21 @@ static void *demo_thread(void *arg) {
 /* From one round to the next. */
 struct memory {
     int64_t upkept_ns;
-    struct err alone; /* of models or tables that failed alone, as last told */
+    struct err
+        alone; /* of models or tables that failed alone, and of rules that block, as last told */
 };
 
+/* A rule that still blocks may find other rows each time. */
+static bool still_blocks(const struct memory *mem, int r, const struct check_result *checks) {
+    bool same = r == ERR_CHECK && mem->alone.code == ERR_CHECK;
+    for (size_t i = 0; i < checks->n; i++)
+        same = same && !checks->v[i].is_new;
+    return same;
+}
+
 /* What failed alone stops nothing. It is told once, and again when it has become something else. */
-static int tell_alone(struct memory *mem, int r, struct err *e) {
-    if (r < 0 && strcmp(mem->alone.msg, e->msg) != 0)
+static int tell_alone(struct memory *mem, int r, const struct check_result *checks, struct err *e) {
+    if (r < 0 && strcmp(mem->alone.msg, e->msg) != 0 && !still_blocks(mem, r, checks))
         log_err(LOG_ERROR, "a part of the round failed, the rest is done", e);
     err_clear(&mem->alone);
     if (r < 0)
@@ -127,11 +136,13 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
     o.upkeep = parts_upkeep_due(c->cfg, &mem->upkept_ns) ? &upkeep : NULL;
     o.on_step = monitor_step;
     o.arg = mo;
+    o.new_warnings_only = true;
     monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, &o, &res, e);
     monitor_run_ended(mo, &res, r, e);
     if (res.complete)
-        r = tell_alone(mem, r, e);
+        r = tell_alone(mem, r, &res.check, e);
+    run_result_release(&res);
     if (r == 0)
         r = up_show(v, c->cfg, p, e);
     if (r == 0 || !e->retry)

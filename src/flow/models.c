@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/models.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/limits.h"
 #include "base/sha256.h"
-#include "base/util.h"
 #include "engine/models.h"
 #include "flow/model_header.h"
+#include "flow/sql_file.h"
 
-static const char built_in_dir[] = "sql/gold/", suffix[] = ".sql";
+static const char built_in_dir[] = "sql/gold/";
 
 /* ---- one model ------------------------------------------------------------------------------- */
 
@@ -117,21 +110,6 @@ static void load_built_in(struct models *ms) {
 
 /* ---- the user's ------------------------------------------------------------------------------ */
 
-/* Whatever a name holds, a message stays one line. The caller frees. */
-static char *printable(const char *name) {
-    struct buf b = BUF_INIT(4 * LIMIT_PATH);
-    for (size_t left = strlen(name); left > 0;) {
-        size_t n = utf8_len(name, left);
-        if (n == 0 || utf8_is_control(name, n))
-            buf_add_char(&b, '?');
-        else
-            buf_add(&b, name, n);
-        name += MAX(n, 1);
-        left -= MAX(n, 1);
-    }
-    return buf_detach(&b);
-}
-
 static struct err *refuse(struct models *ms) {
     ms->refused = xrealloc(ms->refused, (ms->n_refused + 1) * sizeof *ms->refused);
     struct err *e = &ms->refused[ms->n_refused++];
@@ -139,100 +117,30 @@ static struct err *refuse(struct models *ms) {
     return e;
 }
 
-/* A text that any message may quote. */
-static int check_text(const char *file, const struct buf *text, struct err *e) {
-    const char *s = buf_str(text);
-    int line = 1;
-    for (size_t at = 0; at < text->len;) {
-        size_t n = utf8_len(s + at, text->len - at);
-        bool control = n > 0 && utf8_is_control(s + at, n) && !strchr("\t\n\r", s[at]);
-        if (n == 0 || s[at] == '\0' || control)
-            return err_set(e, ERR_ENGINE, "%s:%d: %s", file, line,
-                           n == 0 ? "this is no UTF-8" : "there is a control character");
-        line += s[at] == '\n';
-        at += n;
-    }
-    return 0;
-}
-
-static int read_open(int fd, const char *file, struct buf *b, struct err *e) {
-    struct stat st;
-    if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-        return err_set(e, ERR_ENGINE, "%s is not a file", file);
-    ssize_t n = 1;
-    while (n > 0 && buf_reserve(b, 64 * KIB)) {
-        n = read(fd, b->data + b->len, 64 * KIB);
-        b->len += n > 0 ? (size_t)n : 0;
-    }
-    if (n < 0)
-        return err_sys(e, ERR_ENGINE, errno, "cannot read %s", file);
-    if (b->overflow)
-        return err_set(e, ERR_ENGINE, "%s is larger than %d bytes", file, LIMIT_MODEL);
-    if (b->data)
-        b->data[b->len] = '\0';
-    return check_text(file, b, e);
-}
-
-int models_read_sql(const char *path, const char *file, char **ret, struct err *e) {
-    struct buf b = BUF_INIT(LIMIT_MODEL + 64 * KIB);
-    /* Never wait for the other end of a pipe. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int r =
-        fd < 0 ? err_sys(e, ERR_ENGINE, errno, "cannot open %s", file) : read_open(fd, file, &b, e);
-    if (r == 0)
-        *ret = buf_detach(&b);
-    buf_release(&b);
-    if (fd >= 0)
-        close(fd);
-    return r;
-}
-
-static void read_text(struct model *m, const char *path) {
-    if (models_read_sql(path, m->file, &m->text, &m->wrong) == 0)
-        parse(m);
-}
-
-static void load_file(struct models *ms, const char *dir, const char *base) {
-    _cleanup_(freep) char *path = xasprintf("%s/%s", dir, base), *file = printable(path);
-    _cleanup_(freep) char *name = xstrndup(base, strlen(base) - strlen(suffix));
+static void take_file(void *arg, const char *path, const char *file, const char *name) {
+    struct models *ms = arg;
     const char *why = model_name_problem(name);
     const struct model *same = models_named(ms, name);
     if (!why && same && same->built_in)
         why = "it is built in";
     if (!why) {
-        read_text(add_model(ms, TAKE_PTR(name), TAKE_PTR(file)), path);
+        struct model *m = add_model(ms, xstrdup(name), xstrdup(file));
+        m->text = sql_file_read(path, file, &m->wrong);
+        if (m->text)
+            parse(m);
         return;
     }
     struct err *e = refuse(ms);
-    _cleanup_(freep) char *shown = printable(name);
+    _cleanup_(freep) char *shown = sql_printable(name);
     err_set(e, ERR_ENGINE, "%s: no model can be called '%s': %s", file, shown, why);
     err_hint(e, "rename the file: a table in gold and one in the database are called like it");
 }
 
-static int is_model(const struct dirent *d) {
-    size_t n = strlen(d->d_name), end = strlen(suffix);
-    return d->d_name[0] != '.' && n > end && strcmp(d->d_name + n - end, suffix) == 0;
-}
-
-static int by_bytes(const struct dirent **a, const struct dirent **b) {
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 static int load_folder(struct models *ms, const char *dir, struct err *e) {
-    struct dirent **found;
-    int n = scandir(dir, &found, is_model, by_bytes);
-    if (n < 0 && errno == ENOENT && strcmp(dir, MODELS_DIR) == 0)
-        return 0;
-    if (n < 0) {
-        err_sys(e, ERR_CONFIG, errno, "models.dir: cannot read the folder '%s'", dir);
-        return err_hint(e, "make it, or take models.dir out of the configuration");
-    }
-    for (int i = 0; i < n; i++) {
-        load_file(ms, dir, found[i]->d_name);
-        free(found[i]);
-    }
-    free(found);
-    return 0;
+    return sql_folder_each(
+        &(struct sql_folder){
+            .dir = dir, .key = "models.dir", .usual = MODELS_DIR, .take = take_file, .arg = ms},
+        e);
 }
 
 int models_load(const char *dir, struct models *ret, struct err *e) {

@@ -56,12 +56,6 @@ int models_load(const char *dir, struct models *ret, struct err *e);
 void models_release(struct models *m);
 const struct model *models_named(const struct models *ms, const char *name); /* NULL: none */
 
-/*
- * A file of the user's SQL; `file` names it in messages. ERR_ENGINE: it cannot be read, is larger than
- * LIMIT_MODEL or no text. The caller frees *ret.
- */
-int models_read_sql(const char *path, const char *file, char **ret, struct err *e);
-
 /* The stages that come before the model's own SELECT: what it reads besides silver_events. */
 size_t model_inputs(const struct model *m, struct engine_stage ret[MODEL_STAGES]);
 

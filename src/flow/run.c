@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/run.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/retry.h"
 #include "base/util.h"
+#include "flow/check_history.h"
+#include "flow/history.h"
 #include "flow/step.h"
 
 struct run {
@@ -42,6 +39,62 @@ int flow_run_load(struct storage *st, struct engine *en, const struct run_option
     return r;
 }
 
+/* ---- the check ------------------------------------------------------------------------------- */
+
+static int open_to_look(const struct run_options *o, struct sink **ret, struct err *e) {
+    struct sink_options so = {.timeout_ms = (int)MIN(o->sink_timeout_ms, INT32_MAX),
+                              .read_only = true};
+    struct retry again = retry_start(o->sink_timeout_ms);
+    int r;
+    do
+        r = sink_open(o->sink_url, &so, ret, e);
+    while (r < 0 && retry_pause(&again, &r, e));
+    return r;
+}
+
+/* What cannot be kept is a warning: the check itself stands. */
+static void keep(const struct run_options *o, struct check_result *res) {
+    const char *path = o->check_history ? o->check_history : "";
+    struct check_kept before;
+    struct err e;
+    int64_t now = clock_now_us();
+    if (check_history_read(path, &before, &e) < 0)
+        log_err(LOG_WARN, "checks", &e);
+    check_history_compare(&before, now, res);
+    if (*path && check_history_append(path, now, res, &e) < 0)
+        log_err(LOG_WARN, "checks", &e);
+    check_kept_release(&before);
+}
+
+int flow_run_check(struct storage *st, struct engine *en, const struct run_options *o,
+                   struct check_result *ret, struct err *e) {
+    struct sink *sk;
+    *ret = (struct check_result){0};
+    int r = open_to_look(o, &sk, e);
+    if (r < 0)
+        return r;
+    r = flow_check(st, en, sk, &o->check, ret, e);
+    sink_free(sk);
+    if ((r == 0 || r == ERR_CHECK) && ret->n > 0 && !o->check.names)
+        keep(o, ret);
+    return r;
+}
+
+void run_log_warnings(const struct check_result *r, bool new_ones) {
+    for (size_t i = 0; i < r->n; i++) {
+        const struct check_outcome *out = &r->v[i];
+        if (out->severity != CHECK_WARN || (new_ones && !out->is_new))
+            continue;
+        if (out->state == CHECK_FAILED)
+            log_warn("a data check failed", F_STR("rule", out->name), F_INT("rows", out->rows),
+                     F_STR("first", buf_str(&out->first)));
+        else if (out->state == CHECK_ERROR)
+            log_err(LOG_WARN, "a data check cannot be run", &out->why);
+    }
+}
+
+/* ---- the steps ------------------------------------------------------------------------------- */
+
 static int step_silver(struct run *run, struct err *e) {
     return flow_silver(run->st, run->en, &run->o->silver, &run->res->silver, e);
 }
@@ -51,6 +104,13 @@ static int step_gold(struct run *run, struct err *e) {
     return flow_gold(run->st, run->en, &o, &run->res->gold, e);
 }
 
+static int step_check(struct run *run, struct err *e) {
+    check_result_release(&run->res->check); /* of an earlier try */
+    int r = flow_run_check(run->st, run->en, run->o, &run->res->check, e);
+    run_log_warnings(&run->res->check, run->o->new_warnings_only);
+    return r;
+}
+
 static int step_load(struct run *run, struct err *e) {
     return flow_run_load(run->st, run->en, run->o, &run->res->load, e);
 }
@@ -58,15 +118,17 @@ static int step_load(struct run *run, struct err *e) {
 static const struct {
     int (*run)(struct run *run, struct err *e);
     bool retries_itself;
-} steps[RUN_STEPS] = {{step_silver, false}, {step_gold, false}, {step_load, true}};
+} steps[RUN_STEPS] = {
+    {step_silver, false}, {step_gold, false}, {step_check, false}, {step_load, true}};
 
-const char *const run_step_names[RUN_STEPS] = {"silver", "gold", "load"};
+const char *const run_step_names[RUN_STEPS] = {"silver", "gold", "check", "load"};
 
 static int run_step(struct run *run, size_t i, struct err *e) {
     int64_t pause = run->o->retry_delay_ms;
     for (int64_t left = run->o->retries;; left--, pause = MIN(2 * pause, 3600000)) {
         int r = steps[i].run(run, e);
-        if (r == 0 || steps[i].retries_itself || !e->retry || left <= 0 || stop_requested())
+        bool was_tried_again = steps[i].retries_itself || r == ERR_SINK;
+        if (r == 0 || was_tried_again || !e->retry || left <= 0 || stop_requested())
             return r;
         log_err(LOG_WARN, "step failed, trying again", e);
         run->res->tries++;
@@ -85,18 +147,23 @@ static void keep_up(struct run *run) {
         run->o->on_step(run->o->arg, "upkeep", r, (double)(clock_mono_ns() - start) / 1e9);
 }
 
-/* Others of the step's tables are done: the next step has something to do. */
+/* The step has done what it could: the run goes on, or, where the load is blocked, ends well enough. */
 static bool failed_alone(const struct run_result *res, size_t step) {
-    return (step == RUN_GOLD && res->gold.failed > 0) || (step == RUN_LOAD && res->load.failed > 0);
+    return (step == RUN_GOLD && res->gold.failed > 0) ||
+           (step == RUN_CHECK && res->codes[RUN_CHECK] == ERR_CHECK) ||
+           (step == RUN_LOAD && res->load.failed > 0);
 }
 
 /* false: the run ends here. */
 static bool take_step(struct run *run, size_t i, struct step_failures *failures) {
     static const char *const points[RUN_STEPS] = {"run.after_silver", "run.after_gold",
-                                                  "run.after_load"};
+                                                  "run.after_check", "run.after_load"};
     struct err e = {0};
     int64_t start = clock_mono_ns();
-    int r = run->res->codes[i] = run_step(run, i, &e);
+    int r = run_step(run, i, &e);
+    if (i == RUN_CHECK && r == ERR_SINK) /* it only asks what there is to load */
+        i = RUN_LOAD;
+    run->res->codes[i] = r;
     if (run->o->on_step)
         run->o->on_step(run->o->arg, run_step_names[i], r, (double)(clock_mono_ns() - start) / 1e9);
     if (r < 0)
@@ -109,22 +176,31 @@ static bool take_step(struct run *run, size_t i, struct step_failures *failures)
 
 int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
              struct run_result *ret, struct err *e) {
-    struct run_result res = {.codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED},
-                             .silver = {.bronze_version = -1},
-                             .gold = {.silver_version = -1},
-                             .load = {.gold_version = -1}};
+    struct run_result res = {
+        .codes = {RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED, RUN_NOT_REACHED},
+        .silver = {.bronze_version = -1},
+        .gold = {.silver_version = -1},
+        .load = {.gold_version = -1}};
     struct run run = {st, en, o, &res};
     int64_t start = clock_mono_ns();
     struct step_failures failures = {0};
     int64_t failed;
     res.complete = true;
-    for (size_t i = 0; res.complete && i < ARRAY_LEN(steps); i++)
+    bool blocked = false;
+    for (size_t i = 0; res.complete && !blocked && i < ARRAY_LEN(steps); i++) {
         res.complete = take_step(&run, i, &failures);
+        blocked = res.codes[RUN_CHECK] == ERR_CHECK;
+    }
     res.seconds = (double)(clock_mono_ns() - start) / 1e9;
     if (res.complete && o->upkeep && !stop_requested())
         keep_up(&run);
     *ret = res;
-    return step_failures_end(&failures, &failed, e);
+    int r = step_failures_end(&failures, &failed, e);
+    return blocked && r != ERR_STOPPED ? err_recode(e, ERR_CHECK) : r;
+}
+
+void run_result_release(struct run_result *r) {
+    check_result_release(&r->check);
 }
 
 /* The first; NULL: none. */
@@ -147,6 +223,11 @@ static void put_steps(struct json_out *o, const struct run_result *r) {
     json_put_int(o, "dates", r->gold.dates);
     json_put_int(o, "rows", r->gold.rows);
     json_put_int(o, "failed", r->gold.failed);
+    json_obj_end(o);
+    json_obj(o, "check");
+    json_put_int(o, "rules", (int64_t)r->check.n);
+    json_put_int(o, "warned", r->check.warned);
+    json_put_int(o, "blocking", r->check.blocking);
     json_obj_end(o);
     json_obj(o, "load");
     json_put_int(o, "dates", r->load.dates);
@@ -177,21 +258,9 @@ static void put_line(struct buf *line, int64_t started_us, const struct run_resu
 
 int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code,
                        const struct err *why, struct err *e) {
-    const char *slash = strrchr(path, '/');
-    if (slash) {
-        char *dir = xstrndup(path, (size_t)(slash - path));
-        mkdir(dir, 0777); /* a failure shows at open */
-        free(dir);
-    }
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return err_sys(e, ERR_STORAGE, errno, "cannot open the history '%s'", path);
     struct buf line = BUF_INIT(64 * 1024);
     put_line(&line, started_us, r, code, why);
-    int bad = write(fd, line.data, line.len) == (ssize_t)line.len
-                  ? 0
-                  : err_sys(e, ERR_STORAGE, errno, "cannot write the history '%s'", path);
+    int rc = history_append(path, &line, 0, e);
     buf_release(&line);
-    close(fd);
-    return bad;
+    return rc;
 }

@@ -171,6 +171,8 @@ int flow_status(struct stream *s, struct storage *st, struct sink *sk,
         r = newest(l.bronze, &out, e);
     if (r == 0)
         r = totals(&l, &out, e);
+    if (r == 0 && o->check_history)
+        r = check_history_read(o->check_history, &out.checks, e);
     refused(&l.defs.models, &out);
     lake_close(&l);
     if (r < 0)
@@ -190,5 +192,6 @@ void status_release(struct status *s) {
     for (size_t i = 0; i < s->n_refused; i++)
         free(s->refused[i]);
     free(s->refused);
+    check_kept_release(&s->checks);
     *s = (struct status){0};
 }

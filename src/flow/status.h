@@ -7,6 +7,7 @@
 #define CM_FLOW_STATUS_H
 
 #include "base/err.h"
+#include "flow/check_history.h"
 #include "flow/lag.h"
 #include "sink/sink.h"
 #include "storage/storage.h"
@@ -42,13 +43,15 @@ struct status {
     size_t n_refused;
     int64_t events, rejected, duplicates, conflicts; /* totals of bronze and silver */
     int64_t replayed; /* rejected records of which there are events by now; they count in events */
-    int64_t sink_version; /* of the contract's table that the sink shows; -1: none */
-    bool sink_is_current; /* all tables */
+    int64_t sink_version;     /* of the contract's table that the sink shows; -1: none */
+    bool sink_is_current;     /* all tables */
+    struct check_kept checks; /* what the last check of all rules found */
 };
 
 struct status_options {
-    const char *app;        /* stream.app */
-    const char *models_dir; /* the user's models (models.h); NULL: none */
+    const char *app;           /* stream.app */
+    const char *models_dir;    /* the user's models (models.h); NULL: none */
+    const char *check_history; /* check_history.h; "": none */
 };
 
 /* s and sk may be NULL: their part is left out. */

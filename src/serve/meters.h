@@ -12,7 +12,7 @@
 enum {
     METERS_PROCESS = 1,
     METERS_INGEST = 2, /* ingest, the stream it reads, the partitions */
-    METERS_RUN = 4,    /* silver, gold, load */
+    METERS_RUN = 4,    /* silver, gold, check, load */
     METERS_PRODUCE = 8,
     METERS_LAKE = 16, /* the storage, the tables */
 };
@@ -62,6 +62,9 @@ enum meter {
     M_GOLD_DATES,
     M_GOLD_ROWS,
     M_GOLD_FAILED,
+    M_CHECK_FAILING,
+    M_CHECK_FAILURES,
+    M_LOAD_BLOCKED,
     M_LOAD_LOADS,
     M_LOAD_DATES,
     M_LOAD_UPSERTED,

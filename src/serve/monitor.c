@@ -20,6 +20,8 @@ struct monitor {
     struct sampler *sampler;
     struct server *server;
     struct ingest_result seen; /* what monitor_ingest has counted */
+    char **rules;              /* those of the last check */
+    size_t n_rules;
 };
 
 static void set(struct monitor *mo, enum meter id, double value) {
@@ -135,6 +137,12 @@ int monitor_start(const struct monitor_options *o, struct monitor **ret, struct 
     return 0;
 }
 
+static void forget_rules(struct monitor *mo) {
+    while (mo->n_rules > 0)
+        free(mo->rules[--mo->n_rules]);
+    free(TAKE_PTR(mo->rules));
+}
+
 /* The server goes first: it asks everything else. */
 void monitor_free(struct monitor *mo) {
     if (!mo)
@@ -150,6 +158,7 @@ void monitor_free(struct monitor *mo) {
     storage_watch_free(mo->lake);
     health_free(mo->health);
     metrics_free(mo->m);
+    forget_rules(mo);
     free(mo);
 }
 
@@ -228,6 +237,33 @@ static void set_failed(struct monitor *mo, enum meter id, int code, int64_t fail
         set(mo, id, (double)failed);
 }
 
+static bool was_run(const struct check_result *r, const char *rule) {
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->v[i].name, rule) == 0)
+            return r->v[i].state != CHECK_NOT_RUN;
+    return false;
+}
+
+/* Those that are gone or off are not shown any more. */
+static void count_checks(struct monitor *mo, const struct check_result *r) {
+    if (r->n == 0)
+        return;
+    for (size_t i = 0; i < mo->n_rules; i++)
+        if (!was_run(r, mo->rules[i]))
+            metrics_drop(mo->m, M_CHECK_FAILING, mo->rules[i], NULL);
+    forget_rules(mo);
+    mo->rules = xcalloc(r->n, sizeof *mo->rules);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct check_outcome *out = &r->v[i];
+        if (out->state == CHECK_NOT_RUN)
+            continue;
+        bool bad = out->state != CHECK_PASSED;
+        metric_set(metrics_get(mo->m, M_CHECK_FAILING, out->name, NULL), bad);
+        metric_add(metrics_get(mo->m, M_CHECK_FAILURES, out->name, NULL), bad);
+        mo->rules[mo->n_rules++] = xstrdup(out->name);
+    }
+}
+
 static void count_steps(struct monitor *mo, const struct run_result *r) {
     double now = (double)(clock_now_us() / 1000) / 1e3;
     for (size_t i = 0; i < RUN_STEPS; i++) {
@@ -235,6 +271,11 @@ static void count_steps(struct monitor *mo, const struct run_result *r) {
             metric_add(metrics_get(mo->m, M_STEP_FAILURES, run_step_names[i], NULL), 1);
         else if (r->codes[i] == 0)
             metric_set(metrics_get(mo->m, M_STEP_LAST_SUCCESS, run_step_names[i], NULL), now);
+    }
+    bool checked = r->codes[RUN_CHECK] == 0 || r->codes[RUN_CHECK] == ERR_CHECK;
+    if (checked) {
+        count_checks(mo, &r->check);
+        set(mo, M_LOAD_BLOCKED, r->check.blocking > 0);
     }
     set_failed(mo, M_GOLD_FAILED, r->codes[RUN_GOLD], r->gold.failed);
     set_failed(mo, M_LOAD_FAILED, r->codes[RUN_LOAD], r->load.failed);

@@ -49,12 +49,14 @@ static void put_wrong_model(struct running *r) {
 }
 
 static int go(struct running *r) {
+    run_result_release(&r->res);
     memset(&r->res, 0, sizeof r->res);
     return flow_run(r->w.st, r->w.en, &r->o, &r->res, &r->e);
 }
 
 static void running_release(struct running *r) {
     stop_reset();
+    run_result_release(&r->res);
     free(r->sink_url);
     free(r->models);
     world_free(&r->w);
@@ -108,9 +110,15 @@ static void a_stop_is_one_whatever_failed_alone_before(void **state ATTR_UNUSED)
     assert_int_equal(r.e.code, ERR_STOPPED);
     assert_false(r.e.retry || r.res.complete);
     assert_int_equal(r.res.codes[RUN_GOLD], ERR_ENGINE);
-    assert_int_equal(r.res.codes[RUN_LOAD], ERR_STOPPED);
+    assert_int_equal(r.res.codes[RUN_CHECK], ERR_STOPPED);
+    assert_int_equal(r.res.codes[RUN_LOAD], RUN_NOT_REACHED);
     assert_non_null(strstr(r.e.msg, "mine.sql"));
-    assert_non_null(strstr(r.e.msg, "; load: stopped by a signal"));
+    assert_non_null(strstr(r.e.msg, "; check: stopped by a signal"));
+    stop_reset();
+    r.stop_after = "check";
+    assert_int_equal(go(&r), ERR_STOPPED);
+    assert_int_equal(r.res.codes[RUN_CHECK], 0);
+    assert_int_equal(r.res.codes[RUN_LOAD], ERR_STOPPED);
     running_release(&r);
 }
 
