@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # clickmill. `make run` is the way in; `make help` lists the rest.
-.PHONY: help build run up test asan torture bench bench-kafka bench-lake bench-spark bench-tables lint tidy fmt docs install clean
+.PHONY: help build run up test asan torture bench bench-dedup bench-dedup-100m bench-kafka bench-lake bench-spark bench-tables lint tidy fmt docs install clean
 MAKEFLAGS += --no-print-directory
 BIN = build/clickmill
 # What `make run` shows: clicks of simulated shoppers become daily metrics, all under data/.
@@ -35,13 +35,24 @@ torture: build ## 2,000 faults against a real Kafka broker: nothing lost, nothin
 	@scripts/install-packages.sh test
 	@$$(scripts/venv.sh)/bin/python test/torture/torture.py $(TORTURE)
 
-bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka, HDFS, S3 and the table log (a quarter of an hour)
+bench: build ## speed and memory against DuckDB's own statements, in one run, then Kafka, HDFS, S3, the table log and dedup (a quarter of an hour)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/run.py
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
 	@$$(scripts/venv.sh)/bin/python bench/lake.py
 	@bench/tables.py
+	@$$(scripts/venv.sh)/bin/python bench/dedup.py
+
+bench-dedup: build ## silver's dedup of 100,000 events at 1 and 10 million known keys (a minute)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
+	@$$(scripts/venv.sh)/bin/python bench/dedup.py
+
+bench-dedup-100m: build ## the same at 10 and 100 million (minutes; 10 GB of disk)
+	@scripts/install-packages.sh test
+	@ninja -C build bench >/dev/null
+	@$$(scripts/venv.sh)/bin/python bench/dedup.py --sizes 10,100
 
 bench-kafka: build ## Kafka to bronze: events a second, CPU by part, memory, freshness (minutes)
 	@scripts/install-packages.sh test

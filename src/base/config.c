@@ -147,7 +147,7 @@ const struct config_key config_keys[CFG_N] = {
     [CFG_SILVER_INDEX_MIN_ROWS] =
         {"silver.index_min_rows", VALUE_INT, "2000000", 0, 1000000000000000000,
          .help = "Rows of silver below which silver itself is searched, which is as fast; also for "
-                 "a batch of more than a quarter of silver. 0: never."},
+                 "a batch of more than an eighth of silver. 0: never."},
     [CFG_MODELS_DIR] = {"models.dir", VALUE_TEXT, "models",
                         .help = "Folder of your own gold models, one .sql file each "
                                 "(docs/models.md); the default need not be there."},

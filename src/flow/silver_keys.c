@@ -7,7 +7,7 @@
 #include "engine/models.h"
 
 /* Of a batch that is a good part of silver, a scan finds the repeats as fast. */
-enum { SCAN_SHARE = 4 };
+enum { SCAN_SHARE = 8 };
 
 /* What the log says of silver since the index's version. */
 struct since {
