@@ -25,7 +25,8 @@ static const char sql_replayed[] =
     " min(position) FILTER (WHERE replayed > 1 OR (replayed > 0 AND rejected = 0)) FROM"
     " (SELECT concat_ws('/', source_topic, source_partition, source_offset, source_index)"
     " AS position, count(*) FILTER (WHERE reject_reason IS NULL) AS replayed,"
-    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_detail IS NOT NULL"
+    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_reason IS NOT NULL"
+    " OR reject_detail IS NOT NULL"
     " GROUP BY source_topic, source_partition, source_offset, source_index, received_at)";
 
 struct counting {
