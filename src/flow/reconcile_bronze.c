@@ -25,7 +25,8 @@ static const char sql_replayed[] =
     " min(position) FILTER (WHERE replayed > 1 OR (replayed > 0 AND rejected = 0)) FROM"
     " (SELECT concat_ws('/', source_topic, source_partition, source_offset, source_index)"
     " AS position, count(*) FILTER (WHERE reject_reason IS NULL) AS replayed,"
-    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_detail IS NOT NULL"
+    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_reason IS NOT NULL"
+    " OR reject_detail IS NOT NULL"
     " GROUP BY source_topic, source_partition, source_offset, source_index, received_at)";
 
 struct counting {
@@ -207,8 +208,14 @@ static int check_once(struct reconcile *rc, const struct counting *c, struct err
     return r;
 }
 
-static int check_replayed(struct reconcile *rc, const struct accounts *a, struct err *e) {
+/* marked: rows that say of themselves that they were replayed. */
+static int check_replayed(struct reconcile *rc, const struct accounts *a, int64_t marked,
+                          struct err *e) {
     char *v[3];
+    if (a->replayed == 0 && marked == 0) {
+        reconcile_check(rc, "bronze.replayed", true, xstrdup("none"));
+        return 0;
+    }
     int r = lake_one_row(&rc->lake, sql_replayed, v, ARRAY_LEN(v), e);
     if (r < 0)
         return r;
@@ -226,12 +233,14 @@ static int check_replayed(struct reconcile *rc, const struct accounts *a, struct
 }
 
 static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
-    int64_t data[2];
+    static const char sql[] = "SELECT count(*), count(reject_reason), count(*) FILTER (WHERE"
+                              " reject_reason IS NULL AND reject_detail IS NOT NULL)"
+                              " FROM bronze.events";
+    int64_t data[3];
     struct counting c = {.a = a};
     int r = count_rows(rc, &c, e);
     if (r == 0)
-        r = lake_counts(&rc->lake, "SELECT count(*), count(reject_reason) FROM bronze.events", data,
-                        2, e);
+        r = lake_counts(&rc->lake, sql, data, ARRAY_LEN(data), e);
     if (r == 0) {
         find_missing(&c);
         r = check_records(rc, &c, e);
@@ -244,7 +253,7 @@ static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
     }
     free(c.differs);
     free(c.topic);
-    return r < 0 ? r : check_replayed(rc, a, e);
+    return r < 0 ? r : check_replayed(rc, a, data[2], e);
 }
 
 /* That the ranges of the commits tile, and what is in them besides records. */

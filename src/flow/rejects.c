@@ -113,8 +113,14 @@ static unsigned digit(char c) {
 }
 
 void rejects_unhex(const char *hex, struct buf *ret) {
-    for (; hex[0] && hex[1]; hex += 2)
-        buf_add_char(ret, (char)(digit(hex[0]) << 4 | digit(hex[1])));
+    size_t n = strlen(hex) / 2;
+    if (!buf_reserve(ret, n))
+        return;
+    char *to = ret->data + ret->len;
+    for (size_t i = 0; i < n; i++)
+        to[i] = (char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+    ret->len += n;
+    ret->data[ret->len] = '\0';
 }
 
 struct found {

@@ -4,7 +4,7 @@
  * today's decoder. What it accepts is appended to bronze as a row at the same position, received when
  * the record was; the rejected row stays as the record of what came.
  *
- * No record is ever replayed twice (decision 0017): a commit holds rows and, as txn
+ * No record is ever replayed twice (decision 0021): a commit holds rows and, as txn
  * "replay/<bronze table id>", how many were replayed until then, compared with what it was when the
  * rows were chosen. So of two replays at once one is refused and chooses anew, and what a killed one
  * has committed is seen by the next: it leaves out what is replayed. Ingest is not disturbed, nor are

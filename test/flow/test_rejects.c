@@ -12,10 +12,10 @@ enum { RECORDS = 90, DAYS = 3 };
 static const int64_t NOON = 1771286400LL * US_PER_SECOND;
 
 /* One day's file: of each record the bytes, all rejected, every third for good. */
-static void add_day(struct world *w, int day, struct table_files *adds) {
+static void add_day(struct world *w, int day, int64_t later_us, struct table_files *adds) {
     struct bronze_group *g = bronze_group_new(&(struct bronze_options){.zstd_level = 1});
     char text[120], date[DATE_TEXT], path[LIMIT_PATH], stage[LIMIT_PATH];
-    int64_t at = NOON + day * US_PER_DAY;
+    int64_t at = NOON + day * US_PER_DAY + later_us;
     for (int i = day; i < RECORDS; i += DAYS) {
         int n =
             snprintf(text, sizeof text,
@@ -49,20 +49,22 @@ static void add_day(struct world *w, int day, struct table_files *adds) {
     bronze_group_free(g);
 }
 
-/* As ingest would have committed it. */
-static struct world old_world(void) {
-    struct world w = world_new(1);
+/* The records as ingest would have committed them, from a topic of this cluster. */
+static void commit_old(struct world *w, const char *cluster, int64_t later_us) {
     struct table_files adds = {0};
     for (int day = 0; day < DAYS; day++)
-        add_day(&w, day, &adds);
-    const struct table_txn txn[] = {{"t/c/" TOPIC "/0", -1, RECORDS},
-                                    {"t/c/" TOPIC "/0#first", -1, 0},
-                                    {"t/c/" TOPIC "/0#rejected", -1, RECORDS}};
+        add_day(w, day, later_us, &adds);
+    char app_id[3][64];
+    snprintf(app_id[0], sizeof app_id[0], "t/%s/" TOPIC "/0", cluster);
+    snprintf(app_id[1], sizeof app_id[1], "t/%s/" TOPIC "/0#first", cluster);
+    snprintf(app_id[2], sizeof app_id[2], "t/%s/" TOPIC "/0#rejected", cluster);
+    const struct table_txn txn[] = {
+        {app_id[0], -1, RECORDS}, {app_id[1], -1, 0}, {app_id[2], -1, RECORDS}};
     const struct table_metric metrics[] = {
         {"records", RECORDS}, {"events", RECORDS}, {"rejected", RECORDS}};
     struct table_text note = {(char *)(uintptr_t) "positions",
                               note_positions(&(struct covered){0, 0, RECORDS, RECORDS}, 1)};
-    struct table *tb = world_table(&w, &bronze_events);
+    struct table *tb = world_table(w, &bronze_events);
     struct err e;
     assert_ok(table_commit(tb,
                            &(struct table_commit){.operation = "STREAMING UPDATE",
@@ -79,6 +81,11 @@ static struct world old_world(void) {
     free(note.value);
     table_files_release(&adds);
     table_close(tb);
+}
+
+static struct world old_world(void) {
+    struct world w = world_new(1);
+    commit_old(&w, "c", 0);
     return w;
 }
 
@@ -158,6 +165,58 @@ static void test_days_reasons_and_commits(void **state ATTR_UNUSED) {
     assert_replayed(&w, GOOD);
     assert_int_equal(world_count(&w, "SELECT count(raw) FROM bronze.events WHERE " REPLAYED), GOOD);
     world_free(&w);
+}
+
+#define EACH "source_topic, source_partition, source_offset, source_index, raw AS value"
+
+/* A topic and its copy in another cluster: the record is the same, and replayed once. */
+static void test_a_copied_topic(void **state ATTR_UNUSED) {
+    struct world w = old_world();
+    commit_old(&w, "d", 0);
+    struct replay_options o = options();
+    assert_result(replay(&w, &o), GOOD, 2 * BAD, 1);
+    assert_result(replay(&w, &o), 0, 2 * BAD, 0);
+    assert_int_equal(world_count(&w, "SELECT count(*) FROM bronze.events WHERE " REPLAYED), GOOD);
+    assert_reconciled(&w, "records 180, passed over 0");
+    world_free(&w);
+}
+
+/* Two topics of one name: other records at the same positions, which a mapping cannot tell apart. */
+static void test_two_topics_of_one_name(void **state ATTR_UNUSED) {
+    struct world w = old_world();
+    commit_old(&w, "d", US_PER_SECOND);
+    struct rejects_mapping m = {"SELECT DISTINCT " EACH " FROM rejects", "m.sql"};
+    struct replay_options o = options();
+    struct replay_result r;
+    struct err e;
+    o.mapping = &m;
+    assert_int_equal(flow_replay(w.st, w.en, &o, &r, &e), ERR_ENGINE);
+    assert_non_null(strstr(e.msg, "m.sql: at 90 of its positions several records were rejected"));
+    assert_non_null(strstr(e.msg, "first: " TOPIC "/0/0/0"));
+    replay_result_release(&r);
+    o.mapping = NULL;
+    assert_result(replay(&w, &o), 2 * GOOD, 2 * BAD, 2);
+    assert_reconciled(&w, "records 180, passed over 0");
+    world_free(&w);
+}
+
+/* What is found at the second look need not be what was checked: still each at most once. */
+static void test_a_mapping_that_changes_its_mind(void **state ATTR_UNUSED) {
+    for (int i = 0; i < 4; i++) {
+        struct world w = old_world();
+        struct rejects_mapping m = {"SELECT " EACH " FROM rejects, range(3) WHERE random() < 0.3",
+                                    "m.sql"};
+        struct replay_options o = options();
+        struct replay_result r;
+        struct err e;
+        o.mapping = &m;
+        int code = flow_replay(w.st, w.en, &o, &r, &e);
+        assert_true(code == 0 || code == ERR_ENGINE);
+        int64_t replayed = r.replayed;
+        replay_result_release(&r);
+        assert_replayed(&w, replayed);
+        world_free(&w);
+    }
 }
 
 /* ---- others meanwhile ---- */
@@ -289,9 +348,15 @@ static void test_reasons(void **state ATTR_UNUSED) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_once_and_no_more), cmocka_unit_test(test_days_reasons_and_commits),
-        cmocka_unit_test(test_two_at_once),      cmocka_unit_test(test_while_ingest_runs),
-        cmocka_unit_test(test_faults),           cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_once_and_no_more),
+        cmocka_unit_test(test_days_reasons_and_commits),
+        cmocka_unit_test(test_a_copied_topic),
+        cmocka_unit_test(test_two_topics_of_one_name),
+        cmocka_unit_test(test_a_mapping_that_changes_its_mind),
+        cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_while_ingest_runs),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_positions),
         cmocka_unit_test(test_reasons),
     };
     log_setup(LOG_ERROR, false);
