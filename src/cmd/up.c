@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * up: everything in one process for one machine. Threads: the demo's shoppers (--demo), ingest, and
- * the caller's, which runs silver, gold and load every up.every and prints where things stand.
+ * the caller's, which runs silver, gold, check and load every up.every and prints where things stand.
  * Each opens its own parts; they share nothing but the stop flag and the counts below.
  */
 #include <pthread.h>
@@ -127,7 +127,7 @@ static int tell_alone(struct memory *mem, int r, const struct check_result *chec
     return 0;
 }
 
-/* One round of silver, gold and load. What can pass is reported and tried again in the next round. */
+/* One round of silver, gold, check and load. What can pass is reported and tried again in the next round. */
 static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct up_view *v,
                       struct memory *mem, struct err *e) {
     struct run_options o = parts_run_options(c->cfg);

@@ -35,7 +35,15 @@ struct check_outcome {
     bool is_new; /* it is not what the last check before found; set there, too */
 };
 
+/* A gold table in the version that was looked at. */
+struct check_seen {
+    char *view;
+    int64_t version;
+};
+
 struct check_result {
+    struct check_seen *seen;
+    size_t n_seen;
     struct check_outcome *v; /* none: there is nothing in the lake yet */
     size_t n;
     int64_t warned;   /* rules of severity warn that gave rows or could not be run */

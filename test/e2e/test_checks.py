@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from mill import wait_for
+from mill import ROOT, wait_for
+from sinks import Sqlite
 
 NOON, DAY = 1771329600, 86400  # 2026-02-17T12:00:00Z
 TODAY = "2026-02-17"
@@ -154,7 +155,8 @@ def test_a_rule_that_blocks_leaves_the_old_numbers(mill, sink):
     mill.reconciled()
 
 
-def test_late_data_unblocks(mill, sink):
+def test_late_data_unblocks(mill):
+    sink = Sqlite(mill.home)
     put_rule(mill, "enough", "SELECT event_date, count(*) AS n FROM silver.events GROUP BY ALL HAVING count(*) < 2\n")
     take_in(mill, SHIRT, {**SHIRT, "event_ts": NOON - 40 * DAY})
     err = mill.fails(8, "load", says=["2 rows", "event_date 2026-01-08, n 1; event_date 2026-02-17, n 1"])
@@ -167,7 +169,8 @@ def test_late_data_unblocks(mill, sink):
     mill.reconciled()
 
 
-def test_unchecked_loads_in_spite_of_it(mill, sink):
+def test_unchecked_loads_in_spite_of_it(mill):
+    sink = Sqlite(mill.home)
     put_rule(mill)
     take_in(mill, {**SHIRT, "price": 0})
     mill.fails(8, "load")
@@ -245,6 +248,23 @@ def test_files_that_are_no_rules(mill):
     for file in rules.glob("*.sql"):
         file.unlink()
     mill.ok("run")
+
+
+def test_the_examples_of_the_page_work(mill):
+    for text in re.findall(r"```sql\n(.*?)```", (ROOT / "docs/checks.md").read_text(), re.S):
+        name = re.search(r"^-- Name: +(\w+)$", text, re.M)[1]
+        (mill.home / "checks").mkdir(exist_ok=True)
+        (mill.home / "checks" / f"{name}.sql").write_text(text)
+    week = [{**ev, "order_id": f"{i} {ev['event_ts']}"} for ev in days(7) for i in range(3)]
+    take_in(mill, *week, SHIRT, {**SHIRT, "price": 0, "event_type": "view"})
+    found = results(mill)
+    assert set(found) == {*BUILT_IN, "no_gifts", "fewer_orders"}
+    assert found["fewer_orders"]["result"] == "failed" and found["fewer_orders"]["first"] == [
+        {"event_date": TODAY, "orders": "1", "before": "3.0"}]
+    assert found["no_gifts"]["result"] == "passed" and found["no_gifts"]["description"] == "Sales at a price of 0."
+    take_in(mill, {**SHIRT, "price": 0}, {**SHIRT, "price": 1})
+    found = results(mill)
+    assert found["fewer_orders"]["result"] == "passed" and found["no_gifts"]["result"] == "failed"
 
 
 # ---- what is shown --------------------------------------------------------------------------
@@ -336,11 +356,12 @@ def test_the_history_is_bounded_and_may_be_broken(mill):
 QUICK = ("-c", "up.every=200ms", "-c", "ingest.batch_age=100ms", "-c", "serve.listen=off")
 
 
-def test_up_is_blocked_goes_on_and_recovers(mill, sink):
+def test_up_is_blocked_goes_on_and_recovers(mill):
+    sink = Sqlite(mill.home)
     file = put_rule(mill)
     up = mill.start(*QUICK, "up")
     mill.produce(SHIRT)
-    wait_for(lambda: sink.tables() and sink.metrics(), "the first load")
+    wait_for(lambda: mill.json("status")["sink_version"] == 0, "the first load")
     mill.produce({**SHIRT, "price": 0})
     wait_for(lambda: "no_gifts" in up.err(), "it is told")
     before = sink.everything()
