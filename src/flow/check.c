@@ -197,9 +197,10 @@ static int check_lake(struct check *c, struct storage *st, struct engine *en, st
         return r;
     note_seen(c);
     if (table_version(c->lake.bronze) >= 0) {
-        r = check_days_find(&c->lake, sk, &c->days, e);
+        bool waiting = false;
+        r = check_days_find(&c->lake, sk, &c->days, &waiting, e);
         c->days_sql = check_days_select(&c->days);
-        if (r == 0)
+        if (r == 0 && (waiting || !o->only_waiting))
             r = run_rules(c, en, st, o, e);
     }
     lake_close(&c->lake);

@@ -44,7 +44,8 @@ struct check_seen {
 struct check_result {
     struct check_seen *seen;
     size_t n_seen;
-    struct check_outcome *v; /* none: there is nothing in the lake yet */
+    struct check_outcome
+        *v; /* none: there is nothing in the lake yet, or nothing waits (only_waiting) */
     size_t n;
     int64_t warned;   /* rules of severity warn that gave rows or could not be run */
     int64_t blocking; /* the same of severity block */
@@ -56,6 +57,7 @@ struct check_options {
     const char *models_dir;
     const char *const *names; /* only these rules; NULL: all */
     size_t n_names;
+    bool only_waiting; /* no rule is run where no day waits to be loaded */
 };
 
 /*

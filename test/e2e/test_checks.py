@@ -244,10 +244,13 @@ def test_files_that_are_no_rules(mill):
             "checks/no_header.sql:1: the header does not say its Name", "checks/bytes.sql:2: this is no UTF-8",
             "checks/loud.sql:3: the Severity must be warn or block, not 'fatal'"]
     err = mill.fails(8, "run", says=says)
+    doctor = mill("doctor")
+    assert doctor.code == 6 and doctor.out.count("WRONG checks") == 6 and all(text in doctor.out for text in says)
     assert "checks/never.sql:4: the Days must be a number from 1 to 3650" in err, "this one only warns"
     for file in rules.glob("*.sql"):
         file.unlink()
     mill.ok("run")
+    assert "6 rules" in mill.ok("doctor")
 
 
 def test_the_examples_of_the_page_work(mill):
@@ -372,6 +375,10 @@ def test_up_is_blocked_goes_on_and_recovers(mill):
     assert up.alive() and sink.everything() == before and up.err().count("blocks the load") == 1
     file.unlink()
     wait_for(lambda: sink.metrics() == {("men's clothing", TODAY): (3, 112.95)}, "all of it is loaded")
+    wait_for(lambda: not mill.json("status")["checks"]["blocked"], "it is kept")
+    kept = len((mill.home / "data/checks.ndjson").read_bytes())
+    time.sleep(1)
+    assert len((mill.home / "data/checks.ndjson").read_bytes()) == kept, "nothing waits, nothing is asked"
     assert up.stop() == 0, up.err()
     mill.reconciled()
 
