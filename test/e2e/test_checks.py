@@ -143,6 +143,7 @@ def test_a_rule_that_blocks_leaves_the_old_numbers(mill, sink):
     mill.fails(8, "check", "no_gifts", says=says)
     mill.ok("check", "freshness")
     assert sink.everything() == before
+    mill.reconciled()
     last = json.loads(mill.ok("run", "--history").splitlines()[-1])
     assert last["ok"] is False and last["failed_step"] == "check" and last["check"]["blocking"] == 1
     assert last["load"] == {"dates": 0, "upserted": 0, "deleted": 0, "failed": 0}
