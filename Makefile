@@ -88,12 +88,13 @@ fmt: ## format the C code
 	@scripts/install-packages.sh test
 	@find src test -name '*.[ch]' -exec clang-format -i {} +
 
-docs: build ## write the man page and the pages of configuration, metrics and models anew
+docs: build ## write the man page and the pages of configuration, metrics, models and rules anew
 	@mkdir -p man docs
 	$(BIN) docs man >man/clickmill.1
 	$(BIN) docs configuration >docs/configuration.md
 	$(BIN) docs metrics >docs/metrics.md
 	$(BIN) docs models >docs/models.md
+	$(BIN) docs checks >docs/checks.md
 
 install: build ## program, man page, completion; PREFIX with `meson configure build --prefix=…`
 	@ninja -C build clickmill man/clickmill

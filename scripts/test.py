@@ -139,7 +139,7 @@ def docs(totals):
     """The committed pages are what the program prints today (`make docs`)."""
     build("build")
     for what, path in (("man", "man/clickmill.1"), ("configuration", "docs/configuration.md"), ("metrics", "docs/metrics.md"),
-                       ("models", "docs/models.md")):
+                       ("models", "docs/models.md"), ("checks", "docs/checks.md")):
         page = ROOT / path
         same = page.exists() and output("build/clickmill", "docs", what) == page.read_bytes()
         if not same:

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs man|configuration|metrics|models|completion: what is written down of options and keys is printed from the
+ * docs man|configuration|metrics|models|checks|completion: what is written down of options and keys is printed from the
  * tables the program itself uses. The test suite compares it with the committed files.
  */
 #include "cmd/cmd.h"
+#include "cmd/docs_checks.h"
 #include "cmd/docs_models.h"
 #include "serve/meters.h"
 
@@ -178,19 +179,22 @@ static int run(struct cmd *c, struct err *e) {
         completion();
     else if (strcmp(c->args[0], "models") == 0)
         return docs_models(e);
+    else if (strcmp(c->args[0], "checks") == 0)
+        return docs_checks(e);
     else
-        return err_set(e, ERR_USAGE,
-                       "docs: expected man, configuration, metrics, models or completion, not '%s'",
-                       c->args[0]);
+        return err_set(
+            e, ERR_USAGE,
+            "docs: expected man, configuration, metrics, models, checks or completion, not '%s'",
+            c->args[0]);
     return 0;
 }
 
 const struct command cmd_docs = {
     .name = "docs",
-    .operands = "man|configuration|metrics|models|completion",
-    .summary =
-        "Print the man page, the list of keys, of metrics or of models, or the completion for "
-        "bash.",
+    .operands = "man|configuration|metrics|models|checks|completion",
+    .summary = "Print the man page, the list of keys, of metrics, of models or of rules, or the "
+               "completion for "
+               "bash.",
     .min_args = 1,
     .max_args = 1,
     .no_config = true,

@@ -183,6 +183,23 @@ static void try_models(struct doctor *d) {
     parts_close(&p);
 }
 
+/* The files; `clickmill check` runs them. */
+static void try_checks(struct doctor *d) {
+    struct err e = {0};
+    struct checks cs = {0};
+    struct run_options o = parts_run_options(d->cfg);
+    int r = checks_load(&o.check.settings, &cs, &e), good = 0;
+    for (size_t i = 0; i < cs.n; i++) {
+        good += cs.v[i].wrong.code == 0;
+        if (cs.v[i].wrong.code < 0)
+            report(d, "checks", cs.v[i].wrong.code, &cs.v[i].wrong, "");
+    }
+    _cleanup_(freep) char *all = xasprintf("%d rules", good);
+    if (r < 0 || (size_t)good == cs.n)
+        report(d, "checks", r, &e, all);
+    checks_release(&cs);
+}
+
 static void try_sink(struct doctor *d) {
     struct err e = {0};
     struct parts p = {0};
@@ -216,6 +233,7 @@ static int run(struct cmd *c, struct err *e) {
     try_lake(&d);
     try_engine(&d);
     try_models(&d);
+    try_checks(&d);
     try_sink(&d);
     try_disk(&d);
     json_arr_end(&o);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * up: everything in one process for one machine. Threads: the demo's shoppers (--demo), ingest, and
- * the caller's, which runs silver, gold and load every up.every and prints where things stand.
+ * the caller's, which runs silver, gold, check and load every up.every and prints where things stand.
  * Each opens its own parts; they share nothing but the stop flag and the counts below.
  */
 #include <pthread.h>
@@ -103,7 +103,7 @@ static void *demo_thread(void *arg) {
 
 /* From one round to the next. */
 struct memory {
-    int64_t upkept_ns;
+    int64_t upkept_ns, checked_ns; /* checked: when all rules passed last */
     struct err
         alone; /* of models or tables that failed alone, and of rules that block, as last told */
 };
@@ -127,7 +127,12 @@ static int tell_alone(struct memory *mem, int r, const struct check_result *chec
     return 0;
 }
 
-/* One round of silver, gold and load. What can pass is reported and tried again in the next round. */
+/* Where nothing waits to be loaded the rules are asked once a minute: an idle shop costs nothing. */
+static bool check_is_due(const struct memory *mem) {
+    return !mem->checked_ns || clock_mono_ns() - mem->checked_ns > 60000000000LL;
+}
+
+/* One round of silver, gold, check and load. What can pass is reported and tried again in the next round. */
 static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct up_view *v,
                       struct memory *mem, struct err *e) {
     struct run_options o = parts_run_options(c->cfg);
@@ -137,9 +142,12 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
     o.on_step = monitor_step;
     o.arg = mo;
     o.new_warnings_only = true;
+    o.check.only_waiting = !check_is_due(mem);
     monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, &o, &res, e);
     monitor_run_ended(mo, &res, r, e);
+    if (res.check.n > 0)
+        mem->checked_ns = r == 0 ? clock_mono_ns() : 0;
     if (res.complete)
         r = tell_alone(mem, r, &res.check, e);
     run_result_release(&res);

@@ -181,15 +181,26 @@ static int check_names(const struct checks *rules, const struct check_options *o
     return 0;
 }
 
+static void note_seen(struct check *c) {
+    c->res.seen = xcalloc(c->lake.n_gold, sizeof *c->res.seen);
+    for (size_t i = 0; i < c->lake.n_gold; i++) {
+        const struct table *tb = c->lake.gold[i].tb;
+        c->res.seen[c->res.n_seen++] =
+            (struct check_seen){xstrdup(table_definition(tb)->view), table_version(tb)};
+    }
+}
+
 static int check_lake(struct check *c, struct storage *st, struct engine *en, struct sink *sk,
                       const struct check_options *o, struct err *e) {
     int r = lake_open(&c->lake, st, en, o->models_dir, e);
     if (r < 0)
         return r;
+    note_seen(c);
     if (table_version(c->lake.bronze) >= 0) {
-        r = check_days_find(&c->lake, sk, &c->days, e);
+        bool waiting = false;
+        r = check_days_find(&c->lake, sk, &c->days, &waiting, e);
         c->days_sql = check_days_select(&c->days);
-        if (r == 0)
+        if (r == 0 && (waiting || !o->only_waiting))
             r = run_rules(c, en, st, o, e);
     }
     lake_close(&c->lake);
@@ -222,6 +233,9 @@ void check_result_release(struct check_result *r) {
         buf_release(&r->v[i].first);
         buf_release(&r->v[i].json);
     }
+    for (size_t i = 0; i < r->n_seen; i++)
+        free(r->seen[i].view);
+    free(r->seen);
     free(r->v);
     *r = (struct check_result){0};
 }

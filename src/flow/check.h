@@ -35,8 +35,17 @@ struct check_outcome {
     bool is_new; /* it is not what the last check before found; set there, too */
 };
 
+/* A gold table in the version that was looked at. */
+struct check_seen {
+    char *view;
+    int64_t version;
+};
+
 struct check_result {
-    struct check_outcome *v; /* none: there is nothing in the lake yet */
+    struct check_seen *seen;
+    size_t n_seen;
+    struct check_outcome
+        *v; /* none: there is nothing in the lake yet, or nothing waits (only_waiting) */
     size_t n;
     int64_t warned;   /* rules of severity warn that gave rows or could not be run */
     int64_t blocking; /* the same of severity block */
@@ -48,6 +57,7 @@ struct check_options {
     const char *models_dir;
     const char *const *names; /* only these rules; NULL: all */
     size_t n_names;
+    bool only_waiting; /* no rule is run where no day waits to be loaded */
 };
 
 /*

@@ -25,12 +25,14 @@ static int add_waiting(const struct lake_gold *g, struct sink *sk, struct dates 
     return dates_changed(g->tb, same ? mark.version : -1, to, &all, e);
 }
 
-int check_days_find(struct lake *l, struct sink *sk, struct dates *ret, struct err *e) {
+int check_days_find(struct lake *l, struct sink *sk, struct dates *ret, bool *ret_waiting,
+                    struct err *e) {
     int r = 0;
-    add_newest(l->silver, ret);
     for (size_t i = 0; r == 0 && sk && i < l->n_gold; i++)
         if (l->gold[i].model && table_version(l->gold[i].tb) >= 0)
             r = add_waiting(&l->gold[i], sk, ret, e);
+    *ret_waiting = ret->n > 0;
+    add_newest(l->silver, ret);
     return r;
 }
 

@@ -12,8 +12,9 @@
 #include "flow/lake.h"
 #include "sink/sink.h"
 
-/* The days to be judged. sk NULL: the newest alone. */
-int check_days_find(struct lake *l, struct sink *sk, struct dates *ret, struct err *e);
+/* The days to be judged. sk NULL: the newest alone. *ret_waiting: are there some that wait to be loaded? */
+int check_days_find(struct lake *l, struct sink *sk, struct dates *ret, bool *ret_waiting,
+                    struct err *e);
 
 /* SELECT of them as event_date: the view `days`. The caller frees. */
 char *check_days_select(const struct dates *days);

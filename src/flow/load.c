@@ -12,6 +12,7 @@ struct load {
     struct storage *st;
     struct engine *en;
     struct sink *sk;
+    const struct check_result *checked; /* NULL: unchecked */
     struct models models;
     struct dates all; /* of all tables */
     struct load_result sum;
@@ -104,13 +105,23 @@ static bool can_be_loaded(const struct model *m, const struct table *gold) {
     return !awaits;
 }
 
+static bool was_checked(const struct check_result *c, const struct table *gold) {
+    const char *view = table_definition(gold)->view;
+    for (size_t i = 0; c && i < c->n_seen; i++)
+        if (strcmp(c->seen[i].view, view) == 0 && c->seen[i].version == table_version(gold))
+            return true;
+    if (c)
+        log_info("not loaded: the table has changed since it was checked", F_STR("table", view));
+    return !c;
+}
+
 /* 0 also for a table that failed alone. */
 static int load_model(struct load *l, const struct model *m, struct err *e) {
     struct loading ld = {.l = l};
     int r = step_stopped("load", e);
     if (r == 0)
         r = table_open(l->st, &m->def, &ld.gold, e);
-    if (r == 0 && can_be_loaded(m, ld.gold)) {
+    if (r == 0 && can_be_loaded(m, ld.gold) && was_checked(l->checked, ld.gold)) {
         r = step_settle("load", load_gold(&ld, m, e), e);
         if (r == 0 && m == l->models.v)
             l->sum.gold_version = table_version(ld.gold);
@@ -120,10 +131,11 @@ static int load_model(struct load *l, const struct model *m, struct err *e) {
     return step_failed_alone(&l->failures, r, e) ? 0 : r;
 }
 
-int flow_load(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
+int flow_load(struct storage *st, struct engine *en, struct sink *sk, const struct load_options *o,
               struct load_result *ret, struct err *e) {
-    struct load l = {.st = st, .en = en, .sk = sk, .sum = {.gold_version = -1}};
-    int r = models_load(models_dir, &l.models, e);
+    struct load l = {
+        .st = st, .en = en, .sk = sk, .checked = o->checked, .sum = {.gold_version = -1}};
+    int r = models_load(o->models_dir, &l.models, e);
     for (size_t i = 0; r == 0 && i < l.models.n; i++)
         if (l.models.v[i].wrong.code ==
             0) /* else gold has said so, and what it made before stays */

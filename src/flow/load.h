@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "engine/engine.h"
+#include "flow/check.h"
 #include "sink/sink.h"
 #include "storage/storage.h"
 
@@ -21,11 +22,20 @@ struct load_result {
     int64_t gold_version; /* of clickstream_metrics, reached; -1: there is no gold yet */
 };
 
+struct load_options {
+    const char *models_dir; /* the user's models (models.h); NULL: none */
+    /*
+     * What the rules let pass: a gold table that another process has moved on since waits for the next
+     * load. NULL: unchecked.
+     */
+    const struct check_result *checked;
+};
+
 /*
- * models_dir: the user's models (models.h). With ret->failed > 0 the step has done what it could, and
+ * With ret->failed > 0 the step has done what it could, and
  * the error says which tables failed and why.
  */
-int flow_load(struct storage *st, struct engine *en, struct sink *sk, const char *models_dir,
+int flow_load(struct storage *st, struct engine *en, struct sink *sk, const struct load_options *o,
               struct load_result *ret, struct err *e);
 
 #endif

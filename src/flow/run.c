@@ -17,24 +17,26 @@ struct run {
     struct run_result *res;
 };
 
-static int try_load(struct run *run, struct load_result *ret, struct err *e) {
+static int try_load(struct run *run, const struct check_result *checked, struct load_result *ret,
+                    struct err *e) {
     struct sink *sk;
     struct sink_options so = {.timeout_ms = (int)MIN(run->o->sink_timeout_ms, INT32_MAX)};
     int r = sink_open(run->o->sink_url, &so, &sk, e);
     if (r < 0)
         return r;
-    r = flow_load(run->st, run->en, sk, run->o->models_dir, ret, e);
+    const struct load_options lo = {run->o->models_dir, checked};
+    r = flow_load(run->st, run->en, sk, &lo, ret, e);
     sink_free(sk);
     return r;
 }
 
 int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o,
-                  struct load_result *ret, struct err *e) {
+                  const struct check_result *checked, struct load_result *ret, struct err *e) {
     struct run run = {.st = st, .en = en, .o = o};
     struct retry again = retry_start(o->sink_timeout_ms);
     int r;
     do
-        r = try_load(&run, ret, e);
+        r = try_load(&run, checked, ret, e);
     while (r < 0 && retry_pause(&again, &r, e));
     return r;
 }
@@ -112,7 +114,7 @@ static int step_check(struct run *run, struct err *e) {
 }
 
 static int step_load(struct run *run, struct err *e) {
-    return flow_run_load(run->st, run->en, run->o, &run->res->load, e);
+    return flow_run_load(run->st, run->en, run->o, &run->res->check, &run->res->load, e);
 }
 
 static const struct {

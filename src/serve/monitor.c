@@ -246,8 +246,6 @@ static bool was_run(const struct check_result *r, const char *rule) {
 
 /* Those that are gone or off are not shown any more. */
 static void count_checks(struct monitor *mo, const struct check_result *r) {
-    if (r->n == 0)
-        return;
     for (size_t i = 0; i < mo->n_rules; i++)
         if (!was_run(r, mo->rules[i]))
             metrics_drop(mo->m, M_CHECK_FAILING, mo->rules[i], NULL);
@@ -273,7 +271,7 @@ static void count_steps(struct monitor *mo, const struct run_result *r) {
             metric_set(metrics_get(mo->m, M_STEP_LAST_SUCCESS, run_step_names[i], NULL), now);
     }
     bool checked = r->codes[RUN_CHECK] == 0 || r->codes[RUN_CHECK] == ERR_CHECK;
-    if (checked) {
+    if (checked && r->check.n > 0) {
         count_checks(mo, &r->check);
         set(mo, M_LOAD_BLOCKED, r->check.blocking > 0);
     }

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from mill import wait_for
+from mill import ROOT, wait_for
+from sinks import Sqlite
 
 NOON, DAY = 1771329600, 86400  # 2026-02-17T12:00:00Z
 TODAY = "2026-02-17"
@@ -142,6 +143,7 @@ def test_a_rule_that_blocks_leaves_the_old_numbers(mill, sink):
     mill.fails(8, "check", "no_gifts", says=says)
     mill.ok("check", "freshness")
     assert sink.everything() == before
+    mill.reconciled()
     last = json.loads(mill.ok("run", "--history").splitlines()[-1])
     assert last["ok"] is False and last["failed_step"] == "check" and last["check"]["blocking"] == 1
     assert last["load"] == {"dates": 0, "upserted": 0, "deleted": 0, "failed": 0}
@@ -154,7 +156,8 @@ def test_a_rule_that_blocks_leaves_the_old_numbers(mill, sink):
     mill.reconciled()
 
 
-def test_late_data_unblocks(mill, sink):
+def test_late_data_unblocks(mill):
+    sink = Sqlite(mill.home)
     put_rule(mill, "enough", "SELECT event_date, count(*) AS n FROM silver.events GROUP BY ALL HAVING count(*) < 2\n")
     take_in(mill, SHIRT, {**SHIRT, "event_ts": NOON - 40 * DAY})
     err = mill.fails(8, "load", says=["2 rows", "event_date 2026-01-08, n 1; event_date 2026-02-17, n 1"])
@@ -167,7 +170,8 @@ def test_late_data_unblocks(mill, sink):
     mill.reconciled()
 
 
-def test_unchecked_loads_in_spite_of_it(mill, sink):
+def test_unchecked_loads_in_spite_of_it(mill):
+    sink = Sqlite(mill.home)
     put_rule(mill)
     take_in(mill, {**SHIRT, "price": 0})
     mill.fails(8, "load")
@@ -241,10 +245,30 @@ def test_files_that_are_no_rules(mill):
             "checks/no_header.sql:1: the header does not say its Name", "checks/bytes.sql:2: this is no UTF-8",
             "checks/loud.sql:3: the Severity must be warn or block, not 'fatal'"]
     err = mill.fails(8, "run", says=says)
+    doctor = mill("doctor")
+    assert doctor.code == 6 and doctor.out.count("WRONG checks") == 6 and all(text in doctor.out for text in says)
     assert "checks/never.sql:4: the Days must be a number from 1 to 3650" in err, "this one only warns"
     for file in rules.glob("*.sql"):
         file.unlink()
     mill.ok("run")
+    assert "6 rules" in mill.ok("doctor")
+
+
+def test_the_examples_of_the_page_work(mill):
+    for text in re.findall(r"```sql\n(.*?)```", (ROOT / "docs/checks.md").read_text(), re.S):
+        name = re.search(r"^-- Name: +(\w+)$", text, re.M)[1]
+        (mill.home / "checks").mkdir(exist_ok=True)
+        (mill.home / "checks" / f"{name}.sql").write_text(text)
+    week = [{**ev, "order_id": f"{i} {ev['event_ts']}"} for ev in days(7) for i in range(3)]
+    take_in(mill, *week, SHIRT, {**SHIRT, "price": 0, "event_type": "view"})
+    found = results(mill)
+    assert set(found) == {*BUILT_IN, "no_gifts", "fewer_orders"}
+    assert found["fewer_orders"]["result"] == "failed" and found["fewer_orders"]["first"] == [
+        {"event_date": TODAY, "orders": "1", "before": "3.0"}]
+    assert found["no_gifts"]["result"] == "passed" and found["no_gifts"]["description"] == "Sales at a price of 0."
+    take_in(mill, {**SHIRT, "price": 0}, {**SHIRT, "price": 1})
+    found = results(mill)
+    assert found["fewer_orders"]["result"] == "passed" and found["no_gifts"]["result"] == "failed"
 
 
 # ---- what is shown --------------------------------------------------------------------------
@@ -336,11 +360,12 @@ def test_the_history_is_bounded_and_may_be_broken(mill):
 QUICK = ("-c", "up.every=200ms", "-c", "ingest.batch_age=100ms", "-c", "serve.listen=off")
 
 
-def test_up_is_blocked_goes_on_and_recovers(mill, sink):
+def test_up_is_blocked_goes_on_and_recovers(mill):
+    sink = Sqlite(mill.home)
     file = put_rule(mill)
     up = mill.start(*QUICK, "up")
     mill.produce(SHIRT)
-    wait_for(lambda: sink.tables() and sink.metrics(), "the first load")
+    wait_for(lambda: mill.json("status")["sink_version"] == 0, "the first load")
     mill.produce({**SHIRT, "price": 0})
     wait_for(lambda: "no_gifts" in up.err(), "it is told")
     before = sink.everything()
@@ -351,6 +376,10 @@ def test_up_is_blocked_goes_on_and_recovers(mill, sink):
     assert up.alive() and sink.everything() == before and up.err().count("blocks the load") == 1
     file.unlink()
     wait_for(lambda: sink.metrics() == {("men's clothing", TODAY): (3, 112.95)}, "all of it is loaded")
+    wait_for(lambda: not mill.json("status")["checks"]["blocked"], "it is kept")
+    kept = len((mill.home / "data/checks.ndjson").read_bytes())
+    time.sleep(1)
+    assert len((mill.home / "data/checks.ndjson").read_bytes()) == kept, "nothing waits, nothing is asked"
     assert up.stop() == 0, up.err()
     mill.reconciled()
 

@@ -144,6 +144,37 @@ def test_a_model_comes_goes_wrong_and_goes(mill):
     assert up.stop() == 0, up.err()
 
 
+RULE = """-- Name: no_gifts
+-- Description: Of a test.
+-- Severity: block
+SELECT * FROM silver.events WHERE price = 0
+"""
+
+
+def test_a_rule_that_blocks_is_seen(mill):
+    """Until it passes; a rule that is gone is not shown any more."""
+    (mill.home / "checks").mkdir()
+    file = mill.home / "checks/no_gifts.sql"
+    file.write_text(RULE)
+    up = mill.start(*QUICK, "up")
+    mill.produce(SHIRT)
+    wait_for(lambda: value(up, "clickmill_load_gold_version") == 0, "it is loaded")
+    m = scrape(up)
+    assert m["clickmill_load_blocked", ()] == m["clickmill_check_failing", (("rule", "no_gifts"),)] == 0
+    mill.produce({**SHIRT, "price": 0})
+    wait_for(lambda: value(up, "clickmill_load_blocked") == 1, "it is blocked")
+    m = scrape(up)
+    assert m["clickmill_check_failing", (("rule", "no_gifts"),)] == 1 and m["clickmill_check_failing", (("rule", "freshness"),)] == 0
+    assert m["clickmill_check_failures_total", (("rule", "no_gifts"),)] >= 1 and m["clickmill_load_gold_version", ()] == 0
+    code, why = wait_for(lambda: (lambda a: a if a[0] == 503 else None)(get(up, "/readyz")), "not ready")
+    assert "no_gifts" in why and get(up, "/healthz") == (200, "ok\n")
+    file.unlink()
+    wait_for(lambda: value(up, "clickmill_load_gold_version") == 1, "it is loaded")
+    wait_for(lambda: value(up, "clickmill_check_failing", rule="no_gifts") is None, "nobody asks it")
+    assert value(up, "clickmill_load_blocked") == 0 and value(up, "clickmill_step_failures_total", step="check") >= 1
+    assert up.stop() == 0, up.err()
+
+
 def test_a_run_that_does_not_reach_a_step_says_nothing_of_it(mill):
     (mill.home / "models").mkdir()
     (mill.home / "models/mine.sql").write_text(MODEL.replace("count(*)", "no_such"))

@@ -122,7 +122,7 @@ static int run_steps(struct world *w, struct engine *en, struct err *e) {
         return r;
     w->calls_before[1] = storage_fault_calls(w->st);
     assert_ok(sink_mem_open(w->db, &(struct sink_options){.timeout_ms = 1000}, &sk, e), e);
-    r = flow_load(w->st, en, sk, NULL, &load, e);
+    r = flow_load(w->st, en, sk, &(struct load_options){0}, &load, e);
     sink_free(sk);
     return r;
 }

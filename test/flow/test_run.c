@@ -91,11 +91,81 @@ static void a_version_that_is_not_loaded_is_not_told(void **state ATTR_UNUSED) {
     struct sink *sk = world_sink(&r.w);
     struct load_result l;
     mem_db_fail(r.w.db, 2, true);
-    assert_true(flow_load(r.w.st, r.w.en, sk, NULL, &l, &r.e) < 0);
+    assert_true(flow_load(r.w.st, r.w.en, sk, &(struct load_options){0}, &l, &r.e) < 0);
     assert_int_equal(l.gold_version, -1);
-    assert_ok(flow_load(r.w.st, r.w.en, sk, NULL, &l, &r.e), &r.e);
+    assert_ok(flow_load(r.w.st, r.w.en, sk, &(struct load_options){0}, &l, &r.e), &r.e);
     assert_int_equal(l.gold_version, 0);
     sink_free(sk);
+    running_release(&r);
+}
+
+static void what_was_not_checked_is_not_loaded(void **state ATTR_UNUSED) {
+    struct running r;
+    struct check_seen seen = {(char *)(uintptr_t) "gold.clickstream_metrics", 0};
+    const struct check_result checked = {.seen = &seen, .n_seen = 1};
+    const struct load_options o = {.checked = &checked};
+    struct load_result l;
+    running_init(&r);
+    r.o.sink_url = "sqlite:/dev/null/sink.db";
+    assert_true(go(&r) < 0);
+    struct sink *sk = world_sink(&r.w);
+    seen.version = 1; /* it was another table then */
+    assert_ok(flow_load(r.w.st, r.w.en, sk, &o, &l, &r.e), &r.e);
+    assert_int_equal(l.loads, 0);
+    assert_int_equal(l.gold_version, -1);
+    seen.version = 0;
+    assert_ok(flow_load(r.w.st, r.w.en, sk, &o, &l, &r.e), &r.e);
+    assert_int_equal(l.loads, 1);
+    assert_int_equal(l.gold_version, 0);
+    sink_free(sk);
+    running_release(&r);
+}
+
+static const struct check_outcome *outcome(const struct running *r, const char *name) {
+    for (size_t i = 0; i < r->res.check.n; i++)
+        if (strcmp(r->res.check.v[i].name, name) == 0)
+            return &r->res.check.v[i];
+    return NULL;
+}
+
+static void put_rule(struct running *r, const char *select) {
+    _cleanup_(freep) char *text =
+        xasprintf("-- Name: mine\n-- Description: Mine.\n-- Severity: block\n%s\n", select);
+    FILE *f = fopen(r->models, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    r->o.check.settings.dir = r->w.folder;
+}
+
+static void a_block_keeps_load_from_being_reached(void **state ATTR_UNUSED) {
+    struct running r;
+    running_init(&r);
+    put_rule(&r, "SELECT event_key FROM silver.events ORDER BY 1");
+    assert_int_equal(go(&r), ERR_CHECK);
+    assert_true(r.res.complete && !r.e.retry);
+    assert_int_equal(r.res.codes[RUN_CHECK], ERR_CHECK);
+    assert_int_equal(r.res.codes[RUN_LOAD], RUN_NOT_REACHED);
+    assert_int_equal(r.res.check.blocking, 1);
+    assert_int_equal(outcome(&r, "mine")->rows, 3);
+    assert_int_equal(outcome(&r, "freshness")->state, CHECK_PASSED);
+    put_rule(&r, "SELECT 1 WHERE false");
+    assert_ok(go(&r), &r.e);
+    assert_int_equal(r.res.load.gold_version, 0);
+    assert_int_equal(outcome(&r, "mine")->state, CHECK_PASSED);
+    running_release(&r);
+}
+
+static void a_block_counts_more_than_a_wrong_model(void **state ATTR_UNUSED) {
+    struct running r;
+    running_init(&r);
+    put_rule(&r, "SELECT 1 AS one"); /* as a model the file is wrong */
+    r.o.models_dir = r.w.folder;
+    assert_int_equal(go(&r), ERR_CHECK);
+    assert_int_equal(r.e.code, ERR_CHECK);
+    assert_int_equal(r.res.codes[RUN_GOLD], ERR_ENGINE);
+    assert_non_null(strstr(r.e.msg, "the header does not say its Inputs"));
+    assert_non_null(strstr(r.e.msg, "the rule 'mine' blocks the load: it finds 1 rows: one 1"));
     running_release(&r);
 }
 
@@ -144,6 +214,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_not_reached_has_no_versions),
         cmocka_unit_test(a_version_that_is_not_loaded_is_not_told),
+        cmocka_unit_test(what_was_not_checked_is_not_loaded),
+        cmocka_unit_test(a_block_keeps_load_from_being_reached),
+        cmocka_unit_test(a_block_counts_more_than_a_wrong_model),
         cmocka_unit_test(a_stop_is_one_whatever_failed_alone_before),
         cmocka_unit_test(a_stop_among_failures_is_not_tried_again),
     };

@@ -15,7 +15,7 @@ static void gold_and_load(struct world *w, struct storage *st) {
     struct err e;
     assert_ok(flow_gold(st, w->en, &(struct gold_options){0}, &gold, &e), &e);
     struct sink *sk = world_sink(w);
-    assert_ok(flow_load(w->st, w->en, sk, NULL, &load, &e), &e);
+    assert_ok(flow_load(w->st, w->en, sk, &(struct load_options){0}, &load, &e), &e);
     sink_free(sk);
 }
 
