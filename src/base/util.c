@@ -178,8 +178,9 @@ static const char *const crash_points[] = {
     "clean.removed",       "commit.after_log",   "commit.before_log",   "engine.published",
     "gold.after_data",     "hdfs.after_rename",  "hdfs.before_rename",  "ingest.after_data",
     "load.after_commit",   "load.before_commit", "local_append_synced", "local_append_written",
-    "optimize.after_data", "run.after_gold",     "run.after_load",      "run.after_silver",
-    "s3.after_file",       "s3.before_file",     "silver.after_data",   "vacuum.removed",
+    "optimize.after_data", "rebuild.after_data", "rebuild.after_gold",  "rebuild.after_silver",
+    "run.after_gold",      "run.after_load",     "run.after_silver",    "s3.after_file",
+    "s3.before_file",      "silver.after_data",  "vacuum.removed",
 };
 
 static const char *crash_name; /* one of these; NULL: none */

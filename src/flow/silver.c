@@ -92,35 +92,43 @@ static int collect_old(struct silver *s, struct err *e) {
     return 0;
 }
 
-static int run_model(struct silver *s, struct engine_result *ret, struct err *e) {
+int silver_compute(struct storage *st, struct engine *en, const struct silver_inputs *in,
+                   struct engine_result *ret, struct err *e) {
     const struct engine_input inputs[] = {
-        {"bronze_new", &bronze_events, &s->fresh},
-        {"bronze_old", &bronze_events, &s->old},
-        {"silver_events", &silver_events, table_live(s->silver)},
+        {in->only ? "bronze_read" : "bronze_new", &bronze_events, in->fresh},
+        {"bronze_old", &bronze_events, in->old},
+        {"silver_events", &silver_events, in->silver},
     };
-    const char *engine = s->en->ops->scheme;
+    const char *engine = en->ops->scheme;
     const struct engine_stage stages[] = {
+        {"bronze_new", in->only, false, NULL},
         {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL},
         {"met", model_text("sql/silver/met.sql"), true, NULL},
         {"committed", model_text("sql/silver/committed.sql"), true, NULL},
         {"repeats", model_text("sql/silver/repeats.sql"), true, NULL},
         {"twins", model_text("sql/silver/twins.sql"), true, NULL},
     };
+    size_t skip = in->only ? 0 : 1;
     _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
     if (!bots)
         return e->code;
     const struct model_var var = {"bots", bots};
     _cleanup_(freep) char *select = model_render("sql/silver/events.sql", &var, 1);
-    return engine_run(s->en, s->st,
+    return engine_run(en, st,
                       &(struct engine_job){.what = "silver",
                                            .inputs = inputs,
                                            .n_inputs = ARRAY_LEN(inputs),
-                                           .stages = stages,
-                                           .n_stages = ARRAY_LEN(stages),
+                                           .stages = stages + skip,
+                                           .n_stages = ARRAY_LEN(stages) - skip,
                                            .select = select,
                                            .output = &silver_events,
                                            .counters = model_text("sql/silver/counters.sql")},
                       ret, e);
+}
+
+static int run_model(struct silver *s, struct engine_result *ret, struct err *e) {
+    const struct silver_inputs in = {&s->fresh, &s->old, table_live(s->silver), NULL};
+    return silver_compute(s->st, s->en, &in, ret, e);
 }
 
 static int check_counters(const struct engine_result *r, const struct silver *s, struct err *e) {

@@ -79,10 +79,11 @@ PRODUCE, INGEST, SILVER, GOLD, LOAD, RUN = SHOPPERS, ("ingest", "--once"), ("sil
 OPTIMIZE = ("table", "optimize", "bronze.events")
 CLEAN = ("-c", "table.log_retention=0", "table", "checkpoint", "bronze.events")
 VACUUM = ("table", "vacuum", "bronze.events", "--retention", "0", "--force")
+REBUILD = ("rebuild", "--layer", "silver")
 WAYS = {  # the verbs that come to a point, by the first word of its name
     "local": [PRODUCE], "produce": [PRODUCE], "ingest": [INGEST], "engine": [SILVER, GOLD], "silver": [SILVER], "gold": [GOLD],
     "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], **{kind: [INGEST, SILVER, GOLD] for kind in lakes.KINDS},
-    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM],
+    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM], "rebuild": [REBUILD],
 }
 STEPS = [PRODUCE, INGEST, SILVER, GOLD, LOAD]
 IN_THE_LAKE = {"ingest", "engine", "silver", "gold", "commit", "optimize", "clean", "vacuum"}
@@ -106,6 +107,8 @@ def steps_before(verb):
         return STEPS[:STEPS.index(verb)]
     if verb is RUN:
         return STEPS[:2]
+    if verb is REBUILD:
+        return STEPS[:4]
     return STEPS[:2] * 2 + [OPTIMIZE] * (verb is VACUUM)
 
 
