@@ -14,6 +14,11 @@
 struct rebuild_options {
     bool silver; /* from silver on; else from gold on */
     struct date_range range;
+    /*
+     * Silver: these days and no range; NULL: as the range says. Rows of bronze may have been made
+     * rejects since: what became of all of bronze is then counted anew.
+     */
+    const struct dates *days;
     bool force; /* also where bronze holds less than silver was made of: that is lost */
     const struct run_options *run; /* how gold and load are done */
 };

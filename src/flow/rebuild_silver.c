@@ -5,8 +5,6 @@
  * meanwhile. Then the bronze rows that step took in are read in addition to what is made already, and
  * the commit is tried again: a lake that never rests is rebuilt all the same.
  */
-#include <inttypes.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -38,7 +36,10 @@ struct rebuild {
 /* ---- which files --------------------------------------------------------------------------------- */
 
 static bool in_range(const struct rebuild *rb, const struct table_file *f) {
-    return rb->all || (f->partition && date_range_has(&rb->o->range, f->partition));
+    if (rb->all || !f->partition)
+        return rb->all;
+    return rb->o->days ? dates_has(rb->o->days, f->partition)
+                       : date_range_has(&rb->o->range, f->partition);
 }
 
 /* Silver's files of the range, or those beside it. */
@@ -132,22 +133,29 @@ static int check_bronze(const struct rebuild *rb, const struct later *later, str
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
-static int64_t first_us(const char *date) {
-    int32_t day = 0;
-    day_parse(date, strlen(date), &day);
-    return day * US_PER_DAY;
+/* What a date of the range is held against; NULL: any. The caller frees. */
+static char *days_of(const struct rebuild_options *o) {
+    struct buf b = BUF_INIT(LIMIT_SQL);
+    if (o->days) {
+        buf_add_str(&b, "IN (NULL");
+        for (size_t i = 0; i < o->days->n; i++)
+            buf_addf(&b, ", DATE '%s'", o->days->v[i]);
+        buf_add_char(&b, ')');
+    } else if (o->range.from || o->range.to) {
+        buf_addf(&b, "BETWEEN DATE '%s' AND DATE '%s'",
+                 o->range.from ? o->range.from : "0001-01-01",
+                 o->range.to ? o->range.to : "9999-12-31");
+    } else {
+        return NULL;
+    }
+    return buf_detach(&b);
 }
 
-/* NULL: no range. The caller frees. */
-static char *only_of(const struct date_range *range) {
-    char first[32], last[32];
-    int64_t from = range->from ? first_us(range->from) : -INT64_MAX;
-    int64_t to = range->to ? first_us(range->to) + US_PER_DAY - 1 : INT64_MAX;
-    snprintf(first, sizeof first, "%" PRId64, from);
-    snprintf(last, sizeof last, "%" PRId64, to);
-    const struct model_var vars[] = {{"first", first}, {"last", last}};
-    return range->from || range->to ? model_render("sql/silver/in_range.sql", vars, ARRAY_LEN(vars))
-                                    : NULL;
+/* NULL: all rows. The caller frees. */
+static char *only_of(const struct rebuild_options *o) {
+    _cleanup_(freep) char *days = days_of(o);
+    const struct model_var var = {"days", days};
+    return days ? model_render("sql/silver/in_range.sql", &var, 1) : NULL;
 }
 
 static int take_counters(struct rebuild *rb, const struct engine_result *made, struct err *e) {
@@ -192,6 +200,29 @@ static int make_rows(struct rebuild *rb, struct err *e) {
 
 /* ---- the commit ---------------------------------------------------------------------------------- */
 
+/* Of the bronze rows silver has consumed, the rejects, and the conflicts with these files of silver. */
+static int count_anew(struct rebuild *rb, const struct table_files *silver,
+                      struct silver_account *ret, struct err *e) {
+    _cleanup_(table_files_release) struct table_files consumed = {0};
+    struct later later = {0};
+    int r = look_later(rb, rb->to, table_version(rb->bronze), &later, e);
+    if (r == 0)
+        consumed_files(rb, &later, &consumed);
+    table_files_release(&later.added);
+    const struct engine_input inputs[] = {{bronze_events.view, &bronze_events, &consumed},
+                                          {silver_events.view, &silver_events, silver}};
+    const struct engine_rows rejected = {.row = take_count, .arg = &ret->rejected};
+    const struct engine_rows conflicts = {.row = take_count, .arg = &ret->conflicts};
+    if (r == 0)
+        r = engine_query(rb->en, rb->st, inputs, 1,
+                         "SELECT count(reject_reason) FROM bronze.events", false, &rejected, e);
+    _cleanup_(freep) char *sql =
+        xasprintf("SELECT count(*) FROM (\n%s\n)", model_text("sql/lake/conflicts.sql"));
+    if (r == 0)
+        r = engine_query(rb->en, rb->st, inputs, 2, sql, false, &conflicts, e);
+    return r;
+}
+
 /* What the positions shall say: of all of bronze what was counted; of a range what can be told. */
 static int new_account(struct rebuild *rb, struct silver_account *ret, struct err *e) {
     *ret = rb->sum;
@@ -205,13 +236,19 @@ static int new_account(struct rebuild *rb, struct silver_account *ret, struct er
         return r;
     *ret = rb->before;
     ret->rows = rows + rb->sum.rows;
+    if (rb->o->days) {
+        copy_files(&rb->made, &beside);
+        r = count_anew(rb, &beside, ret, e);
+        if (r < 0)
+            return r;
+    }
     int64_t repeats = ret->events - ret->rejected - ret->rows;
     if (repeats < 0)
         return err_set(e, ERR_CHECK,
                        "rebuild: silver would hold %lld rows of %lld events: it has rows that are "
                        "not from bronze",
                        (long long)ret->rows, (long long)(ret->events - ret->rejected));
-    ret->conflicts = MIN(rb->before.conflicts, repeats);
+    ret->conflicts = MIN(ret->conflicts, repeats);
     ret->duplicates = repeats - ret->conflicts;
     return 0;
 }
@@ -255,7 +292,8 @@ static void set_position(struct rebuild *rb, const struct silver_account *to, st
         table_txn_each(rb->silver, "silver/", clear_other, (void *)(uintptr_t)&s);
     } else { /* the others' stay as they are */
         own.events = total_of(rb->silver, rb->app_id, "events");
-        own.rejected = MAX(total_of(rb->silver, rb->app_id, "rejected"), 0);
+        own.rejected = MAX(total_of(rb->silver, rb->app_id, "rejected"), 0) + to->rejected -
+                       rb->before.rejected;
         own.conflicts = MAX(total_of(rb->silver, rb->app_id, "conflicts"), 0) + to->conflicts -
                         rb->before.conflicts;
         own.duplicates = MAX(total_of(rb->silver, rb->app_id, "duplicates"), 0) + to->duplicates -
@@ -383,7 +421,7 @@ static int try_once(struct rebuild *rb, struct rebuild_result *ret, struct err *
                         rb->o->run->checkpoint_interval, &done, e);
         return r == 0 ? err_set(e, ERR_CONFLICT, "bronze was rewritten") : r;
     }
-    if (r == 0 && rb->fresh.n)
+    if (r == 0 && rb->fresh.n && !(rb->o->days && rb->o->days->n == 0))
         r = make_rows(rb, e);
     if (r < 0)
         return r;
@@ -412,7 +450,7 @@ static int run(struct rebuild *rb, struct rebuild_result *ret, struct err *e) {
     if (table_version(rb->bronze) < 0)
         return err_set(e, ERR_CHECK, "rebuild: there is silver, and no bronze to make it from");
     rb->app_id = xasprintf("silver/%s", table_id(rb->bronze));
-    rb->only = only_of(&rb->o->range);
+    rb->only = only_of(rb->o);
     rb->all = !rb->only;
     if (!rb->all && table_txn(rb->silver, rb->app_id) < 0)
         return err_set(e, ERR_CHECK, "rebuild: silver has read nothing of this bronze");
