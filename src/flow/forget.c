@@ -273,6 +273,8 @@ static int forget(struct forget *f, struct err *e) {
     if (r == 0)
         r = erase_bronze(f, &version, e);
     crash_point("forget.after_bronze");
+    if (r == 0 && version >= 0)
+        r = catch_up(f, e);
     if (r == 0)
         r = erase_silver(f, version >= 0, e);
     crash_point("forget.after_silver");
