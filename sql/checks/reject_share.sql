@@ -9,6 +9,7 @@ SELECT
     count(reject_reason) AS rejected,
     mode(reject_reason) AS most_common_reason
 FROM bronze.events
+WHERE reject_reason IS DISTINCT FROM 'forgotten'
 GROUP BY ingest_date
 HAVING count(reject_reason) > ${share} * count(*)
 ORDER BY ingest_date

@@ -6,7 +6,7 @@
 --         copied to another cluster.
 --
 -- A replayed row lies at the position of the rejected one, on the same day, and keeps the reason in
--- reject_detail, without a reject_reason.
+-- reject_detail, without a reject_reason, or with 'forgotten' since its user was (clickmill forget).
 SELECT
     b.source_topic,
     b.source_partition,
@@ -24,11 +24,11 @@ FROM bronze.events b
 LEFT JOIN (
     SELECT DISTINCT source_topic, source_partition, source_offset, source_index, received_at
     FROM bronze.events
-    WHERE reject_reason IS NULL AND reject_detail IS NOT NULL
+    WHERE coalesce(reject_reason, 'forgotten') = 'forgotten' AND reject_detail IS NOT NULL
 ) p
     ON p.source_offset = b.source_offset
     AND p.source_partition = b.source_partition
     AND p.source_index = b.source_index
     AND p.source_topic = b.source_topic
     AND p.received_at = b.received_at
-WHERE b.reject_reason IS NOT NULL
+WHERE coalesce(b.reject_reason, 'forgotten') <> 'forgotten'

@@ -176,12 +176,13 @@ bool stop_wait(int ms) {
 /* All of the program's; docs/guarantees.md says where they are. */
 static const char *const crash_points[] = {
     "clean.removed",       "commit.after_log",     "commit.before_log",    "engine.published",
+    "forget.after_bronze", "forget.after_data",    "forget.after_gold",    "forget.after_silver",
     "gold.after_data",     "hdfs.after_rename",    "hdfs.before_rename",   "ingest.after_data",
     "keys.after_manifest", "keys.before_manifest", "keys.merged",          "load.after_commit",
     "load.before_commit",  "local_append_synced",  "local_append_written", "optimize.after_data",
-    "replay.after_data",   "run.after_check",      "run.after_gold",       "run.after_load",
-    "run.after_silver",    "s3.after_file",        "s3.before_file",       "silver.after_data",
-    "vacuum.removed",
+    "rebuild.after_data",  "rebuild.after_gold",   "rebuild.after_silver", "replay.after_data",
+    "run.after_check",     "run.after_gold",       "run.after_load",       "run.after_silver",
+    "s3.after_file",       "s3.before_file",       "silver.after_data",    "vacuum.removed",
 };
 
 static const char *crash_name; /* one of these; NULL: none */

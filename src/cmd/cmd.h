@@ -31,8 +31,8 @@ struct command {
 };
 
 extern const struct command cmd_produce, cmd_ingest, cmd_silver, cmd_gold, cmd_load, cmd_run,
-    cmd_up, cmd_status, cmd_reconcile, cmd_conflicts, cmd_rejects, cmd_sql, cmd_table, cmd_config,
-    cmd_check, cmd_doctor, cmd_version, cmd_docs;
+    cmd_rebuild, cmd_forget, cmd_up, cmd_status, cmd_reconcile, cmd_check, cmd_conflicts,
+    cmd_rejects, cmd_sql, cmd_table, cmd_config, cmd_doctor, cmd_version, cmd_docs;
 
 /* All verbs, NULL-terminated, in the order of --help. */
 extern const struct command *const commands[];

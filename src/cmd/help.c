@@ -3,9 +3,10 @@
 #include "cmd/cmd.h"
 
 const struct command *const commands[] = {
-    &cmd_up,     &cmd_produce,   &cmd_ingest,  &cmd_silver,    &cmd_gold,    &cmd_load, &cmd_run,
-    &cmd_status, &cmd_reconcile, &cmd_check,   &cmd_conflicts, &cmd_rejects, &cmd_sql,  &cmd_table,
-    &cmd_config, &cmd_doctor,    &cmd_version, &cmd_docs,      NULL};
+    &cmd_up,        &cmd_produce, &cmd_ingest, &cmd_silver, &cmd_gold,      &cmd_load,
+    &cmd_run,       &cmd_rebuild, &cmd_forget, &cmd_status, &cmd_reconcile, &cmd_check,
+    &cmd_conflicts, &cmd_rejects, &cmd_sql,    &cmd_table,  &cmd_config,    &cmd_doctor,
+    &cmd_version,   &cmd_docs,    NULL};
 
 const struct opt global_options[] = {
     {"f", "FILE", OPT_TEXT, offsetof(struct global_opts, file),

@@ -137,7 +137,8 @@ static void add_slice(const struct chunk_rows *c, struct row_group *g, const uin
     row_group_begin(g, n);
     for (size_t i = 0; i < c->columns->n; i++) {
         const struct values *v = &c->v[i];
-        if (v->none && !(g->twins >> i & 1))
+        const struct column_form *form = &c->columns->v[i];
+        if (v->none && form->twin < 0 && !form->twinned) /* twins come both or neither */
             continue;
         if (v->same) {
             struct text_value t = text_of(v->data, 0);

@@ -3,6 +3,10 @@
 
 #include "base/mem.h"
 
+bool date_range_has(const struct date_range *r, const char *date) {
+    return (!r->from || strcmp(date, r->from) >= 0) && (!r->to || strcmp(date, r->to) <= 0);
+}
+
 /* The index of the first date that is not before `date`. */
 static size_t lower_bound(const struct dates *d, const char *date) {
     size_t low = 0, high = d->n;
@@ -53,11 +57,15 @@ static int note_entry(void *arg, const struct table_entry *en, struct err *e) {
     return 0;
 }
 
-void dates_of(const struct table *tb, struct dates *d) {
+void dates_of_range(const struct table *tb, const struct date_range *range, struct dates *d) {
     const struct table_files *live = table_live(tb);
     for (size_t i = 0; i < live->n; i++)
-        if (live->v[i].partition)
+        if (live->v[i].partition && date_range_has(range, live->v[i].partition))
             dates_add(d, live->v[i].partition);
+}
+
+void dates_of(const struct table *tb, struct dates *d) {
+    dates_of_range(tb, &(struct date_range){0}, d);
 }
 
 int dates_changed(struct table *tb, int64_t from, struct dates *d, bool *ret_all, struct err *e) {

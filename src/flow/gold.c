@@ -26,6 +26,7 @@ static int make(struct gold *g, const struct model *m, struct err *e) {
     }
     g->sum.commits += made.committed;
     g->sum.rows += made.rows;
+    g->sum.rows_before += made.rows_before;
     return step_failed_alone(&g->failures, r, e) ? 0 : r;
 }
 
@@ -43,7 +44,8 @@ static int make_all(struct gold *g, struct err *e) {
 
 int flow_gold(struct storage *st, struct engine *en, const struct gold_options *o,
               struct gold_result *ret, struct err *e) {
-    struct gold g = {.src = {st, en, NULL, o->checkpoint_interval}, .sum = {.silver_version = -1}};
+    struct gold g = {.src = {st, en, NULL, o->checkpoint_interval, o->again},
+                     .sum = {.silver_version = -1}};
     int r = models_load(o->models_dir, &g.models, e);
     if (r == 0)
         r = table_open(st, &silver_events, &g.src.silver, e);

@@ -8,17 +8,20 @@
 
 #include "base/err.h"
 #include "engine/engine.h"
+#include "flow/dates.h"
 #include "storage/storage.h"
 
 struct gold_options {
     const char *models_dir; /* the user's models (models.h); NULL: none */
     int64_t checkpoint_interval;
+    const struct date_range *again; /* these days once more, changed or not; NULL: none */
 };
 
 struct gold_result {
     int64_t commits;        /* tables brought forward */
     int64_t dates;          /* that changed in silver, also those left without rows */
     int64_t rows;           /* of all tables together */
+    int64_t rows_before;    /* that these replaced */
     int64_t failed;         /* models that could not be used; the others are done */
     int64_t silver_version; /* reached; -1: there is no silver yet */
 };

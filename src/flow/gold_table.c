@@ -155,7 +155,7 @@ static void find_replaced(const struct making *mk, struct table_files *ret) {
 }
 
 static int commit(struct making *mk, const struct engine_result *made, int64_t rows,
-                  struct err *e) {
+                  int64_t *ret_before, struct err *e) {
     _cleanup_(table_files_release) struct table_files replaced = {0};
     struct txn_list txn = {0};
     find_replaced(mk, &replaced);
@@ -180,6 +180,8 @@ static int commit(struct making *mk, const struct engine_result *made, int64_t r
                                                 .define = mk->columns ? mk->def : NULL},
                          &version, e);
     txn_list_release(&txn);
+    for (size_t i = 0; i < replaced.n; i++)
+        *ret_before += MAX(replaced.v[i].rows, 0);
     return r;
 }
 
@@ -214,19 +216,37 @@ static int make(struct making *mk, struct gold_made *ret, struct err *e) {
     if (r < 0) {
         table_discard(mk->tb, &made.files, ERR_BUG); /* no commit was tried */
     } else {
-        r = commit(mk, &made, rows, e);
+        int64_t before = 0;
+        r = commit(mk, &made, rows, &before, e);
         if (r < 0)
             table_discard(mk->tb, &made.files, r);
         else
-            *ret = (struct gold_made){.committed = true, .rows = rows};
+            *ret = (struct gold_made){true, rows, before};
     }
     engine_result_release(&made);
     return r;
 }
 
+/*
+ * A day that silver has no rows of any more is one of gold's still. Silver is read after the table:
+ * the position must not go back behind what another process has just reached.
+ */
+static int plan_dates(struct making *mk, bool *any, struct err *e) {
+    const struct date_range *again = mk->src->again;
+    int r = again ? table_refresh(mk->src->silver, e) : 0;
+    if (r == 0)
+        r = gold_dates(mk->m, mk->src->silver, mk->tb, &mk->dates, any, e);
+    if (r < 0 || !again)
+        return r;
+    dates_of_range(mk->src->silver, again, &mk->dates);
+    dates_of_range(mk->tb, again, &mk->dates);
+    *any |= mk->dates.n > 0;
+    return 0;
+}
+
 static int make_once(struct making *mk, struct dates *all, struct gold_made *ret, struct err *e) {
     bool any = false;
-    int r = gold_dates(mk->m, mk->src->silver, mk->tb, &mk->dates, &any, e);
+    int r = plan_dates(mk, &any, e);
     if (r == 0 && any)
         r = make(mk, ret, e);
     if (r == 0 && any)
@@ -240,7 +260,7 @@ static int make_once(struct making *mk, struct dates *all, struct gold_made *ret
 
 /*
  * Once more where the commit was refused, and yet nobody has done our work: a file we replace was
- * rewritten meanwhile (optimize).
+ * rewritten meanwhile (optimize). Days that are asked for again are nobody's work but ours.
  */
 static int make_until_settled(struct making *mk, struct dates *all, struct gold_made *ret,
                               struct err *e) {
@@ -253,7 +273,7 @@ static int make_until_settled(struct making *mk, struct dates *all, struct gold_
         r = table_refresh(mk->tb, e);
         if (r < 0)
             return r;
-        bool done = table_txn(mk->tb, mk->app_id) != at;
+        bool done = !mk->src->again && table_txn(mk->tb, mk->app_id) != at;
         if (!done && tries < MAX_TRIES)
             continue;
         *e = why;

@@ -17,11 +17,12 @@ struct gold_source {
     struct engine *en;
     struct table *silver; /* exists */
     int64_t checkpoint_interval;
+    const struct date_range *again; /* these days once more, changed or not; NULL: none */
 };
 
 struct gold_made {
     bool committed;
-    int64_t rows;
+    int64_t rows, rows_before; /* rows_before: that these replaced, as the log says */
 };
 
 /* Has the model to be computed for all of history? false also where there is no silver. */

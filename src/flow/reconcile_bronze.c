@@ -14,7 +14,7 @@ static const char sql_partitions[] =
     "SELECT source_topic, source_partition, count(*), count(*) FILTER (WHERE source_index = 0),"
     " count(DISTINCT source_offset), count(DISTINCT (source_offset, source_index)),"
     " min(source_offset), max(source_offset) FROM bronze.events"
-    " WHERE reject_reason IS NOT NULL OR reject_detail IS NULL GROUP BY ALL ORDER BY ALL";
+    " WHERE NOT " RECONCILE_IS_REPLAYED " GROUP BY ALL ORDER BY ALL";
 
 /*
  * Replayed rows (replay.h), each alone at the position of a rejected one: how many, at how many
@@ -24,9 +24,9 @@ static const char sql_replayed[] =
     "SELECT sum(replayed), count(*) FILTER (WHERE replayed > 0),"
     " min(position) FILTER (WHERE replayed > 1 OR (replayed > 0 AND rejected = 0)) FROM"
     " (SELECT concat_ws('/', source_topic, source_partition, source_offset, source_index)"
-    " AS position, count(*) FILTER (WHERE reject_reason IS NULL) AS replayed,"
-    " count(reject_reason) AS rejected FROM bronze.events WHERE reject_reason IS NOT NULL"
-    " OR reject_detail IS NOT NULL"
+    " AS position, count(*) FILTER (WHERE " RECONCILE_IS_REPLAYED ") AS replayed,"
+    " count(*) FILTER (WHERE " RECONCILE_IS_REJECT ") AS rejected FROM bronze.events"
+    " WHERE " RECONCILE_IS_REJECT " OR reject_detail IS NOT NULL"
     " GROUP BY source_topic, source_partition, source_offset, source_index, received_at)";
 
 struct counting {
@@ -233,9 +233,9 @@ static int check_replayed(struct reconcile *rc, const struct accounts *a, int64_
 }
 
 static int check_rows(struct reconcile *rc, struct accounts *a, struct err *e) {
-    static const char sql[] = "SELECT count(*), count(reject_reason), count(*) FILTER (WHERE"
-                              " reject_reason IS NULL AND reject_detail IS NOT NULL)"
-                              " FROM bronze.events";
+    static const char sql[] =
+        "SELECT count(*), count(*) FILTER (WHERE " RECONCILE_IS_REJECT
+        "), count(*) FILTER (WHERE " RECONCILE_IS_REPLAYED ") FROM bronze.events";
     int64_t data[3];
     struct counting c = {.a = a};
     int r = count_rows(rc, &c, e);

@@ -119,8 +119,8 @@ static int take_offset(void *arg, const char *const *values, size_t n ATTR_UNUSE
 static char *offsets_sql(const struct walk *w) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT source_offset, max(copies) FROM (SELECT source_offset, source_index,"
-                    " count(*) AS copies FROM bronze.events WHERE (reject_reason IS NOT NULL OR"
-                    " reject_detail IS NULL) AND source_topic = '");
+                    " count(*) AS copies FROM bronze.events WHERE NOT " RECONCILE_IS_REPLAYED
+                    " AND source_topic = '");
     for (const char *s = w->topic; *s; s++) {
         if (*s == '\'')
             buf_add_char(&b, '\'');

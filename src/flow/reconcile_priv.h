@@ -57,4 +57,12 @@ int reconcile_first(struct reconcile *rc, const char *sql, struct reconcile_plac
 /* Every file that a log names is there, in its size. Marks a table of which some are not. */
 int reconcile_files(struct reconcile *rc, struct err *e);
 
+/*
+ * A replayed row (replay.h) keeps the reason of the rejected one in reject_detail, also after its user was
+ * forgotten (forget.h). What is forgotten is a reject no more.
+ */
+#define RECONCILE_IS_REPLAYED                                                                      \
+    "(coalesce(reject_reason, 'forgotten') = 'forgotten' AND reject_detail IS NOT NULL)"
+#define RECONCILE_IS_REJECT "coalesce(reject_reason, 'forgotten') <> 'forgotten'"
+
 #endif

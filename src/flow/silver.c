@@ -94,6 +94,41 @@ static int collect_old(struct silver *s, struct err *e) {
     return 0;
 }
 
+int silver_compute(struct storage *st, struct engine *en, const struct silver_inputs *in,
+                   struct engine_result *ret, struct err *e) {
+    const struct engine_input inputs[] = {
+        {in->only ? "bronze_read" : "bronze_new", &bronze_events, in->fresh},
+        {"bronze_old", &bronze_events, in->old},
+        {"silver_events", &silver_events, in->silver},
+    };
+    const char *engine = en->ops->scheme;
+    const char *met = in->met ? "sql/silver/keys.sql" : "sql/silver/met.sql";
+    const struct engine_stage stages[] = {
+        {"bronze_new", in->only, false, NULL, NULL},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL},
+        {"met", model_text(met), true, NULL, in->met},
+        {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL},
+        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL, NULL},
+        {"twins", model_text("sql/silver/twins.sql"), true, NULL, NULL},
+    };
+    size_t skip = in->only ? 0 : 1;
+    _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
+    if (!bots)
+        return e->code;
+    const struct model_var var = {"bots", bots};
+    _cleanup_(freep) char *select = model_render("sql/silver/events.sql", &var, 1);
+    return engine_run(en, st,
+                      &(struct engine_job){.what = "silver",
+                                           .inputs = inputs,
+                                           .n_inputs = ARRAY_LEN(inputs),
+                                           .stages = stages + skip,
+                                           .n_stages = ARRAY_LEN(stages) - skip,
+                                           .select = select,
+                                           .output = &silver_events,
+                                           .counters = model_text("sql/silver/counters.sql")},
+                      ret, e);
+}
+
 /* The silver rows that were met, as the key index found them. */
 struct met {
     struct key_list found;
@@ -113,47 +148,17 @@ static int give_met(void *arg, uint64_t *const *columns, size_t max, size_t *ret
     return 0;
 }
 
-/* met: NULL, and the model looks for them in silver. */
-static int run_model(struct silver *s, struct met *met, struct engine_result *ret, struct err *e) {
-    static const struct table_files none;
-    bool alone = met && met->found.n == 0; /* nothing of silver is looked at */
-    const struct engine_input inputs[] = {
-        {"bronze_new", &bronze_events, &s->fresh},
-        {"bronze_old", &bronze_events, alone ? &none : &s->old},
-        {"silver_events", &silver_events, alone ? &none : table_live(s->silver)},
-    };
-    const struct engine_exchange give = {.give = give_met, .arg = met};
-    const struct engine_stage scan = {"met", model_text("sql/silver/met.sql"), true, NULL, NULL};
-    const struct engine_stage known = {"met", model_text("sql/silver/keys.sql"), true, NULL, &give};
-    const char *engine = s->en->ops->scheme;
-    const struct engine_stage stages[] = {
-        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL},
-        met ? known : scan,
-        {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL},
-        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL, NULL},
-        {"twins", model_text("sql/silver/twins.sql"), true, NULL, NULL},
-    };
-    _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
-    if (!bots)
-        return e->code;
-    const struct model_var var = {"bots", bots};
-    _cleanup_(freep) char *select = model_render("sql/silver/events.sql", &var, 1);
-    return engine_run(s->en, s->st,
-                      &(struct engine_job){.what = "silver",
-                                           .inputs = inputs,
-                                           .n_inputs = ARRAY_LEN(inputs),
-                                           .stages = stages,
-                                           .n_stages = ARRAY_LEN(stages),
-                                           .select = select,
-                                           .output = &silver_events,
-                                           .counters = model_text("sql/silver/counters.sql")},
-                      ret, e);
-}
-
 static int make_rows(struct silver *s, struct engine_result *ret, struct err *e) {
+    static const struct table_files none;
     struct met met = {0};
+    const struct engine_exchange give = {.give = give_met, .arg = &met};
     bool known = silver_keys_find(&s->keys, &s->fresh, s->fresh_rows, &met.found);
-    int r = run_model(s, known ? &met : NULL, ret, e);
+    bool alone = known && met.found.n == 0; /* nothing of silver is looked at */
+    const struct silver_inputs in = {.fresh = &s->fresh,
+                                     .old = alone ? &none : &s->old,
+                                     .silver = alone ? &none : table_live(s->silver),
+                                     .met = known ? &give : NULL};
+    int r = silver_compute(s->st, s->en, &in, ret, e);
     key_list_release(&met.found);
     return r;
 }

@@ -8,6 +8,7 @@
 #define CM_FLOW_SILVER_H
 
 #include "base/err.h"
+#include "base/schema.h"
 #include "engine/engine.h"
 #include "storage/storage.h"
 
@@ -27,5 +28,19 @@ struct silver_options {
 
 int flow_silver(struct storage *st, struct engine *en, const struct silver_options *o,
                 struct silver_result *ret, struct err *e);
+
+/* What the models of sql/silver/ are run over. */
+struct silver_inputs {
+    const struct table_files *fresh; /* bronze rows to take in */
+    const struct table_files *old; /* where the price of a silver row is looked up as it was sent */
+    const struct table_files *silver; /* whose keys are taken */
+    /* A SELECT from the view bronze_read of those rows of the fresh files that count; NULL: all. */
+    const char *only;
+    /* Gives the rows of silver/keys that were met; NULL: the model looks for them in silver. */
+    const struct engine_exchange *met;
+};
+/* Publishes the rows that stay and counts what became of each; the caller commits. */
+int silver_compute(struct storage *st, struct engine *en, const struct silver_inputs *in,
+                   struct engine_result *ret, struct err *e);
 
 #endif

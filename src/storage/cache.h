@@ -70,4 +70,7 @@ void cache_unlocalize(struct cache *c, const char *path);
 void cache_keep(struct cache *c, const char *path, const char *local,
                 const struct cache_object *object);
 
+/* Removes every entry below dir, of whatever lake; what is in use keeps its second name. Their number. */
+int64_t cache_empty(const char *dir);
+
 #endif

@@ -224,3 +224,15 @@ int64_t entries_make_room(const char *root, int64_t max_bytes, int64_t more) {
     free(l.v);
     return l.bytes;
 }
+
+int64_t cache_empty(const char *dir) {
+    struct finds l = {0};
+    int64_t removed = 0;
+    find_all(dir, &l);
+    for (size_t i = 0; i < l.n; i++) {
+        removed += unlink(l.v[i].path) == 0;
+        free(l.v[i].path);
+    }
+    free(l.v);
+    return removed;
+}

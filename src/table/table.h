@@ -135,7 +135,9 @@ struct table_vacuum_options {
     bool force;
     int64_t needed_after; /* files removed by commits after this version are kept, whatever their
                              age: somebody has still to read these commits. INT64_MAX: nobody */
-    bool dry_run;         /* nothing is deleted */
+    bool removed_too; /* also files that were removed just now; the retention is that of the others:
+                         those that are in no commit, and may be in somebody's next one */
+    bool dry_run;     /* nothing is deleted */
     int (*on_file)(void *arg, const char *path, int64_t size, int64_t mtime_ms); /* may be NULL */
     void *arg;
 };

@@ -15,6 +15,7 @@ struct vacuum {
     const struct table_vacuum_options *o;
     int64_t retention_ms, cutoff_ms;
     struct strmap removed; /* paths that must stay though they are not live */
+    struct strmap gone;    /* removed_too: those of other removals */
     struct arena texts;
     struct table_vacuum_result sum;
 };
@@ -49,8 +50,8 @@ static int choose_retention(struct vacuum *v, struct err *e) {
 
 /* --- what was removed lately --- */
 
-static void protect(struct vacuum *v, const char *path) {
-    strmap_set(&v->removed, arena_strndup(&v->texts, path, strlen(path)), 0);
+static void add_path(struct vacuum *v, struct strmap *to, const char *path) {
+    strmap_set(to, arena_strndup(&v->texts, path, strlen(path)), 0);
 }
 
 static int take_removed(void *arg, const char *const *values, size_t n ATTR_UNUSED, struct err *e) {
@@ -58,7 +59,8 @@ static int take_removed(void *arg, const char *const *values, size_t n ATTR_UNUS
     if (!path)
         return err_set(e, ERR_STORAGE, "remove of \"%s\": not a path inside the table",
                        values[0] ? values[0] : "");
-    protect(arg, path);
+    struct vacuum *v = arg;
+    add_path(v, v->o->removed_too ? &v->gone : &v->removed, path);
     return 0;
 }
 
@@ -70,7 +72,8 @@ static int read_checkpoint(struct vacuum *v, const struct log_listing *l, struct
         return r;
     buf_add_str(&sql, "SELECT \"remove\".path FROM read_parquet(");
     r = checkpoint_add_files(&s, l, &sql, e);
-    buf_addf(&sql, ") WHERE \"remove\".\"deletionTimestamp\" >= %lld", (long long)v->cutoff_ms);
+    buf_addf(&sql, ") WHERE \"remove\".\"deletionTimestamp\" >= %lld",
+             v->o->removed_too ? 0LL : (long long)v->cutoff_ms);
     if (r == 0)
         r = parquet_query(&s, buf_str(&sql), take_removed, v, e);
     buf_release(&sql);
@@ -86,8 +89,12 @@ static int read_entries(struct vacuum *v, int64_t from, struct err *e) {
             return r;
         for (size_t i = 0; i < en.remove.n; i++) {
             const struct table_file *f = &en.remove.v[i].file;
-            if (version > v->o->needed_after || f->mtime_ms == 0 || f->mtime_ms >= v->cutoff_ms)
-                protect(v, f->path);
+            if (version > v->o->needed_after)
+                add_path(v, &v->removed, f->path);
+            else if (v->o->removed_too)
+                add_path(v, &v->gone, f->path);
+            else if (f->mtime_ms == 0 || f->mtime_ms >= v->cutoff_ms)
+                add_path(v, &v->removed, f->path);
         }
         log_entry_release(&en);
     }
@@ -116,7 +123,9 @@ static int take_file(struct vacuum *v, const char *path, const struct storage_en
                      struct err *e) {
     if (table_has_file(v->tb, path))
         return 0;
-    if (f->mtime_ms >= v->cutoff_ms || strmap_get(&v->removed, path, NULL)) {
+    bool kept = strmap_get(&v->removed, path, NULL) ||
+                (f->mtime_ms >= v->cutoff_ms && !strmap_get(&v->gone, path, NULL));
+    if (kept) {
         v->sum.kept++;
         return 0;
     }
@@ -175,6 +184,7 @@ int table_vacuum(struct table *tb, const struct table_vacuum_options *o,
     struct vacuum v = {.tb = tb, .o = o};
     int r = tb->version < 0 ? 0 : vacuum(&v, e);
     strmap_release(&v.removed);
+    strmap_release(&v.gone);
     arena_release(&v.texts);
     *ret = v.sum;
     return r && r != ERR_USAGE ? err_wrap(e, "vacuum of %s/%s", tb->st->url, tb->def->name) : r;

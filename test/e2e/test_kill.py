@@ -81,10 +81,11 @@ OPTIMIZE = ("table", "optimize", "bronze.events")
 CLEAN = ("-c", "table.log_retention=0", "table", "checkpoint", "bronze.events")
 INDEXED = (*INDEX, "silver")  # with the key index, however small silver is
 VACUUM = ("table", "vacuum", "bronze.events", "--retention", "0", "--force")
+REBUILD = ("rebuild", "--layer", "silver")
 WAYS = {  # the verbs that come to a point, by the first word of its name
     "local": [PRODUCE], "produce": [PRODUCE], "ingest": [INGEST], "engine": [SILVER, GOLD], "silver": [SILVER], "gold": [GOLD],
     "load": [LOAD], "run": [RUN], "commit": [INGEST, SILVER, GOLD], **{kind: [INGEST, SILVER, GOLD] for kind in lakes.KINDS},
-    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM], "keys": [INDEXED],
+    "optimize": [OPTIMIZE], "clean": [CLEAN], "vacuum": [VACUUM], "keys": [INDEXED], "rebuild": [REBUILD],
 }
 STEPS = [PRODUCE, INGEST, SILVER, GOLD, LOAD]
 IN_THE_LAKE = {"ingest", "engine", "silver", "gold", "commit", "optimize", "clean", "vacuum"}
@@ -97,8 +98,8 @@ def family(point):
 def drills():
     """Each point on local disk with both databases; those that concern the lake also on each other kind of it."""
     for point in crash_points():
-        if family(point) == "replay":
-            continue  # needs rejects that can be repaired: test_rejects.py
+        if family(point) in ("replay", "forget"):
+            continue  # they need rejects that can be repaired, and leave another lake: test_rejects.py, test_forget.py
         kinds = [family(point)] if family(point) in lakes.KINDS else lakes.KINDS if family(point) in IN_THE_LAKE else ["file"]
         for kind in kinds:
             for database in ("sqlite", "postgresql") if kind == "file" else ("sqlite",):
@@ -112,6 +113,8 @@ def steps_before(verb):
         return STEPS[:2]
     if verb is INDEXED:
         return STEPS[:3] + STEPS[:2]
+    if verb is REBUILD:
+        return STEPS[:4]
     return STEPS[:2] * 2 + [OPTIMIZE] * (verb is VACUUM)
 
 

@@ -280,6 +280,16 @@ def test_every_reader_finds_the_same_rows(mill, lake):
     all_is_well(mill)
 
 
+def test_rejects_alone_are_joined(mill):
+    """No event at all, so no key: the columns that repeat each other are both without a value."""
+    for _ in range(2):
+        mill.produce(b"no event", b"none")
+        mill.ok("ingest", "--once")
+    before = sorted_rows(mill, "bronze.events")
+    assert mill.json("table", "optimize", "bronze.events")[0]["rows"] == 4
+    assert sorted_rows(mill, "bronze.events") == before
+
+
 def test_others_rewrite_our_files(mill):
     """delta-rs compacts bronze between two runs of silver, and vacuums; silver counts nothing twice."""
     days(mill, 4)

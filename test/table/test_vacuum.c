@@ -104,6 +104,30 @@ static void what_nobody_needs_goes(void **state ATTR_UNUSED) {
         }
 }
 
+/* What was removed this moment goes, but not what is still to be read; what is in no commit may be a writer's. */
+static void what_was_removed_goes_at_once(void **state ATTR_UNUSED) {
+    for (int folded = 0; folded < 2; folded++) {
+        struct storage *st = storage_mem_new();
+        struct table *tb = some_files(st, 2 * 3600000);
+        struct table_vacuum_options o = usual();
+        struct err e;
+        o.removed_too = true;
+        o.needed_after = 1;
+        if (folded)
+            assert_ok(table_checkpoint(tb, &e), &e);
+        vacuum(tb, &o, 0, 2);
+        o.needed_after = 2;
+        vacuum(tb, &o, 1, 1);
+        assert_files(st, "a.parquet b.parquet orphan.parquet");
+        o.asked_ms = 3600000;
+        o.force = true;
+        vacuum(tb, &o, 1, 0);
+        assert_files(st, "a.parquet b.parquet");
+        table_close(tb);
+        storage_free(st);
+    }
+}
+
 /* Only Parquet files that are no secret of somebody: a reader's notes, its checkpoints, its log. */
 static void the_files_of_others_stay(void **state ATTR_UNUSED) {
     static const char *const stay[] = {"_change_data/x.parquet", "_delta_log/_sidecars/x.parquet",
@@ -249,6 +273,7 @@ static void a_failure_at_any_call_harms_nothing(void **state ATTR_UNUSED) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_nobody_needs_goes),
+        cmocka_unit_test(what_was_removed_goes_at_once),
         cmocka_unit_test(the_files_of_others_stay),
         cmocka_unit_test(a_shorter_retention_is_forced_or_refused),
         cmocka_unit_test(the_table_s_own_retention_counts),
