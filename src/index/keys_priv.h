@@ -4,8 +4,10 @@
  *
  *     lock          locked (flock) by who has it open
  *     manifest      which runs there are, up to which version; with a CRC-32C, replaced by rename
- *     <number>.run  keys by hash, 16 bytes each, in blocks of 4 KiB; behind them a fence for each
- *                   block: its first hash and its CRC-32C. The manifest has the fences' own CRC-32C.
+ *     <number>.run  keys by hash, 16 bytes each, in blocks of 4 KiB; behind each 128 blocks the last
+ *                   two bytes of their hashes, by which most look-ups end without the block; behind
+ *                   all of it a fence for each block: its first hash, and the CRC-32C of the block
+ *                   and of its short hashes. The manifest has the fences' own CRC-32C.
  *
  * A number is never used again while its file may lie there: what the manifest does not name is
  * removed at opening. Numbers are little-endian, as this machine's are.
@@ -26,12 +28,13 @@ enum {
     BUFFER_KEYS =
         2 * 1024 * 1024, /* added or asked for, in memory; twice 32 MiB while they are sorted */
     WINDOW_BLOCKS = 16,  /* what is read at a time by who reads all */
+    GROUP_BLOCKS = 128,  /* whose short hashes lie together; a multiple of the window */
+    GROUP_KEYS = GROUP_BLOCKS * BLOCK_KEYS,
 };
 
 struct fence {
-    uint64_t first; /* hash of the block */
-    uint32_t crc;   /* CRC-32C of the block */
-    uint32_t unused;
+    uint64_t first;          /* hash of the block */
+    uint32_t crc, short_crc; /* CRC-32C of the block, and of its short hashes */
 };
 
 struct run {
@@ -68,7 +71,7 @@ char *run_path(const struct keys *k, uint64_t number); /* the caller frees */
 /* Opens the run's file and reads its fences; nothing to do if it is open. */
 int run_open(const struct keys *k, struct run *r, struct err *e);
 void run_close(struct run *r);
-/* Reads `n` blocks from the one on, checked. `to` has room for them. */
+/* Reads `n` blocks of one group from the one on, checked. `to` has room for them. */
 int run_read(const struct keys *k, const struct run *r, uint64_t block, size_t n, struct key *to,
              struct err *e);
 /* Appends the run's keys with one of the n hashes; `sorted` by hash. */
@@ -82,8 +85,8 @@ struct run_writer {
     int fd;
     struct run run; /* what it is so far */
     size_t cap_fences;
-    struct key *window; /* WINDOW_BLOCKS blocks */
-    size_t n_window;
+    struct key *group; /* GROUP_KEYS */
+    size_t n_group;
 };
 int run_create(struct keys *k, struct run_writer *w, struct err *e);
 int run_put(struct run_writer *w, const struct key *v, size_t n, struct err *e);
