@@ -80,17 +80,6 @@ static int run_gold(struct cmd *c, struct err *e) {
     return r;
 }
 
-static int load_checked(const struct parts *p, const struct run_options *o, struct load_result *ret,
-                        struct err *e) {
-    struct check_result res;
-    int r = flow_run_check(p->st, p->en, o, &res, e);
-    run_log_warnings(&res, false);
-    if (r == 0)
-        r = flow_run_load(p->st, p->en, o, &res, ret, e);
-    check_result_release(&res);
-    return r;
-}
-
 static int run_load(struct cmd *c, struct err *e) {
     struct parts p;
     int r = parts_open(c->cfg, PART_LAKE | PART_ENGINE, &p, e);
@@ -99,7 +88,7 @@ static int run_load(struct cmd *c, struct err *e) {
     struct load_result l = {0};
     struct run_options o = parts_run_options(c->cfg);
     r = ((const struct step_opts *)c->opts)->unchecked ? flow_run_load(p.st, p.en, &o, NULL, &l, e)
-                                                       : load_checked(&p, &o, &l, e);
+                                                       : flow_run_check_load(p.st, p.en, &o, &l, e);
     const struct number v[] = {{"loads", l.loads},         {"dates", l.dates},
                                {"rows", l.rows},           {"upserted", l.upserted},
                                {"unchanged", l.unchanged}, {"deleted", l.deleted},

@@ -32,8 +32,7 @@ static int catch_up(struct forget *f, struct err *e) {
     _cleanup_(freep) char *app_id = xasprintf("silver/%s", table_id(bronze));
     for (int tries = 1;; tries++) {
         struct silver_result done;
-        int r = flow_silver(f->st, f->en, f->o->run->silver_batch_rows,
-                            f->o->run->checkpoint_interval, &done, e);
+        int r = flow_silver(f->st, f->en, &f->o->run->silver, &done, e);
         if (r == 0)
             r = table_refresh(silver, e);
         if (r < 0 || table_txn(silver, app_id) >= table_version(bronze))
@@ -181,7 +180,8 @@ static int follow(struct forget *f, struct err *e) {
     if (r < 0)
         step_also(&f->failures, e);
     crash_point("forget.after_gold");
-    r = flow_run_load(f->st, f->en, f->o->run, &f->res->load, e);
+    r = flow_run_load(f->st, f->en, f->o->run, NULL, &f->res->load,
+                      e); /* no rule keeps a user there */
     step_failed_alone(&f->failures, r, e);
     if (r == ERR_STOPPED)
         return r;

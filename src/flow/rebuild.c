@@ -32,7 +32,7 @@ int flow_rebuild(struct storage *st, struct engine *en, const struct rebuild_opt
     }
     if (r == 0) {
         crash_point("rebuild.after_gold");
-        r = flow_run_load(st, en, o->run, &res.load, e);
+        r = flow_run_check_load(st, en, o->run, &res.load, e);
     }
     *ret = res;
     if (r == 0 || failures.n == 0)

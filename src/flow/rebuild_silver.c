@@ -417,8 +417,7 @@ static int try_once(struct rebuild *rb, struct rebuild_result *ret, struct err *
         r = plan(rb, &mixed, e);
     if (r == 0 && mixed) { /* files of a later version: silver shall have read those, too */
         struct silver_result done;
-        r = flow_silver(rb->st, rb->en, rb->o->run->silver_batch_rows,
-                        rb->o->run->checkpoint_interval, &done, e);
+        r = flow_silver(rb->st, rb->en, &rb->o->run->silver, &done, e);
         return r == 0 ? err_set(e, ERR_CONFLICT, "bronze was rewritten") : r;
     }
     if (r == 0 && rb->fresh.n && !(rb->o->days && rb->o->days->n == 0))

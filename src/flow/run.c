@@ -95,6 +95,17 @@ void run_log_warnings(const struct check_result *r, bool new_ones) {
     }
 }
 
+int flow_run_check_load(struct storage *st, struct engine *en, const struct run_options *o,
+                        struct load_result *ret, struct err *e) {
+    struct check_result res;
+    int r = flow_run_check(st, en, o, &res, e);
+    run_log_warnings(&res, false);
+    if (r == 0)
+        r = flow_run_load(st, en, o, &res, ret, e);
+    check_result_release(&res);
+    return r;
+}
+
 /* ---- the steps ------------------------------------------------------------------------------- */
 
 static int step_silver(struct run *run, struct err *e) {

@@ -68,6 +68,9 @@ void run_log_warnings(const struct check_result *r, bool new_ones);
 /* load alone: opens the sink, tries again for sink_timeout_ms what can pass. checked: load_options. */
 int flow_run_load(struct storage *st, struct engine *en, const struct run_options *o,
                   const struct check_result *checked, struct load_result *ret, struct err *e);
+/* check, and load if no rule blocks. */
+int flow_run_check_load(struct storage *st, struct engine *en, const struct run_options *o,
+                        struct load_result *ret, struct err *e);
 
 /* Appends one line of JSON to the history file (made with its folder if missing). */
 int run_history_append(const char *path, int64_t started_us, const struct run_result *r, int code,
