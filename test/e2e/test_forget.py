@@ -175,3 +175,24 @@ def test_while_everything_else_goes_on(mill):
     mill.steps()
     assert holding(mill) == []
     mill.reconciled()
+
+
+def test_what_was_replayed_is_forgotten_and_still_counted(mill):
+    """A record of the user's that was rejected, repaired and replayed stands in bronze twice; neither row holds the user any more."""
+    (mill.home / "repair.sql").write_text("SELECT source_topic, source_partition, source_offset, source_index, replace(raw, '2,50', '2.50') AS value\n"
+                                          "FROM rejects WHERE raw LIKE '%2,50%'\n")
+    mill.feed(of(USER, 1), of("other", 1), of(USER, 2, price="2,50"), of("other", 2, price="2,50", note={"user_id": USER}), b"{")
+    assert mill.json("rejects", "replay", "--mapping", "repair.sql")["replayed"] == 2
+    mill.steps()
+    mill.reconciled()
+    assert mill.sql("SELECT count(*) AS n FROM silver.events") == [{"n": 4}]
+    forget(mill, USER)
+    mill.reconciled()
+    assert holding(mill) == []
+    assert mill.sql("SELECT count(*) AS n FROM silver.events") == [{"n": 2}]
+    assert sorted((row["reason"], row["rejects"], row["replayed"]) for row in mill.json("rejects", "list")) == [
+        ("invalid_json", 1, 0), ("wrong_type", 2, 2)]
+    assert mill.json("rejects", "replay")["replayed"] == 0
+    mill.produce(of("other", 3))
+    mill.steps()
+    mill.reconciled()
