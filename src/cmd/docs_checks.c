@@ -91,7 +91,8 @@ static const char own_rules[] =
     "is good; a file whose header does not even say its severity blocks, too. `check.off` takes a "
     "rule out.\n"
     "- A rule **built in** that cannot be run is no fault of the data: the step fails with exit "
-    "code 6, or 5 where a file of the lake cannot be read, and nothing is loaded. A signal that "
+    "code 6, or 5 where a table or a file of the lake cannot be read, and nothing is loaded. A "
+    "signal that "
     "comes meanwhile is a stop (9).\n"
     "- `load` by itself asks the rules first, so a schedule that runs the steps one by one is "
     "gated, too.\n";

@@ -74,6 +74,7 @@ static void put_report(struct buf *b, const char *user, const char *lake, int64_
                        const struct forget_result *r, bool complete) {
     static const char *const not_erased[] = {
         "the stream: what it still holds of the user it keeps until its own retention",
+        "hashes of the user's event keys in silver.index_dir, until silver next uses the index",
         "files in no commit that are younger than an hour, of a writer that was killed",
         "other fields, of other users' events, that happen to name the user",
         "copies outside of the lake and the sink: backups, exports, logs"};

@@ -147,7 +147,7 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
     int r = flow_run(p->st, p->en, &o, &res, e);
     monitor_run_ended(mo, &res, r, e);
     if (res.check.n > 0)
-        mem->checked_ns = r == 0 ? clock_mono_ns() : 0;
+        mem->checked_ns = res.codes[RUN_CHECK] == 0 ? clock_mono_ns() : 0;
     if (res.complete)
         r = tell_alone(mem, r, &res.check, e);
     run_result_release(&res);

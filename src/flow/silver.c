@@ -152,7 +152,8 @@ static int make_rows(struct silver *s, struct engine_result *ret, struct err *e)
     static const struct table_files none;
     struct met met = {0};
     const struct engine_exchange give = {.give = give_met, .arg = &met};
-    bool known = silver_keys_find(&s->keys, &s->fresh, s->fresh_rows, &met.found);
+    int64_t asked = 0;
+    bool known = silver_keys_find(&s->keys, &s->fresh, s->fresh_rows, &met.found, &asked);
     bool alone = known && met.found.n == 0; /* nothing of silver is looked at */
     const struct silver_inputs in = {.fresh = &s->fresh,
                                      .old = alone ? &none : &s->old,
@@ -160,6 +161,11 @@ static int make_rows(struct silver *s, struct engine_result *ret, struct err *e)
                                      .met = known ? &give : NULL};
     int r = silver_compute(s->st, s->en, &in, ret, e);
     key_list_release(&met.found);
+    int64_t keys = engine_counter(ret, "events") - engine_counter(ret, "rejected");
+    if (r == 0 && known && asked != keys) /* what was not asked for would be doubled */
+        r = err_set(e, ERR_BUG,
+                    "silver: the key index was asked for %lld of %lld keys; nothing was committed",
+                    (long long)asked, (long long)keys);
     return r;
 }
 

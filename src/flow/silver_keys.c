@@ -148,13 +148,24 @@ static int take_since(struct silver_keys *sk, const struct since *s, struct err 
     return 0;
 }
 
+/* Of the files that came since, some were rewritten meanwhile, and are there no more (vacuum). */
+static bool is_late(const struct silver_keys *sk, const struct table_files *added,
+                    const struct err *e) {
+    bool gone = false;
+    for (size_t i = 0; i < added->n && !gone; i++)
+        gone = !table_has_file(sk->silver, added->v[i].path);
+    return gone && e->code == ERR_STORAGE && !e->retry && keys_version(sk->k) >= 0;
+}
+
 /* Brings the index to silver's version. */
 static int catch_up(struct silver_keys *sk, struct err *e) {
     struct since s = {0};
     int r = look_since(sk, &s, e);
     if (r == 0 && !s.doubt)
         r = take_since(sk, &s, e);
-    bool again = (r == 0 && s.doubt) || (r == ERR_CHECK && keys_version(sk->k) >= 0);
+    if (r < 0 && is_late(sk, &s.added, e))
+        s.doubt = "files of silver that it has not read are gone";
+    bool again = s.doubt || (r == ERR_CHECK && keys_version(sk->k) >= 0);
     if (again)
         r = drop(sk, s.doubt ? s.doubt : e->msg, e);
     table_files_release(&s.added);
@@ -172,11 +183,13 @@ static int catch_up(struct silver_keys *sk, struct err *e) {
 struct asking {
     struct keys *k;
     struct key_list *ret;
+    int64_t rows;
 };
 
 static int ask_rows(void *arg, const uint64_t *const *columns, size_t rows, struct err *e) {
     struct asking *a = arg;
     struct key part[PART];
+    a->rows += (int64_t)rows;
     for (size_t i = 0; i < rows;) {
         size_t n = 0;
         for (; n < PART && i < rows; n++, i++)
@@ -188,13 +201,14 @@ static int ask_rows(void *arg, const uint64_t *const *columns, size_t rows, stru
 }
 
 static int ask(struct silver_keys *sk, const struct table_files *fresh, struct key_list *ret,
-               struct err *e) {
-    struct asking a = {sk->k, ret};
+               int64_t *ret_asked, struct err *e) {
+    struct asking a = {sk->k, ret, 0};
     const struct engine_exchange take = {.take = ask_rows, .arg = &a};
     int64_t began = clock_mono_ns();
     int r = read_keys(sk, "bronze_new", &bronze_events, fresh, "sql/silver/asked.sql", &take, e);
     if (r == 0)
         r = keys_answer(sk->k, ret, e);
+    *ret_asked = a.rows;
     if (r == 0)
         log_debug("key index asked", F_INT("rows", keys_rows(sk->k)), F_INT("found", ret->n),
                   F_INT("ms", (clock_mono_ns() - began) / 1000000));
@@ -241,7 +255,7 @@ static void give_up(struct silver_keys *sk, struct key_list *ret, struct err *e)
 }
 
 bool silver_keys_find(struct silver_keys *sk, const struct table_files *fresh, int64_t fresh_rows,
-                      struct key_list *ret) {
+                      struct key_list *ret, int64_t *ret_asked) {
     struct err e;
     if (!worth(sk, fresh_rows))
         return false;
@@ -250,7 +264,7 @@ bool silver_keys_find(struct silver_keys *sk, const struct table_files *fresh, i
     if (r == 0)
         r = catch_up(sk, &e);
     if (r == 0)
-        r = ask(sk, fresh, ret, &e);
+        r = ask(sk, fresh, ret, ret_asked, &e);
     if (r < 0)
         give_up(sk, ret, &e);
     return r == 0;

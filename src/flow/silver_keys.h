@@ -26,10 +26,10 @@ struct silver_keys {
 
 /*
  * *ret: hash and received_at of all silver rows whose hash is in the files, in any order; the caller
- * releases. false: not known, ask silver itself.
+ * releases. *ret_asked: rows of the files that are no rejects. false: not known, ask silver itself.
  */
 bool silver_keys_find(struct silver_keys *sk, const struct table_files *fresh, int64_t fresh_rows,
-                      struct key_list *ret);
+                      struct key_list *ret, int64_t *ret_asked);
 void silver_keys_close(struct silver_keys *sk);
 
 #endif

@@ -252,6 +252,29 @@ static void clean_the_log(struct pair *p) {
     table_close(tb);
 }
 
+/* The index is behind, and the files it has still to read were rewritten and are gone. */
+static void optimize_and_vacuum(struct pair *p) {
+    _cleanup_(freep) char *copy = xasprintf("%s.copy", p->dir);
+    copy_folder(p->dir, copy);
+    batch(p);
+    batch(p);
+    optimize(p);
+    struct table *tb = world_table(&p->with, &silver_events);
+    struct table_vacuum_result done;
+    struct err e;
+    assert_ok(table_vacuum(tb,
+                           &(struct table_vacuum_options){.retention_ms = 7 * 86400000LL,
+                                                          .asked_ms = -1,
+                                                          .needed_after = INT64_MAX,
+                                                          .removed_too = true},
+                           &done, &e),
+              &e);
+    assert_true(done.files >= 2);
+    table_close(tb);
+    copy_folder(copy, p->dir);
+    fs_remove_tree(copy);
+}
+
 static void the_index_makes_no_difference(void **state ATTR_UNUSED) {
     static void (*const twists[])(struct pair *) = {
         nothing,
@@ -269,6 +292,7 @@ static void the_index_makes_no_difference(void **state ATTR_UNUSED) {
         one_key_short,
         clean_the_log,
         optimize,
+        optimize_and_vacuum,
     };
     struct pair p = pair_new();
     batch(&p);
