@@ -126,6 +126,8 @@ static int find_days(struct forget *f, struct dates *ret, struct err *e) {
              "(SELECT event_key FROM mine)",
              buf_str(&id));
     int r = lake_refresh(&f->lake, e);
+    if (r == 0) /* all that silver has read is in our picture of it */
+        r = table_refresh(f->lake.bronze, e);
     if (r == 0)
         r = lake_query(&f->lake, buf_str(&b), false,
                        &(struct engine_rows){.row = take_day, .arg = ret}, e);
@@ -149,24 +151,38 @@ static int count_users_rows(struct forget *f, int64_t *ret, struct err *e) {
     return r;
 }
 
-static int erase_silver(struct forget *f, bool bronze_changed, struct err *e) {
+/* ERR_CONFLICT: silver went on meanwhile, and there may be other days. */
+static int erase_days(struct forget *f, struct dates *days, bool bronze_changed, struct err *e) {
     struct forget_table *t = &f->res->v[1];
-    struct dates days = {0};
-    int r = find_days(f, &days, e);
+    int r = find_days(f, days, e);
     t->files_read = (int64_t)table_live(f->lake.silver)->n;
-    if (r == 0 && days.n)
+    if (r == 0 && days->n)
         r = count_users_rows(f, &t->rows_erased, e);
-    if (r == 0 && (days.n || bronze_changed)) {
-        struct rebuild_result done = {0};
-        const struct rebuild_options o = {.silver = true, .days = &days, .run = f->o->run};
-        t->files_rewritten = files_of(f->lake.silver, &days);
-        r = rebuild_silver(f->st, f->en, &o, &done, e);
-        f->res->days = (int64_t)days.n;
+    if (r < 0 || (days->n == 0 && !bronze_changed))
+        return r;
+    struct rebuild_result done = {0};
+    const struct rebuild_options o = {
+        .silver = true, .days = days, .days_at = table_version(f->lake.silver), .run = f->o->run};
+    t->files_rewritten = files_of(f->lake.silver, days);
+    f->res->days = (int64_t)days->n;
+    return rebuild_silver(f->st, f->en, &o, &done, e);
+}
+
+static int erase_silver(struct forget *f, bool bronze_changed, struct err *e) {
+    struct dates days = {0};
+    int r;
+    for (int tries = 1;
+         (r = erase_days(f, &days, bronze_changed, e)) == ERR_CONFLICT && tries < MAX_TRIES;
+         tries++)
+        dates_release(&days);
+    if (r == ERR_CONFLICT) {
+        err_retry(e);
+        r = err_recode(e, ERR_STORAGE);
     }
     if (r == 0)
         r = table_refresh(f->lake.silver, e);
     if (r == 0)
-        t->files_made = files_of(f->lake.silver, &days);
+        f->res->v[1].files_made = files_of(f->lake.silver, &days);
     dates_release(&days);
     return r;
 }

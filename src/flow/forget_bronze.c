@@ -56,12 +56,8 @@ static void put_ascii(struct buf *b, const char *user, bool upper) {
     buf_release(&text);
 }
 
-/*
- * Is one of the id's JSON spellings, behind the prefix, in the text? '?' in `form` stands for a spelling
- * as a SQL literal.
- */
-static void add_contains(struct buf *b, const char *text, const char *form, const char *prefix,
-                         const char *user) {
+/* Does `form` hold for one of the id's JSON spellings behind the prefix? '?' in it is that as a SQL literal. */
+static void add_spellings(struct buf *b, const char *form, const char *prefix, const char *user) {
     const char *at = strchr(form, '?');
     for (int i = 0; i < 4; i++) {
         struct buf spelt = BUF_INIT(64 * KIB);
@@ -72,9 +68,9 @@ static void add_contains(struct buf *b, const char *text, const char *form, cons
             buf_addf(&spelt, "\"%s\"", user);
         else
             put_ascii(&spelt, user, i == 3);
-        buf_addf(b, "%scontains(%s, %.*s", i ? " OR " : "(", text, (int)(at - form), form);
+        buf_addf(b, "%s%.*s", i ? " OR " : "(", (int)(at - form), form);
         forget_literal(b, buf_str(&spelt));
-        buf_addf(b, "%s)", at + 1);
+        buf_add_str(b, at + 1);
         buf_release(&spelt);
     }
     buf_add_char(b, ')');
@@ -89,13 +85,12 @@ static void add_raw_test(struct buf *b, const char *user) {
                    "coalesce(json_extract_string(raw_text, '$.user_id') = ");
     forget_literal(b, user);
     buf_add_str(b, ", false) OR ");
-    add_contains(b, "raw_text", "?", "\"user_id\":", user);
-    buf_add_str(b, " OR ");
-    add_contains(b, "raw_text", "?", "\"user_id\": ", user);
+    add_spellings(b, "regexp_matches(raw_text, '\"user_id\"\\s*:\\s*' || regexp_escape(?))", "",
+                  user);
     if (is_integer(user))
         buf_addf(b, " OR regexp_matches(raw_text, '\"user_id\"\\s*:\\s*%s\\s*[,}]')", user);
     buf_add_str(b, " ELSE ");
-    add_contains(b, "CAST(raw AS VARCHAR)", "CAST(encode(?) AS VARCHAR)", "", user);
+    add_spellings(b, "contains(CAST(raw AS VARCHAR), CAST(encode(?) AS VARCHAR))", "", user);
     if (is_integer(user))
         buf_addf(b, " OR regexp_matches(CAST(raw AS VARCHAR), '[:,\\[\\s]%s\\s*([,}\\]]|$)')",
                  user);
@@ -112,7 +107,7 @@ static char *flags_of(const char *user) {
     add_raw_test(&b, user);
     /* Another user's event that names this one in what no column holds. */
     buf_add_str(&b, " ELSE ");
-    add_contains(&b, "extra", "?", "\"user_id\":", user);
+    add_spellings(&b, "contains(extra, ?)", "\"user_id\":", user);
     if (is_integer(user))
         buf_addf(&b, " OR regexp_matches(extra, '\"user_id\":%s[,}]')", user);
     buf_add_str(&b,

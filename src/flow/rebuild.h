@@ -19,7 +19,9 @@ struct rebuild_options {
      * rejects since: what became of all of bronze is then counted anew.
      */
     const struct dates *days;
-    bool force; /* also where bronze holds less than silver was made of: that is lost */
+    int64_t
+        days_at; /* silver's version that they were chosen from: ERR_CONFLICT if it has gone on */
+    bool force;  /* also where bronze holds less than silver was made of: that is lost */
     const struct run_options *run; /* how gold and load are done */
 };
 

@@ -3,7 +3,8 @@
  * Silver from bronze once more. The new rows are published first; the commit that puts them in the place
  * of the old ones sets silver's position, too, and so is refused if a silver step has committed
  * meanwhile. Then the bronze rows that step took in are read in addition to what is made already, and
- * the commit is tried again: a lake that never rests is rebuilt all the same.
+ * the commit is tried again: a lake that never rests is rebuilt all the same. Where that would not be
+ * enough (somebody was forgotten, another rebuild came first, a key came to another day), all is made anew.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,8 +22,10 @@ struct rebuild {
     struct engine *en;
     const struct rebuild_options *o;
     struct table *bronze, *silver;
-    bool all;       /* no range */
-    char *app_id;   /* silver's position */
+    bool all;      /* no range */
+    char *app_id;  /* silver's position */
+    char *turn_id; /* of the txn that each rebuild moves on by one: of two at once one is refused */
+    int64_t turn;
     char *only;     /* the SELECT of the range's events; NULL: all rows */
     int64_t at, to; /* silver's position, and what the commit sets: bronze versions */
     int64_t read;   /* the bronze version up to which rows have been made; -1: nothing is made */
@@ -59,12 +62,14 @@ static void copy_files(const struct table_files *from, struct table_files *to) {
 struct later {
     struct table_files added; /* sorted by path */
     bool rewritten;           /* files became others, with the same rows */
+    bool forgot;              /* rows became rejects */
 };
 
 static int take_later(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
     struct later *l = arg;
     copy_files(&en->add, &l->added);
     l->rewritten |= en->n_other_adds > 0;
+    l->forgot |= strcmp(en->operation, "FORGET") == 0;
     return 0;
 }
 
@@ -284,6 +289,7 @@ static int clear_other(void *arg, const char *app_id, int64_t version ATTR_UNUSE
 static void set_position(struct rebuild *rb, const struct silver_account *to, struct txn_list *l) {
     struct silver_account carried;
     txn_list_add(l, xstrdup(rb->app_id), rb->at, rb->to);
+    txn_list_add(l, xstrdup(rb->turn_id), rb->turn, MAX(rb->turn, 0) + 1);
     if (!silver_account_carried(rb->silver, &carried))
         return; /* begun without totals: the commits' counters are added up */
     const struct setting s = {rb, l, to};
@@ -364,17 +370,69 @@ static int commit(struct rebuild *rb, struct rebuild_result *ret, struct err *e)
 
 /* ---- all of it ----------------------------------------------------------------------------------- */
 
+static void begin_anew(struct rebuild *rb) {
+    table_discard(rb->silver, &rb->made, ERR_BUG); /* no commit has them */
+    table_files_release(&rb->made);
+    rb->sum = (struct silver_account){0};
+    rb->read = -1;
+}
+
+/* What silver's commits did after a version. */
+struct went_on {
+    const struct rebuild *rb;
+    struct table_files beside; /* files that came to days beside the range */
+    bool removed;              /* rows were taken out */
+};
+
+static int take_silver(void *arg, const struct table_entry *en, struct err *e ATTR_UNUSED) {
+    struct went_on *w = arg;
+    w->removed |= en->remove.n > 0;
+    for (size_t i = 0; i < en->add.n; i++)
+        if (!in_range(w->rb, &en->add.v[i]))
+            table_file_copy(table_files_add(&w->beside), &en->add.v[i]);
+    return 0;
+}
+
+/* Do rows made so far have keys that came to days beside the range? */
+static int look_at_keys(const struct rebuild *rb, const struct table_files *beside, int64_t *ret,
+                        struct err *e) {
+    const struct engine_input inputs[] = {{"made", &silver_events, &rb->made},
+                                          {"came", &silver_events, beside}};
+    return engine_query(rb->en, rb->st, inputs, ARRAY_LEN(inputs),
+                        "SELECT count(*) FROM made WHERE event_key IN (SELECT event_key FROM came)",
+                        false, &(struct engine_rows){.row = take_count, .arg = ret}, e);
+}
+
+/* Whether what is made so far still stands beside what silver has become since it was looked at. */
+static int check_made(struct rebuild *rb, int64_t since, struct err *e) {
+    struct went_on w = {.rb = rb};
+    int64_t taken = 0;
+    int r = table_each_entry(rb->silver, since, table_version(rb->silver), take_silver, &w, e);
+    if (r == 0 && !w.removed && w.beside.n && rb->made.n)
+        r = look_at_keys(rb, &w.beside, &taken, e);
+    if (r == ERR_NOT_FOUND || (r == 0 && (w.removed || taken))) {
+        begin_anew(rb);
+        r = 0;
+    }
+    table_files_release(&w.beside);
+    return r;
+}
+
 /* Silver first: what it has consumed is then in our picture of bronze. */
 static int look(struct rebuild *rb, struct err *e) {
+    int64_t since = table_version(rb->silver);
     int r = table_refresh(rb->silver, e);
     if (r == 0)
         r = table_refresh(rb->bronze, e);
     if (r == 0)
         r = silver_account_read(rb->silver, &rb->before, e);
     free(TAKE_PTR(rb->before.broken)); /* reconcile tells it */
+    if (r == 0 && rb->read >= 0)
+        r = check_made(rb, since, e);
     if (r < 0)
         return r;
     rb->at = table_txn(rb->silver, rb->app_id);
+    rb->turn = table_txn(rb->silver, rb->turn_id);
     if (rb->at > table_version(rb->bronze))
         return err_set(e, ERR_CHECK,
                        "rebuild: silver has consumed bronze up to version %lld, and "
@@ -385,20 +443,12 @@ static int look(struct rebuild *rb, struct err *e) {
 }
 
 /*
- * The first time all that silver has consumed, or all there is, then what has come since. A range is
- * made of what silver has consumed; *ret_mixed: there are files with rows of both kinds.
+ * All that silver has consumed, or all there is. A range is made of what silver has consumed; *ret_mixed:
+ * there are files with rows of both kinds.
  */
-static int plan(struct rebuild *rb, bool *ret_mixed, struct err *e) {
-    bool first = rb->read < 0;
+static int plan_first(struct rebuild *rb, bool *ret_mixed, struct err *e) {
     struct later later = {0};
-    *ret_mixed = false;
-    table_files_release(&rb->fresh);
-    int r = first ? look_later(rb, rb->at, table_version(rb->bronze), &later, e)
-                  : look_later(rb, rb->read, rb->to, &later, e);
-    if (r == 0 && !first) {
-        rb->fresh = later.added;
-        return 0;
-    }
+    int r = look_later(rb, rb->at, table_version(rb->bronze), &later, e);
     *ret_mixed = !rb->all && later.rewritten;
     if (r == 0)
         r = check_bronze(rb, &later, e);
@@ -410,9 +460,39 @@ static int plan(struct rebuild *rb, bool *ret_mixed, struct err *e) {
     return r;
 }
 
+/* In addition to what is made what has come since; *ret_anew: that is not enough. */
+static int plan_next(struct rebuild *rb, bool *ret_anew, struct err *e) {
+    struct later later = {0}, unread = {0};
+    int r = look_later(rb, rb->read, rb->to, &later, e);
+    if (r == 0)
+        r = look_later(rb, rb->to, table_version(rb->bronze), &unread, e);
+    *ret_anew = r == ERR_NOT_FOUND || later.forgot || unread.forgot ||
+                (!rb->all && (later.rewritten || unread.rewritten));
+    table_files_release(&unread.added);
+    if (r == 0 && !*ret_anew)
+        rb->fresh = later.added;
+    else
+        table_files_release(&later.added);
+    return *ret_anew ? 0 : r;
+}
+
+static int plan(struct rebuild *rb, bool *ret_mixed, struct err *e) {
+    bool anew = rb->read < 0;
+    *ret_mixed = false;
+    table_files_release(&rb->fresh);
+    int r = anew ? 0 : plan_next(rb, &anew, e);
+    if (r < 0 || !anew)
+        return r;
+    if (rb->read >= 0)
+        begin_anew(rb);
+    return plan_first(rb, ret_mixed, e);
+}
+
 static int try_once(struct rebuild *rb, struct rebuild_result *ret, struct err *e) {
-    bool mixed;
+    bool mixed = false;
     int r = look(rb, e);
+    if (r == 0 && rb->o->days && table_version(rb->silver) != rb->o->days_at)
+        return err_set(e, ERR_CONFLICT, "silver has gone on since the days were chosen");
     if (r == 0)
         r = plan(rb, &mixed, e);
     if (r == 0 && mixed) { /* files of a later version: silver shall have read those, too */
@@ -434,7 +514,7 @@ static int try_until_settled(struct rebuild *rb, struct rebuild_result *ret, str
         if (r == 0)
             r = try_once(rb, ret, e);
         ret->tries++;
-        if (r != ERR_CONFLICT)
+        if (r != ERR_CONFLICT || rb->o->days)
             return r;
         if (ret->tries == MAX_TRIES) {
             err_retry(e);
@@ -449,6 +529,7 @@ static int run(struct rebuild *rb, struct rebuild_result *ret, struct err *e) {
     if (table_version(rb->bronze) < 0)
         return err_set(e, ERR_CHECK, "rebuild: there is silver, and no bronze to make it from");
     rb->app_id = xasprintf("silver/%s", table_id(rb->bronze));
+    rb->turn_id = xasprintf("rebuild/%s", table_id(rb->bronze));
     rb->only = only_of(rb->o);
     rb->all = !rb->only;
     if (!rb->all && table_txn(rb->silver, rb->app_id) < 0)
@@ -474,8 +555,9 @@ int rebuild_silver(struct storage *st, struct engine *en, const struct rebuild_o
     table_files_release(&rb.fresh);
     table_files_release(&rb.made);
     free(rb.app_id);
+    free(rb.turn_id);
     free(rb.only);
     table_close(rb.bronze);
     table_close(rb.silver);
-    return r < 0 ? step_settle("rebuild", r, e) : r;
+    return r < 0 && !(r == ERR_CONFLICT && o->days) ? step_settle("rebuild", r, e) : r;
 }

@@ -5,13 +5,14 @@ import io
 import json
 import signal
 
+import deltalake.exceptions
 import pyarrow.parquet
 import pytest
 
 from mill import TABLES
 from sinks import Sqlite
 from test_bad_days import HAT, NOON, SHIRT, some_shoppers
-from test_rebuild import RUSH
+from test_rebuild import RUSH, SILVER, parked
 
 USER = "u-f0rg3t-m3"
 
@@ -24,7 +25,7 @@ def bad(user):
     """Rejects that hold the user in different ways."""
     name = json.dumps(user).encode()
     return [b'{"user_id":%s,"product_id":1}' % name, b'{"user_id": %s,"product_id":1}' % name, b'{"broken":[%s' % name,
-            b'[{"user_id":%s}]' % name, b'{"note":"caf\xe9","user_id":%s}' % name, {**SHIRT, "user_id": user, "price": -1}]
+            b'[{"user_id":%s}]' % name, b'{"events":[{"user_id"\t :  %s }]}' % name, b'{"note":"caf\xe9","user_id":%s}' % name, {**SHIRT, "user_id": user, "price": -1}]
 
 
 def busy(mill, user=USER):
@@ -76,7 +77,7 @@ def test_a_user_is_forgotten(mill, lake):
     assert {name: others(mill, name) for name in TABLES[:2]} == before
     assert positions(mill) == at
     bronze, silver = done["report"]["tables"][:2]
-    assert (bronze["rows_erased"], bronze["raw_erased"], silver["rows_erased"]) == (16, 14, 9), done
+    assert (bronze["rows_erased"], bronze["raw_erased"], silver["rows_erased"]) == (16, 16, 9), done
     assert bronze["files_rewritten"] == 1 and done["report"]["complete"] and bronze["files_deleted"] > 0
     # The event whose key was another user's first is that one's now; repeats of the user are none any more.
     assert [r["user_id"] for r in mill.rows("silver.events") if r["event_id"] == "shared"] == ["heir"]
@@ -97,9 +98,8 @@ def test_a_user_is_forgotten(mill, lake):
     for name in TABLES[:2]:
         table = mill.lake.delta(name)
         assert done["report"]["tables"][TABLES.index(name)]["first_version"] > 0
-        with pytest.raises(Exception):
+        with pytest.raises(deltalake.exceptions.DeltaError):
             table.load_as_version(0)
-            assert USER not in repr(table.to_pyarrow_table())
     again = forget(mill, USER)["report"]["tables"]
     assert [t["files_rewritten"] for t in again] == [0] * len(again)
     for name in TABLES:
@@ -117,16 +117,16 @@ def test_hostile_ids(mill):
     mill.produce(*[of(user, i) for i, user in enumerate(HOSTILE)], *[b for user in HOSTILE for b in bad(user)], of("left", 3))
     mill.steps()
     left = list(HOSTILE)
-    for user in HOSTILE[:2] + ["ünï–cödé", "42"]:
+    for user in HOSTILE[:3] + ["ünï–cödé", "42", "\\E.*"]:
         done = forget(mill, user)["report"]["tables"]
-        assert done[0]["rows_erased"] == 1 and done[0]["raw_erased"] == 6, (user, done)
+        assert done[0]["rows_erased"] == 1 and done[0]["raw_erased"] == 7, (user, done)
         left.remove(user)
         assert sorted(r["user_id"] for r in mill.rows("silver.events")) == sorted(left + ["left"]), user
     mill.reconciled()
     assert forget(mill, "nobody")["report"]["tables"][0]["rows_erased"] == 0
-    for user, says in (("", "empty or blank"), (" \t", "empty or blank"), ("x" * 257, "257 bytes"), (b"\xff", "UTF-8")):
-        done = mill("forget", "--force", "--user", user) if isinstance(user, str) else None
-        assert done is None or (done.code == 2 and says in done.err), done
+    for user, says in (("", "empty or blank"), (" \t", "empty or blank"), ("x" * 257, "257 bytes"), ("\udcff", "UTF-8")):
+        done = mill("forget", "--force", "--user", user)
+        assert done.code == 2 and says in done.err, done
     mill.fails(2, "forget", "--user", "42", says="erases", hint="--force")
     mill.fails(2, "forget", "--force", says="--user ID")
 
@@ -196,3 +196,16 @@ def test_what_was_replayed_is_forgotten_and_still_counted(mill):
     mill.produce(of("other", 3))
     mill.steps()
     mill.reconciled()
+
+
+def test_a_rebuild_under_way_does_not_bring_the_user_back(mill):
+    """It has made its rows before, and commits after."""
+    busy(mill)
+    mill.feed(*[of("other", 100 + day, event_ts=NOON + 86400 * day) for day in range(40)])
+    rebuild = parked(mill, *SILVER)
+    assert forget(mill, USER)["report"]["complete"]
+    rebuild.process.send_signal(signal.SIGCONT)
+    assert rebuild.wait() == 0, rebuild.err()
+    mill.ok("run")
+    mill.reconciled()
+    assert USER not in repr([mill.rows(name) for name in TABLES])

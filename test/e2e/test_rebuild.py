@@ -33,6 +33,38 @@ def middle_day(mill):
     return days[len(days) // 2]
 
 
+def parked(mill, *verb):
+    """One that has published rows and not committed: stopped there. It needs many days, each of which is a file."""
+    for _ in range(20):
+        silver, files = mill.table_path("silver.events"), set(mill.data_files("silver.events"))
+        before = len(mill.log("silver.events"))
+        running = mill.start(*verb)
+        while running.alive() and not set(silver.glob("*/*.parquet")) - files:
+            pass
+        running.process.send_signal(signal.SIGSTOP)
+        if running.alive() and len(mill.log("silver.events")) == before:
+            return running
+        running.process.send_signal(signal.SIGCONT)
+        assert running.wait() == 0, running.err()
+    raise AssertionError("it was always faster")
+
+
+def test_a_key_that_came_to_another_day_meanwhile(mill):
+    """The range has lost it, a silver step takes it in again elsewhere, and the rebuild had made it by then."""
+    mill.feed(*[{**SHIRT, "event_id": f"e{day}", "event_ts": SHIRT["event_ts"] + 86400 * day} for day in range(40)])
+    deltalake.DeltaTable(mill.table_path("silver.events")).delete("event_id = 'e5'")
+    first, last = (str(datetime.date.fromtimestamp(SHIRT["event_ts"]) + datetime.timedelta(days=n)) for n in (0, 39))
+    rebuild = parked(mill, *SILVER, "--from", first, "--to", last)
+    mill.produce({**SHIRT, "event_id": "e5", "event_ts": SHIRT["event_ts"] + 86400 * 60})
+    mill.ok("ingest", "--once")
+    assert mill.json("silver")["rows"] == 1
+    rebuild.process.send_signal(signal.SIGCONT)
+    assert rebuild.wait() == 0, rebuild.err()
+    rows = [r["event_key"] for r in mill.rows("silver.events")]
+    assert sorted(rows) == sorted(f"e{day}" for day in range(40))
+    mill.reconciled()
+
+
 def test_a_sound_lake_stays_as_it_is(mill):
     busy_days(mill, rounds=2)
     before = content(mill)
