@@ -176,6 +176,10 @@ static int check_records(struct reconcile *rc, struct counting *c, struct err *e
     }
     if (c->account)
         r = reconcile_first_offset(rc, c->account, c->topic, c->partition, &first, e);
+    if (r == ERR_CHECK) { /* the notes make no sense: bronze.gaps says so */
+        err_clear(e);
+        r = 0;
+    }
     if (r == 0)
         reconcile_differs(rc, "bronze.records", TAKE_PTR(first.at),
                           xasprintf("%s%s%s", c->differs, first.what ? "; first: " : "",
@@ -192,13 +196,12 @@ static int check_once(struct reconcile *rc, const struct counting *c, struct err
         reconcile_equal(rc, "bronze.once", "rows", c->rows, "positions", c->once);
         return 0;
     }
-    int r =
-        reconcile_first(rc,
-                        "SELECT place, place || ' is there ' || copies || ' times' FROM (SELECT"
-                        " concat_ws('/', " POSITION ") AS place, count(*) AS copies FROM"
-                        " bronze.events WHERE reject_reason IS NOT NULL OR reject_detail IS NULL"
-                        " GROUP BY " POSITION " HAVING count(*) > 1 ORDER BY " POSITION " LIMIT 1)",
-                        &first, e);
+    int r = reconcile_first(rc,
+                            "SELECT place, place || ' is there ' || copies || ' times' FROM (SELECT"
+                            " concat_ws('/', " POSITION ") AS place, count(*) AS copies FROM"
+                            " bronze.events WHERE NOT " RECONCILE_IS_REPLAYED " GROUP BY " POSITION
+                            " HAVING count(*) > 1 ORDER BY " POSITION " LIMIT 1)",
+                            &first, e);
     if (r == 0)
         reconcile_differs(rc, "bronze.once", TAKE_PTR(first.at),
                           xasprintf("rows %lld, positions %lld%s%s", (long long)c->rows,

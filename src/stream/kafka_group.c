@@ -109,7 +109,8 @@ static void check_topic(struct kafka *k, const part_list *list) {
 }
 
 static bool cooperative(const struct kafka_consumer *c) {
-    return c->subscribed && strcmp(rd_kafka_rebalance_protocol(c->rk), "COOPERATIVE") == 0;
+    const char *protocol = rd_kafka_rebalance_protocol(c->rk); /* NULL: it cannot be told now */
+    return c->subscribed && protocol && strcmp(protocol, "COOPERATIVE") == 0;
 }
 
 /*

@@ -145,7 +145,7 @@ def test_stopping_while_the_broker_is_away(kafka_mill):
     time.sleep(2)  # its session is over
     before = cpu_seconds(ingest)
     time.sleep(2)
-    assert cpu_seconds(ingest) - before < 0.5, "waiting takes no processor"
+    assert cpu_seconds(ingest) - before < 1, "waiting takes no processor"
     start = time.monotonic()
     assert ingest.stop() == 0, ingest.err()
     assert time.monotonic() - start < 15

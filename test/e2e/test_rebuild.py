@@ -16,6 +16,8 @@ SILVER, GOLD = ("rebuild", "--layer", "silver"), ("rebuild", "--layer", "gold")
 RUSH = ("-c", "up.every=50ms", "-c", "ingest.batch_age=20ms", "-c", "table.upkeep_every=1ms", "-c", "table.optimize_files=2",
         "-c", "serve.listen=off")
 
+SLOW_S = 400  # what others commit meanwhile is taken in, and a slow machine gives them time for much
+
 
 def busy_days(mill, rounds=3, events=400):
     for seed in range(rounds):
@@ -228,18 +230,19 @@ class Reader(threading.Thread):
         self.join(60)
 
 
+@pytest.mark.timeout(1200)
 def test_while_everything_else_goes_on(mill):
     """Shoppers, ingest, silver, gold, load and optimize beside it; a reader sees the old or the new."""
     busy_days(mill, rounds=2, events=2000)
-    up = mill.start(*RUSH, "up", "--demo", "--rate", "300")
+    up = mill.start(*RUSH, "-c", "ingest.batch_age=200ms", "up", "--demo", "--rate", "300")
     reader = Reader(mill)
     reader.start()
     try:
-        done = [mill.json(*SILVER) for _ in range(3)]
+        done = [mill.json(*SILVER, seconds=SLOW_S) for _ in range(3)]
         day = middle_day(mill)
-        done += [mill.json(*SILVER, "--from", day, "--to", day), mill.json(*GOLD)]
+        done += [mill.json(*SILVER, "--from", day, "--to", day, seconds=SLOW_S), mill.json(*GOLD, seconds=SLOW_S)]
         at_once = [mill.start(*verb) for verb in (SILVER, SILVER, GOLD)]
-        assert [r.wait() for r in at_once] == [0, 0, 0], [r.err() for r in at_once]
+        assert [r.wait(SLOW_S) for r in at_once] == [0, 0, 0], [r.err() for r in at_once]
     finally:
         reader.end()
     assert up.alive(), up.err()
