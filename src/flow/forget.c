@@ -215,9 +215,15 @@ static int cut_log(struct forget *f, size_t i, struct err *e) {
     int64_t version = table_version(tb), begin = -1;
     o.log_retention_ms = -DAY_MS;
     o.log_entries = 0;
-    int r = upkeep_log(&f->lake, tb, &o, true, &sum, e);
-    if (r == 0)
-        r = table_log_begin(tb, &begin, e);
+    int r = 0;
+    for (int tries = 0; r == 0 && tries < MAX_TRIES && begin < version; tries++) {
+        if (tries > 0) /* another process was at the log, or the reader above it not yet so far */
+            r = lake_refresh(&f->lake, e);
+        if (r == 0)
+            r = upkeep_log(&f->lake, tb, &o, true, &sum, e);
+        if (r == 0)
+            r = table_log_begin(tb, &begin, e);
+    }
     f->res->v[i].log_files = sum.log_files;
     f->res->v[i].version = begin;
     if (r < 0 || begin >= version)
