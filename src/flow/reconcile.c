@@ -6,29 +6,29 @@
 
 /* What to do, by the kind of difference: the first pattern that fits the check's name. */
 static const char *hint_of(const char *name) {
-#define ANEW "with those of the layers above it, and let clickmill make them anew"
     static const char *const hints[][2] = {
         {"bronze.log", "bring the entries of _delta_log back from a copy: nothing below bronze but "
                        "the stream has its rows"},
         {"*.log", "bring the entries of _delta_log back from a copy; or move the table's folder "
-                  "away, " ANEW},
+                  "away, with those of the layers above it, and let clickmill make them anew"},
         {"bronze.files",
          "bring the file back from a copy (HDFS: its trash, S3: an older version of "
          "it): nothing below bronze but the stream has its rows"},
         {"gold.files",
-         "bring the file back from a copy, or move the table's folder away: clickmill "
-         "run makes it anew from silver"},
-        {"*.files", "bring the file back from a copy; or move the table's folder away, " ANEW},
+         "bring the file back from a copy, or let clickmill rebuild --layer gold make "
+         "the table anew from silver"},
+        {"silver.files", "bring the file back from a copy, or let clickmill rebuild --layer silver "
+                         "make the table anew from bronze"},
         {"bronze.replayed", "clickmill rejects list shows what was replayed, clickmill table "
                             "history bronze.events which commits did it"},
         {"bronze.gaps", "the notes of the commits do not fit each other: was an entry of bronze's "
                         "_delta_log changed or removed? clickmill table verify bronze.events"},
         {"bronze.*", "clickmill table history bronze.events shows who else has added or removed "
                      "files; taking them out again (Delta's RESTORE) is up to whoever did it"},
-        {"silver.*", "clickmill table history silver.events shows who else has written to it; move "
-                     "its folder away, " ANEW},
-        {"gold.*", "clickmill table history shows who else has written to the table; move its "
-                   "folder away: clickmill run makes it anew from silver"},
+        {"silver.*", "clickmill table history silver.events shows who else has written to it; "
+                     "clickmill rebuild --layer silver makes it anew from bronze"},
+        {"gold.*", "clickmill table history shows who else has written to the table; clickmill "
+                   "rebuild --layer gold makes it anew from silver"},
         {"sink.*", "somebody else has changed the table: DELETE its row FROM clickmill_loads, and "
                    "clickmill load writes all days anew"},
     };

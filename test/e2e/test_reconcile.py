@@ -116,13 +116,13 @@ COPY, ANEW, LOAD, HISTORY = "from a copy", "make them anew", "DELETE its row FRO
 #       what was done, the first check that fails, one of those that fail and its place, in its detail, in the hint
 DAMAGES = {
     "bronze file deleted": (delete(BRONZE), "bronze.files", "bronze.files", ..., "is gone", "nothing below bronze but the stream"),
-    "silver file deleted": (delete(SILVER), "silver.files", "silver.files", ..., "is gone", ANEW),
-    "gold file deleted": (delete(GOLD), "gold.files", "gold.files", ..., "is gone", "makes it anew from silver"),
+    "silver file deleted": (delete(SILVER), "silver.files", "silver.files", ..., "is gone", "rebuild --layer silver"),
+    "gold file deleted": (delete(GOLD), "gold.files", "gold.files", ..., "is gone", "rebuild --layer gold"),
     "bronze file doubled": (double(BRONZE), "bronze.records", "bronze.records", "clickstream/0/", "is there 2 times", HISTORY),
     "each position once": (double(BRONZE), "bronze.records", "bronze.once", "clickstream/0/", "is there 2 times", HISTORY),
     "silver file doubled": (double(SILVER), "silver.rows", "silver.once", "clickstream/0/", "of 2026-02-17", "silver.events"),
     "gold file doubled": (double(GOLD), "gold.metrics", "gold.metrics", "2026-02-17, books", "silver has 3 events, revenue 7.5; gold has 6, 15.0",
-                          "makes it anew from silver"),
+                          "rebuild --layer gold"),
     "bronze file taken out": (take_out(BRONZE), "bronze.records", "bronze.records", "clickstream/0/", "is not there", HISTORY),
     "silver file taken out": (take_out(SILVER), "silver.rows", "silver.keys", "clickstream/0/", "of bronze is not in silver", "silver.events"),
     "sink row edited": (sql("UPDATE clickstream_metrics SET total_revenue = 8 WHERE category = 'toys' AND event_date = '2026-02-18'"),
@@ -166,13 +166,22 @@ def test_nothing_is_found_in_a_sound_one(mill):
     mill.reconciled()
 
 
+@pytest.mark.parametrize("damage", [delete, take_out, double])
 @pytest.mark.parametrize("name", [SILVER, GOLD])
-def test_the_hint_helps(mill, name):
+def test_the_hint_for_files_helps(mill, name, damage):
+    layer = name.split(".")[0]
+    damage(name)(mill)
+    mill.fails(8, "reconcile", hint=f"clickmill rebuild --layer {layer}")
+    mill.ok("rebuild", "--layer", layer)
+    mill.reconciled()
+
+
+def test_the_hint_for_a_log_helps(mill):
     """The table's folder moved away, with those above it: all is there again."""
-    delete(name)(mill)
+    tear(SILVER)(mill)
     mill.fails(8, "reconcile", hint="folder away")
-    for layer in ("silver", "gold") if name == SILVER else ("gold/clickstream_metrics",):
-        (mill.home / "data/lake" / layer).rename(mill.home / f"old-{layer.replace('/', '-')}")
+    for layer in ("silver", "gold"):
+        (mill.home / "data/lake" / layer).rename(mill.home / f"old-{layer}")
     mill.ok("run")
     mill.reconciled()
 
