@@ -72,7 +72,7 @@ static int run(struct cmd *c, struct err *e) {
     struct run_options o = parts_run_options(c->cfg);
     o.check.names = c->n_args > 0 ? (const char *const *)c->args : NULL;
     o.check.n_names = (size_t)c->n_args;
-    r = flow_run_check(p.st, p.en, &o, &res, e);
+    r = flow_run_check(p.st, p.en, &o, false, &res, e);
     bool done = r == 0 || r == ERR_CHECK;
     if (done && ((const struct check_opts *)c->opts)->as_json)
         print_json(&res);

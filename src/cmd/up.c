@@ -103,7 +103,7 @@ static void *demo_thread(void *arg) {
 
 /* From one round to the next. */
 struct memory {
-    int64_t upkept_ns, checked_ns; /* checked: when all rules passed last */
+    int64_t upkept_ns;
     struct err
         alone; /* of models or tables that failed alone, and of rules that block, as last told */
 };
@@ -127,11 +127,6 @@ static int tell_alone(struct memory *mem, int r, const struct check_result *chec
     return 0;
 }
 
-/* Where nothing waits to be loaded the rules are asked once a minute: an idle shop costs nothing. */
-static bool check_is_due(const struct memory *mem) {
-    return !mem->checked_ns || clock_mono_ns() - mem->checked_ns > 60000000000LL;
-}
-
 /* One round of silver, gold, check and load. What can pass is reported and tried again in the next round. */
 static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct up_view *v,
                       struct memory *mem, struct err *e) {
@@ -142,12 +137,9 @@ static int round_once(struct cmd *c, struct parts *p, struct monitor *mo, struct
     o.on_step = monitor_step;
     o.arg = mo;
     o.new_warnings_only = true;
-    o.check.only_waiting = !check_is_due(mem);
     monitor_run_begins(mo);
     int r = flow_run(p->st, p->en, &o, &res, e);
     monitor_run_ended(mo, &res, r, e);
-    if (res.check.n > 0)
-        mem->checked_ns = res.codes[RUN_CHECK] == 0 ? clock_mono_ns() : 0;
     if (res.complete)
         r = tell_alone(mem, r, &res.check, e);
     run_result_release(&res);

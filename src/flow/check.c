@@ -181,6 +181,21 @@ static int check_names(const struct checks *rules, const struct check_options *o
     return 0;
 }
 
+static void note_rules(struct check *c) {
+    struct sha256 h;
+    unsigned char digest[SHA256_LEN];
+    sha256_begin(&h);
+    for (size_t i = 0; i < c->rules.n; i++) {
+        const struct check_rule *rule = &c->rules.v[i];
+        _cleanup_(freep) char *text =
+            xasprintf("%s %s %d\n%s", rule->name, check_severity_names[rule->severity], rule->days,
+                      rule->wrong.code == 0 ? rule->sql : rule->wrong.msg);
+        sha256_add(&h, text, strlen(text) + 1);
+    }
+    sha256_end(&h, digest);
+    sha256_hex(digest, c->res.rules);
+}
+
 static void note_seen(struct check *c) {
     c->res.seen = xcalloc(c->lake.n_gold, sizeof *c->res.seen);
     for (size_t i = 0; i < c->lake.n_gold; i++) {
@@ -196,11 +211,13 @@ static int check_lake(struct check *c, struct storage *st, struct engine *en, st
     if (r < 0)
         return r;
     note_seen(c);
+    note_rules(c);
     if (table_version(c->lake.bronze) >= 0) {
         bool waiting = false;
         r = check_days_find(&c->lake, sk, &c->days, &waiting, e);
         c->days_sql = check_days_select(&c->days);
-        if (r == 0 && (waiting || !o->only_waiting))
+        bool passed = o->passed && strcmp(o->passed, c->res.rules) == 0;
+        if (r == 0 && (waiting || !passed))
             r = run_rules(c, en, st, o, e);
     }
     lake_close(&c->lake);

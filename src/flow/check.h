@@ -7,6 +7,7 @@
 #define CM_FLOW_CHECK_H
 
 #include "base/mem.h"
+#include "base/sha256.h"
 #include "engine/engine.h"
 #include "flow/checks.h"
 #include "sink/sink.h"
@@ -45,10 +46,12 @@ struct check_result {
     struct check_seen *seen;
     size_t n_seen;
     struct check_outcome
-        *v; /* none: there is nothing in the lake yet, or nothing waits (only_waiting) */
+        *v; /* none: there is nothing in the lake yet, or what there is has passed (passed) */
     size_t n;
-    int64_t warned;   /* rules of severity warn that gave rows or could not be run */
-    int64_t blocking; /* the same of severity block */
+    char
+        rules[SHA256_HEX]; /* of all rules there are: how they are asked, and how severe they are */
+    int64_t warned;        /* rules of severity warn that gave rows or could not be run */
+    int64_t blocking;      /* the same of severity block */
 };
 void check_result_release(struct check_result *r);
 
@@ -57,7 +60,9 @@ struct check_options {
     const char *models_dir;
     const char *const *names; /* only these rules; NULL: all */
     size_t n_names;
-    bool only_waiting; /* no rule is run where no day waits to be loaded */
+    /* check_result.rules of those that have just passed: where no day waits to be loaded they are not
+       asked once more. NULL: all are asked. */
+    const char *passed;
 };
 
 /*

@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "flow/history.h"
 
-enum { LARGEST = 4 * MIB };
+enum { LARGEST = 4 * MIB, LATELY_US = 60000000 };
 
 /* ---- the last check -------------------------------------------------------------------------- */
 
@@ -21,6 +21,7 @@ void check_kept_release(struct check_kept *k) {
     }
     free(k->v);
     free(k->checked_at);
+    free(k->rules);
     *k = (struct check_kept){0};
 }
 
@@ -48,6 +49,7 @@ static bool take_line(const char *line, size_t n, struct check_kept *ret) {
     _cleanup_(json_freep) struct json_doc *d = json_parse(line, n, ERR_STORAGE, &ignored);
     const json *root = d ? json_root(d) : NULL, *rules = json_get(root, "rules");
     struct check_kept k = {.checked_at = copy(root, "checked_at"),
+                           .rules = copy(root, "of"),
                            .blocked = json_bool(json_get(root, "blocked"), false)};
     bool good = k.checked_at && json_is_array(rules);
     k.v = good ? xcalloc(json_len(rules), sizeof *k.v) : NULL;
@@ -73,6 +75,17 @@ int check_history_read(const char *path, struct check_kept *ret, struct err *e) 
     }
     buf_release(&text);
     return r;
+}
+
+const char *check_kept_passed(const struct check_kept *k, int64_t now_us) {
+    int64_t at;
+    if (!k->checked_at || !time_parse(k->checked_at, &at) || now_us < at || now_us - at > LATELY_US)
+        return NULL;
+    for (size_t i = 0; i < k->n; i++)
+        if (strcmp(k->v[i].result, check_state_names[CHECK_PASSED]) != 0 &&
+            strcmp(k->v[i].result, check_state_names[CHECK_NOT_RUN]) != 0)
+            return NULL;
+    return k->rules;
 }
 
 /* ---- one more -------------------------------------------------------------------------------- */
@@ -125,6 +138,7 @@ static void put_line(struct buf *line, int64_t now_us, const struct check_result
     json_obj(&o, NULL);
     json_put(&o, "checked_at", at);
     json_put_bool(&o, "blocked", r->blocking > 0);
+    json_put(&o, "of", r->rules);
     json_arr(&o, "rules");
     for (size_t i = 0; i < r->n; i++)
         put_rule(&o, &r->v[i]);

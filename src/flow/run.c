@@ -54,31 +54,38 @@ static int open_to_look(const struct run_options *o, struct sink **ret, struct e
     return r;
 }
 
-/* What cannot be kept is a warning: the check itself stands. */
-static void keep(const struct run_options *o, struct check_result *res) {
-    const char *path = o->check_history ? o->check_history : "";
-    struct check_kept before;
+/* What cannot be read or kept is a warning: the check itself stands. */
+static struct check_kept last_check(const char *path) {
+    struct check_kept k;
     struct err e;
-    int64_t now = clock_now_us();
-    if (check_history_read(path, &before, &e) < 0)
+    if (check_history_read(path, &k, &e) < 0)
         log_err(LOG_WARN, "checks", &e);
-    check_history_compare(&before, now, res);
-    if (*path && check_history_append(path, now, res, &e) < 0)
-        log_err(LOG_WARN, "checks", &e);
-    check_kept_release(&before);
+    return k;
 }
 
-int flow_run_check(struct storage *st, struct engine *en, const struct run_options *o,
+static void keep(const char *path, const struct check_kept *before, struct check_result *res) {
+    struct err e;
+    int64_t now = clock_now_us();
+    check_history_compare(before, now, res);
+    if (*path && check_history_append(path, now, res, &e) < 0)
+        log_err(LOG_WARN, "checks", &e);
+}
+
+int flow_run_check(struct storage *st, struct engine *en, const struct run_options *o, bool lately,
                    struct check_result *ret, struct err *e) {
+    const char *path = o->check_history ? o->check_history : "";
     struct sink *sk;
     *ret = (struct check_result){0};
     int r = open_to_look(o, &sk, e);
     if (r < 0)
         return r;
-    r = flow_check(st, en, sk, &o->check, ret, e);
+    _cleanup_(check_kept_release) struct check_kept before = last_check(path);
+    struct check_options co = o->check;
+    co.passed = lately ? check_kept_passed(&before, clock_now_us()) : NULL;
+    r = flow_check(st, en, sk, &co, ret, e);
     sink_free(sk);
-    if ((r == 0 || r == ERR_CHECK) && ret->n > 0 && !o->check.names)
-        keep(o, ret);
+    if ((r == 0 || r == ERR_CHECK) && ret->n > 0 && !co.names)
+        keep(path, &before, ret);
     return r;
 }
 
@@ -98,7 +105,7 @@ void run_log_warnings(const struct check_result *r, bool new_ones) {
 int flow_run_check_load(struct storage *st, struct engine *en, const struct run_options *o,
                         struct load_result *ret, struct err *e) {
     struct check_result res;
-    int r = flow_run_check(st, en, o, &res, e);
+    int r = flow_run_check(st, en, o, true, &res, e);
     run_log_warnings(&res, false);
     if (r == 0)
         r = flow_run_load(st, en, o, &res, ret, e);
@@ -119,7 +126,7 @@ static int step_gold(struct run *run, struct err *e) {
 
 static int step_check(struct run *run, struct err *e) {
     check_result_release(&run->res->check); /* of an earlier try */
-    int r = flow_run_check(run->st, run->en, run->o, &run->res->check, e);
+    int r = flow_run_check(run->st, run->en, run->o, true, &run->res->check, e);
     run_log_warnings(&run->res->check, run->o->new_warnings_only);
     return r;
 }

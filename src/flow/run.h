@@ -58,9 +58,10 @@ int flow_run(struct storage *st, struct engine *en, const struct run_options *o,
 
 /*
  * check alone (flow_check): opens the sink to look where it stands, keeps what was found in check_history.
+ * lately: what it says has passed within the last minute is enough where no day waits to be loaded.
  * *ret is filled in in any case.
  */
-int flow_run_check(struct storage *st, struct engine *en, const struct run_options *o,
+int flow_run_check(struct storage *st, struct engine *en, const struct run_options *o, bool lately,
                    struct check_result *ret, struct err *e);
 /* Logs what rules of severity warn have found. */
 void run_log_warnings(const struct check_result *r, bool new_ones);

@@ -401,4 +401,27 @@ def test_a_fault_of_the_engine_is_not_the_datas(mill):
     [file] = mill.data_files("silver.events")
     file.write_bytes(b"x" * file.stat().st_size)
     mill.fails(6, "check", says="sql/checks/")
-    mill.fails(6, "load", says="sql/checks/")
+    mill.fails(6, "-c", "sink.url=sqlite:another.db", "load", says="sql/checks/")  # where all days wait
+
+
+def test_what_has_just_passed_is_asked_again_when_it_must_be(mill):
+    """With nothing to load: not within a minute, unless a rule is another, has failed, or the verb is `check`."""
+    mill.feed(SHIRT)
+    kept = mill.home / "data/checks.ndjson"
+    def asked(*verb):
+        before = len(kept.read_text().splitlines())
+        mill.ok(*verb)
+        return len(kept.read_text().splitlines()) - before
+    assert asked("run") == 0 and asked("load") == 0
+    assert asked("check") == 1
+    assert asked("-c", "check.null_share=0.3", "run") == 1
+    assert asked("-c", "check.null_share=0.3", "run") == 0
+    assert asked("-c", "check.freshness=1ms", "run") == 1  # it warns
+    assert asked("-c", "check.freshness=1ms", "run") == 1
+    assert asked("run") == 1 and asked("run") == 0
+    old = re.sub(r'"checked_at":"20..', '"checked_at":"2001', kept.read_text())
+    kept.write_text(old)
+    assert asked("run") == 1
+    mill.produce({**SHIRT, "price": 2})
+    mill.ok("ingest", "--once")
+    assert asked("run") == 1  # a day waits
