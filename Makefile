@@ -41,8 +41,8 @@ bench: build ## speed and memory against DuckDB's own statements, in one run, th
 	@$$(scripts/venv.sh)/bin/python bench/run.py
 	@$$(scripts/venv.sh)/bin/python bench/kafka.py
 	@$$(scripts/venv.sh)/bin/python bench/lake.py
-	@bench/tables.py
 	@$$(scripts/venv.sh)/bin/python bench/dedup.py
+	@bench/tables.py
 
 bench-dedup: build ## silver's dedup of 100,000 events at 1 and 10 million known keys (a minute)
 	@scripts/install-packages.sh test

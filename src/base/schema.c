@@ -138,3 +138,10 @@ void table_files_release(struct table_files *f) {
     free(f->v);
     *f = (struct table_files){0};
 }
+
+int64_t table_files_rows(const struct table_files *f) {
+    int64_t rows = 0;
+    for (size_t i = 0; i < f->n && rows >= 0; i++)
+        rows = f->v[i].rows < 0 ? -1 : rows + f->v[i].rows;
+    return rows;
+}

@@ -75,5 +75,6 @@ struct table_file *table_files_add(struct table_files *f);
 void table_file_copy(struct table_file *to, const struct table_file *from);
 void table_file_release(struct table_file *f);
 void table_files_release(struct table_files *f);
+int64_t table_files_rows(const struct table_files *f); /* -1: one, another writer's, does not say */
 
 #endif

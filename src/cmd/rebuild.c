@@ -125,7 +125,8 @@ static int run(struct cmd *c, struct err *e) {
                                       .run = &run};
     struct rebuild_result res = {0};
     r = flow_rebuild(p.st, p.en, &o, &res, e);
-    if (r == 0 || res.gold.failed > 0 || res.load.failed > 0)
+    if (r == 0 || res.gold.failed > 0 || res.load.failed > 0 ||
+        (r == ERR_CHECK && res.gold.silver_version >= 0)) /* a rule blocks the load */
         print(opts, &res);
     parts_close(&p);
     return r;

@@ -77,11 +77,12 @@ int check_history_read(const char *path, struct check_kept *ret, struct err *e) 
     return r;
 }
 
-const char *check_kept_passed(const struct check_kept *k, int64_t now_us) {
+const char *check_kept_passed(const struct check_kept *k, bool warnings_do, int64_t now_us) {
     int64_t at;
-    if (!k->checked_at || !time_parse(k->checked_at, &at) || now_us < at || now_us - at > LATELY_US)
+    if (!k->checked_at || k->blocked || !time_parse(k->checked_at, &at) || now_us < at ||
+        now_us - at > LATELY_US)
         return NULL;
-    for (size_t i = 0; i < k->n; i++)
+    for (size_t i = 0; i < k->n && !warnings_do; i++)
         if (strcmp(k->v[i].result, check_state_names[CHECK_PASSED]) != 0 &&
             strcmp(k->v[i].result, check_state_names[CHECK_NOT_RUN]) != 0)
             return NULL;

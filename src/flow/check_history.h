@@ -29,8 +29,8 @@ void check_kept_release(struct check_kept *k);
 /* path "" or a file that is not there: no check. A line that is none is passed over. ERR_STORAGE. */
 int check_history_read(const char *path, struct check_kept *ret, struct err *e);
 
-/* The rules, if all of them have passed within the last minute; NULL: not so. */
-const char *check_kept_passed(const struct check_kept *k, int64_t now_us);
+/* The rules, if all of them have passed within the last minute, or none but warned where warnings will do; NULL: not so. */
+const char *check_kept_passed(const struct check_kept *k, bool warnings_do, int64_t now_us);
 
 /* Fills in since_us and is_new of the outcomes. */
 void check_history_compare(const struct check_kept *before, int64_t now_us, struct check_result *r);

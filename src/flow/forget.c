@@ -111,20 +111,27 @@ static int take_day(void *arg, const char *const *values, size_t n ATTR_UNUSED,
     return 0;
 }
 
-/* The user's days, and those of others' events that come into a place of the user's. */
+/*
+ * The user's days, those of others' events that come into a place of the user's, and those of a user whose
+ * forgetting was cut off between bronze and silver.
+ */
 static int find_days(struct forget *f, struct dates *ret, struct err *e) {
     struct buf b = BUF_INIT(LIMIT_SQL);
     struct buf id = BUF_INIT(64 * KIB);
     forget_literal(&id, f->o->user);
-    buf_addf(&b,
-             "WITH mine AS (SELECT event_key, event_date FROM silver.events WHERE user_id = %s) "
-             "SELECT event_date FROM mine UNION SELECT CAST(make_timestamp(CASE "
-             "WHEN event_ts < 100000000000 THEN event_ts * 1000000 "
-             "WHEN event_ts < 100000000000000 THEN event_ts * 1000 "
-             "WHEN event_ts < 100000000000000000 THEN event_ts ELSE event_ts // 1000 END) AS DATE) "
-             "FROM bronze.events WHERE reject_reason IS NULL AND event_key IN "
-             "(SELECT event_key FROM mine)",
-             buf_str(&id));
+    buf_addf(
+        &b,
+        "WITH mine AS (SELECT event_key, event_date FROM silver.events WHERE user_id = %s) "
+        "SELECT event_date FROM mine UNION SELECT CAST(make_timestamp(CASE "
+        "WHEN event_ts < 100000000000 THEN event_ts * 1000000 "
+        "WHEN event_ts < 100000000000000 THEN event_ts * 1000 "
+        "WHEN event_ts < 100000000000000000 THEN event_ts ELSE event_ts // 1000 END) AS DATE) "
+        "FROM bronze.events WHERE reject_reason IS NULL AND event_key IN "
+        "(SELECT event_key FROM mine) UNION SELECT s.event_date FROM silver.events s SEMI JOIN "
+        "(FROM bronze.events WHERE reject_reason = 'forgotten') b ON b.source_offset = "
+        "s.source_offset AND b.source_partition = s.source_partition AND b.source_index = "
+        "s.source_index AND b.source_topic = s.source_topic AND b.received_at = s.received_at",
+        buf_str(&id));
     int r = lake_refresh(&f->lake, e);
     if (r == 0) /* all that silver has read is in our picture of it */
         r = table_refresh(f->lake.bronze, e);

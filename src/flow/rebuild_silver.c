@@ -106,13 +106,8 @@ static int take_count(void *arg, const char *const *values, size_t n ATTR_UNUSED
 /* As the log says; where a file, another writer's, does not, they are counted. */
 static int count_rows(const struct rebuild *rb, const struct table_def *def,
                       const struct table_files *files, int64_t *ret, struct err *e) {
-    *ret = 0;
-    bool unknown = false;
-    for (size_t i = 0; i < files->n; i++) {
-        unknown |= files->v[i].rows < 0;
-        *ret += files->v[i].rows;
-    }
-    if (!unknown)
+    *ret = table_files_rows(files);
+    if (*ret >= 0)
         return 0;
     const struct engine_input input = {"counted", def, files};
     return engine_query(rb->en, rb->st, &input, 1, "SELECT count(*) FROM counted", false,

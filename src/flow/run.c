@@ -81,7 +81,7 @@ int flow_run_check(struct storage *st, struct engine *en, const struct run_optio
         return r;
     _cleanup_(check_kept_release) struct check_kept before = last_check(path);
     struct check_options co = o->check;
-    co.passed = lately ? check_kept_passed(&before, clock_now_us()) : NULL;
+    co.passed = lately ? check_kept_passed(&before, o->new_warnings_only, clock_now_us()) : NULL;
     r = flow_check(st, en, sk, &co, ret, e);
     sink_free(sk);
     if ((r == 0 || r == ERR_CHECK) && ret->n > 0 && !co.names)

@@ -79,17 +79,6 @@ static int look_since(struct silver_keys *sk, struct since *s, struct err *e) {
     return MIN(r, 0);
 }
 
-/* -1: not known. */
-static int64_t count_rows(const struct table_files *files) {
-    int64_t rows = 0;
-    for (size_t i = 0; i < files->n; i++) {
-        if (files->v[i].rows < 0)
-            return -1;
-        rows += files->v[i].rows;
-    }
-    return rows;
-}
-
 /* Sends what a model selects through `take`. */
 static int read_keys(struct silver_keys *sk, const char *view, const struct table_def *def,
                      const struct table_files *files, const char *model,
@@ -135,7 +124,7 @@ static int take_since(struct silver_keys *sk, const struct since *s, struct err 
                       e) < 0)
             return e->code;
     }
-    int64_t rows = keys_rows(sk->k), live = count_rows(table_live(sk->silver));
+    int64_t rows = keys_rows(sk->k), live = table_files_rows(table_live(sk->silver));
     if (rows != live)
         return err_set(e, ERR_CHECK, "it holds %lld keys, and silver %lld rows", (long long)rows,
                        (long long)live);
@@ -235,7 +224,7 @@ static int open_index(struct silver_keys *sk, struct err *e) {
 }
 
 static bool worth(const struct silver_keys *sk, int64_t fresh_rows) {
-    int64_t rows = count_rows(table_live(sk->silver));
+    int64_t rows = table_files_rows(table_live(sk->silver));
     if (!sk->dir || sk->off || !engine_is_inside(sk->en) || rows <= 0 || rows < sk->min_rows)
         return false;
     return sk->min_rows == 0 || rows / SCAN_SHARE >= fresh_rows;

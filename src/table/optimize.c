@@ -106,13 +106,6 @@ static void bin_files(const struct plan *p, const struct bin *b, struct table_fi
 
 /* --- one bin --- */
 
-static int64_t rows_in(const struct table_files *files) {
-    int64_t rows = 0;
-    for (size_t i = 0; i < files->n && rows >= 0; i++)
-        rows = files->v[i].rows < 0 ? -1 : rows + files->v[i].rows;
-    return rows; /* -1: one does not say */
-}
-
 static int64_t bytes_in(const struct table_files *files) {
     int64_t bytes = 0;
     for (size_t i = 0; i < files->n; i++)
@@ -132,7 +125,7 @@ static int rewrite(struct parquet_session *s, const struct table_files *old,
                        ret, e);
     if (r)
         return r;
-    int64_t before = rows_in(old), after = rows_in(&ret->files);
+    int64_t before = table_files_rows(old), after = table_files_rows(&ret->files);
     for (size_t i = 0; i < ret->files.n; i++)
         if (!same_partition(&ret->files.v[i], &old->v[0]))
             return err_set(e, ERR_BUG, "optimize: a file of another partition was made");
@@ -174,7 +167,7 @@ static int optimize_bin(struct table *tb, struct parquet_session *s, const struc
         sum->added += (int64_t)made.files.n;
         sum->bytes_before += bytes_in(old);
         sum->bytes_after += bytes_in(&made.files);
-        sum->rows += rows_in(&made.files);
+        sum->rows += table_files_rows(&made.files);
         log_debug("optimized", F_STR("table", tb->def->name), F_INT("version", table_version(tb)),
                   F_INT("files", (int64_t)old->n));
     } else {

@@ -388,8 +388,9 @@ def test_a_stop_is_one(mill):
     """A rule that takes for ever, and a signal."""
     put_rule(mill, select="SELECT count(*) FROM range(10000000000) a(i) WHERE hash(i) = 1\n")
     take_in(mill, SHIRT)
-    run = mill.start("run")
-    time.sleep(0.7)
+    run = mill.start("-c", "log.level=debug", "run")
+    wait_for(lambda: "job=check" in run.err(), "it asks the rules")
+    time.sleep(0.3)
     assert run.alive(), run.err()
     assert run.stop() == 9 and "blocks" not in run.err()
     assert mill.json("status")["sink_version"] == -1

@@ -17,8 +17,8 @@ import books
 from mill import PROGRAM, free_port, wait_for
 
 SHIRT = {"product_id": 1, "category": "men's clothing", "price": 109.95, "event_ts": 1771329600}
-VERBS = ["produce", "ingest", "silver", "gold", "load", "run", "up", "status", "reconcile", "conflicts", "rejects", "sql", "table", "config", "doctor",
-         "version"]
+VERBS = ["produce", "ingest", "silver", "gold", "load", "run", "up", "rebuild", "forget", "status", "reconcile", "check", "conflicts", "rejects", "sql",
+         "table", "config", "doctor", "version"]
 SECRET = "hunter2-secret"
 
 
@@ -309,7 +309,7 @@ def test_logs_as_json(mill):
 def test_every_result_has_a_json_form(mill):
     mill.ok("produce", "--events", "50", "--seed", "1", "--json")
     one = [["produce", "--events", "5"], ["ingest", "--once"], ["silver"], ["gold"], ["load"], ["run"], ["status"], ["reconcile"],
-           ["sql", "SELECT * FROM bronze.events"], ["table", "list"], ["table", "history", "silver.events"],
+           ["check"], ["rebuild", "--layer", "gold"], ["forget", "--user", "nobody", "--force"], ["sql", "SELECT * FROM bronze.events"], ["table", "list"], ["table", "history", "silver.events"],
            ["table", "files", "bronze.events"], ["config", "list"], ["config", "show"], ["config", "check"], ["version"], ["doctor"]]
     for args in one:
         result = mill.json(*args)

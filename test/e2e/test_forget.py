@@ -165,6 +165,30 @@ def test_killed_in_the_middle_and_repeated(mill):
     mill.reconciled()
 
 
+def test_one_after_another_that_was_cut_off(mill):
+    """Bronze has forgotten one user, silver not yet; then another is forgotten."""
+    busy(mill)
+    assert mill("-c", "debug.crash_at=forget.after_bronze", "forget", "--user", USER, "--force").code == -signal.SIGKILL
+    assert forget(mill, "other")["report"]["complete"]
+    mill.reconciled()
+    assert not {USER, "other"} & {r["user_id"] for r in mill.rows("silver.events")}
+    assert forget(mill, USER)["report"]["complete"]
+    assert holding(mill) == [] and len(json.loads(mill.ok("conflicts", "--json"))) == mill.counts()["conflicts"]
+    mill.reconciled()
+
+
+def test_a_file_that_does_not_say_how_many_rows_it_has(mill):
+    mill.feed(of(USER, 1), of("other", 1))
+    entry = mill.table_path("bronze.events") / "_delta_log" / f"{0:020}.json"
+    lines = [json.loads(line) for line in entry.read_text().splitlines()]
+    for line in lines:
+        line.get("add", {}).pop("stats", None)
+    entry.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert forget(mill, USER)["report"]["tables"][0]["rows_erased"] == 1
+    assert holding(mill) == [] and [r["user_id"] for r in mill.rows("silver.events")] == ["other"]
+    mill.reconciled()
+
+
 def test_while_everything_else_goes_on(mill):
     busy(mill)
     some_shoppers(mill, events=1000)

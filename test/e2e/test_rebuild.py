@@ -3,6 +3,7 @@
 import datetime
 import signal
 import threading
+import time
 
 import deltalake
 import pytest
@@ -42,7 +43,7 @@ def parked(mill, *verb):
         before = len(mill.log("silver.events"))
         running = mill.start(*verb)
         while running.alive() and not set(silver.glob("*/*.parquet")) - files:
-            pass
+            time.sleep(0.0005)
         running.process.send_signal(signal.SIGSTOP)
         if running.alive() and len(mill.log("silver.events")) == before:
             return running
@@ -219,7 +220,11 @@ class Reader(threading.Thread):
 
     def run(self):
         while not self.ended.is_set() and not self.wrong:
-            keys = [r["event_key"] for r in self.mill.rows("silver.events")]
+            try:
+                keys = [r["event_key"] for r in self.mill.rows("silver.events")]
+            except Exception as error:  # a reader must never meet a table that cannot be read
+                self.wrong.append(error)
+                break
             if len(set(keys)) != len(keys) or len(keys) < self.most:
                 self.wrong.append((len(set(keys)), len(keys), self.most))
             self.most = max(self.most, len(keys))
