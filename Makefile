@@ -49,7 +49,7 @@ bench-dedup: build ## silver's dedup of 100,000 events at 1 and 10 million known
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/dedup.py
 
-bench-dedup-100m: build ## the same at 10 and 100 million (minutes; 10 GB of disk)
+bench-dedup-100m: build ## the same at 10 and 100 million (minutes; 12 GB of disk)
 	@scripts/install-packages.sh test
 	@ninja -C build bench >/dev/null
 	@$$(scripts/venv.sh)/bin/python bench/dedup.py --sizes 10,100

@@ -6,7 +6,7 @@
 
 Sizes are in millions; 100 needs 12 GB of disk and some minutes. bench/dedup.c makes silver's rows. One in a
 hundred events is known: late (of the last million rows) or old (of any age). The rival is the same program without
-the key index. Each figure is a whole process, the fastest of the rounds.
+the key index. Each figure is a whole process, the one of the rounds with the least CPU.
 """
 import argparse
 import hashlib

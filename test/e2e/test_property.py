@@ -70,7 +70,7 @@ def found(mill):
 def test_any_batches_and_any_order_of_steps_give_the_same(tmp_path):
     stream = list(events(random.Random(SEED), 900))
     first = None
-    for way in range(4):
+    for way in range(3 if SANITIZED else 4):
         mill, draw = Mill(tmp_path / str(way)), random.Random(SEED * 1000 + way)
         mill.home.mkdir()
         cuts = sorted(draw.sample(range(1, len(stream)), 6 if way else 0))

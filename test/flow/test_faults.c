@@ -205,11 +205,11 @@ static struct calls count_calls(void) {
 /*
  * The next call to spoil. Gold and load do the same for each of five tables, one after the other:
  * the contract's (0), or one that takes its columns from the model (1), stands for all. The sanitized
- * program takes every third call: it is ten times as slow, and the other has taken them all.
+ * program takes every fifth call: it is ten times as slow, and the other has taken them all.
  */
 static unsigned next_call(const struct calls *c, unsigned at, unsigned table) {
     unsigned gold = (c->load - c->gold) / 5, load = (c->n - c->load) / 5;
-    at += SANITIZED ? 3 : 1;
+    at += SANITIZED ? 5 : 1;
     if (at > c->gold && at <= c->gold + table * gold)
         return c->gold + table * gold + 1;
     if (at > c->gold + (table + 1) * gold && at <= c->load + table * load)
