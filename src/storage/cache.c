@@ -34,7 +34,8 @@ struct cache {
     char use[LIMIT_PATH]; /* the folder of what is localized; "": none yet */
     void *pins;           /* tsearch(3) */
     int64_t pinned_bytes;
-    int64_t room; /* bytes that may be added before the entries are counted anew */
+    int64_t room;   /* bytes that may be added before the entries are counted anew */
+    int64_t coming; /* bytes for which there is room, and which are not entries yet */
 };
 
 int cache_open(const char *dir, int64_t max_bytes, const char *lake, const struct cache_source *src,
@@ -171,22 +172,43 @@ static int no_room(const struct cache *c, const char *path, int64_t size, int64_
 
 /* Counts the entries anew, and removes some for one of this size. */
 static int count_room(struct cache *c, const char *path, int64_t size, struct err *e) {
-    int64_t bytes = entries_make_room(c->root, c->max_bytes, size);
-    if (bytes + size > c->max_bytes) { /* what dead processes have localized is in nobody's use */
+    int64_t more = c->coming + size;
+    int64_t bytes = entries_make_room(c->root, c->max_bytes, more);
+    if (bytes + more > c->max_bytes) { /* what dead processes have localized is in nobody's use */
         local_stage_sweep(&c->stage);
-        bytes = entries_make_room(c->root, c->max_bytes, size);
+        bytes = entries_make_room(c->root, c->max_bytes, more);
     }
-    c->room = MAX(MIN((c->max_bytes - bytes - size) / 2, c->max_bytes / 16), 0);
-    return bytes + size > c->max_bytes ? no_room(c, path, size, bytes, e) : 0;
+    c->room = MAX(MIN((c->max_bytes - bytes - more) / 2, c->max_bytes / 16), 0);
+    return bytes + more > c->max_bytes ? no_room(c, path, size, bytes + c->coming, e) : 0;
 }
 
-/* Room for a further entry, as the process knows it or, where that is used up, as it counts. */
+/*
+ * Room for a further entry, as the process knows it or, where that is used up, as it counts. Ends
+ * with the entry, or with forgo_room.
+ */
 static int make_room(struct cache *c, const char *path, int64_t size, struct err *e) {
     pthread_mutex_lock(&c->lock);
     bool enough = c->room >= size;
     if (enough)
         c->room -= size;
     int r = enough ? 0 : count_room(c, path, size, e);
+    if (r == 0)
+        c->coming += size;
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
+static void forgo_room(struct cache *c, int64_t size) {
+    pthread_mutex_lock(&c->lock);
+    c->coming -= size;
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* The room that was made becomes an entry, in one for whoever counts in this process. */
+static int add_entry(struct cache *c, const struct entry_id *id, const char *temp, struct err *e) {
+    pthread_mutex_lock(&c->lock);
+    int r = entry_add(c->root, id, temp, e);
+    c->coming -= id->size;
     pthread_mutex_unlock(&c->lock);
     return r;
 }
@@ -197,7 +219,7 @@ static int wrong_size(const struct cache *c, const char *path, int64_t is, int64
                    c->lake, path, (long long)is, (long long)wanted);
 }
 
-/* The complete file `temp` becomes an entry, and what is localized as `use`. */
+/* The complete file `temp`, for which room was made, becomes an entry, and what is localized as `use`. */
 static int place(struct cache *c, const char *path, const char *temp, const struct cache_object *is,
                  const char *use, struct err *e) {
     struct entry_id id = entry_id_of(c->lake, path, is->etag);
@@ -207,8 +229,10 @@ static int place(struct cache *c, const char *path, const char *temp, const stru
     if (r == 0 && id.size != is->size)
         r = err_set(e, ERR_STORAGE, "%s has %lld bytes where %lld were fetched", temp,
                     (long long)id.size, (long long)is->size);
-    if (r == 0)
-        r = entry_add(c->root, &id, temp, e);
+    if (r)
+        forgo_room(c, is->size);
+    else
+        r = add_entry(c, &id, temp, e);
     if (r || !use)
         return r;
     _cleanup_(freep) char *folder = fs_parent(use);
@@ -252,17 +276,19 @@ static int fetch(struct cache *c, const char *path, int64_t size, const char *te
 
 static int fill(struct cache *c, const char *path, int64_t size, const char *use, struct err *e) {
     _cleanup_(freep) char *temp = NULL;
-    int r = make_room(c, path, size, e);
-    if (r)
-        return r;
-    r = local_stage_path(&c->stage, &temp, e);
+    int r = local_stage_path(&c->stage, &temp, e);
     if (r)
         return local_failed(e);
+    r = make_room(c, path, size, e);
+    if (r)
+        return r;
     struct cache_object got = {.has_crc = false};
     r = fetch(c, path, size, temp, &got, e);
     if (r == 0 && got.size != size)
         r = wrong_size(c, path, got.size, size, e);
-    if (r == 0 && place(c, path, temp, &got, use, e))
+    if (r)
+        forgo_room(c, size);
+    else if (place(c, path, temp, &got, use, e))
         r = local_failed(e);
     if (r)
         unlink(temp);

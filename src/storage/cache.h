@@ -50,7 +50,8 @@ struct cache;
 /*
  * dir: made at the first use. lake: names the lake among those that share dir, without secrets.
  * max_bytes: what the entries together may have; those used longest ago go first, never one that is
- * in use, by whatever process. Files on their way come on top, and each process may be a sixteenth off.
+ * in use, by whatever process. Of several processes, each may be a sixteenth off, and what is on its
+ * way in one comes on top for the others.
  */
 int cache_open(const char *dir, int64_t max_bytes, const char *lake, const struct cache_source *src,
                struct cache **ret, struct err *e);

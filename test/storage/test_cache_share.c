@@ -98,7 +98,7 @@ static void what_the_dead_used_is_free(void **state ATTR_UNUSED) {
 struct crowd {
     struct bench *b;
     pthread_barrier_t start;
-    atomic_int ok, failed;
+    atomic_int ok, failed, turn;
 };
 
 static void *want_one(void *arg) {
@@ -134,6 +134,45 @@ static void threads_that_want_one_object_fetch_it_once(void **state ATTR_UNUSED)
             cache_unlocalize(b->c, "t/1-3000");
         end(b);
     }
+}
+
+static void *use_its_own(void *arg) {
+    struct crowd *cr = arg;
+    char path[40], local[LIMIT_PATH];
+    struct err e;
+    snprintf(path, sizeof path, "t/%d-30000", atomic_fetch_add(&cr->turn, 1));
+    pthread_barrier_wait(&cr->start);
+    if (cache_localize(cr->b->c, path, 30000, local, &e) == 0) {
+        atomic_fetch_add(&cr->ok, 1);
+        cache_unlocalize(cr->b->c, path);
+    } else if (e.code == ERR_STORAGE && e.retry) {
+        atomic_fetch_add(&cr->failed, 1);
+    }
+    return NULL;
+}
+
+static void what_is_on_its_way_has_its_room_too(void **state ATTR_UNUSED) {
+    struct bench *b = begin();
+    struct crowd cr = {.b = b};
+    pthread_t t[8];
+    use(b->c, "t/100-90000"); /* goes for the first of them */
+    b->far.delay_us = 300000;
+    pthread_barrier_init(&cr.start, NULL, ARRAY_LEN(t));
+    for (size_t i = 0; i < ARRAY_LEN(t); i++)
+        pthread_create(&t[i], NULL, use_its_own, &cr);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++)
+        pthread_join(t[i], NULL);
+    pthread_barrier_destroy(&cr.start);
+    assert_true(cr.ok >= 3); /* more of them where a thread comes late */
+    assert_int_equal(cr.ok + cr.failed, ARRAY_LEN(t));
+    assert_true(kept_bytes(b) <= ROOM);
+    b->far.fail = 1; /* a failed one gives its room back */
+    char local[LIMIT_PATH];
+    struct err e;
+    assert_int_not_equal(cache_localize(b->c, "t/101-99000", 99000, local, &e), 0);
+    use(b->c, "t/102-99000");
+    assert_true(kept_bytes(b) <= ROOM);
+    end(b);
 }
 
 static void die_while_filling(void *arg) {
@@ -208,6 +247,7 @@ int main(void) {
         cmocka_unit_test(without_room_there_is_an_error),
         cmocka_unit_test(what_the_dead_used_is_free),
         cmocka_unit_test(threads_that_want_one_object_fetch_it_once),
+        cmocka_unit_test(what_is_on_its_way_has_its_room_too),
         cmocka_unit_test(a_crash_while_filling_leaves_nothing_wrong),
         cmocka_unit_test(processes_share_one_cache),
     };
