@@ -9,10 +9,14 @@
  * ever removed. Where a slot's number stands for the lower bits of x, 23 for 5 M rows, two different
  * x are taken for one in 1 of 2^55 pairs.
  */
+#include <stdlib.h>
+#include <sys/mman.h>
+
 #include "engine/duckdb_priv.h"
 
 enum {
     SLOTS_MIN = 1 << 12,
+    HUGE_PAGE = 2 * MIB,
     PROBES = 1000, /* slots looked at before x is taken for seen: the table is full */
     AHEAD = 16,    /* values whose slots are fetched from memory beforehand */
 };
@@ -90,13 +94,25 @@ int seen_register(struct duck *du, duckdb_connection con, struct err *e) {
     return done ? 0 : err_set(e, ERR_ENGINE, "DuckDB does not take the function cm_seen");
 }
 
+/*
+ * Zeros, written: a page that is looked at first, and written then, costs two faults, and the second
+ * one stops the other threads. Huge pages spare most of the look-ups of addresses as well.
+ */
+static void *zero_slots(size_t bytes) {
+    void *slots = NULL;
+    if (posix_memalign(&slots, MIN((size_t)HUGE_PAGE, bytes), bytes) != 0)
+        abort(); /* as xmalloc */
+    madvise(slots, bytes, MADV_HUGEPAGE);
+    return memset(slots, 0, bytes);
+}
+
 int seen_open(struct session *s, int64_t rows, struct err *e) {
     struct seen *seen = xcalloc(1, sizeof *seen);
     uint64_t slots = SLOTS_MIN, most = (uint64_t)s->du->o.memory_bytes / 4 / sizeof *seen->slots;
     while (slots < (uint64_t)rows + (uint64_t)rows / 2 && slots * 2 <= most)
         slots *= 2;
     seen->mask = slots - 1;
-    seen->slots = xcalloc(slots, sizeof *seen->slots);
+    seen->slots = zero_slots(slots * sizeof *seen->slots);
     seen->id = atomic_fetch_add(&s->du->jobs, 1);
     pthread_mutex_lock(&s->du->lock);
     seen->next = s->du->seen;
