@@ -158,14 +158,20 @@ static int count_users_rows(struct forget *f, int64_t *ret, struct err *e) {
     return r;
 }
 
+/* Rows of bronze became rejects, now or before a forget was cut off, and silver counts them as before. */
+static bool counts_are_old(const struct forget *f) {
+    _cleanup_(freep) char *mark = forget_mark(f->lake.bronze);
+    return table_txn(f->lake.bronze, mark) != table_txn(f->lake.silver, mark);
+}
+
 /* ERR_CONFLICT: silver went on meanwhile, and there may be other days. */
-static int erase_days(struct forget *f, struct dates *days, bool bronze_changed, struct err *e) {
+static int erase_days(struct forget *f, struct dates *days, struct err *e) {
     struct forget_table *t = &f->res->v[1];
     int r = find_days(f, days, e);
     t->files_read = (int64_t)table_live(f->lake.silver)->n;
     if (r == 0 && days->n)
         r = count_users_rows(f, &t->rows_erased, e);
-    if (r < 0 || (days->n == 0 && !bronze_changed))
+    if (r < 0 || (days->n == 0 && !counts_are_old(f)))
         return r;
     struct rebuild_result done = {0};
     const struct rebuild_options o = {
@@ -175,12 +181,10 @@ static int erase_days(struct forget *f, struct dates *days, bool bronze_changed,
     return rebuild_silver(f->st, f->en, &o, &done, e);
 }
 
-static int erase_silver(struct forget *f, bool bronze_changed, struct err *e) {
+static int erase_silver(struct forget *f, struct err *e) {
     struct dates days = {0};
     int r;
-    for (int tries = 1;
-         (r = erase_days(f, &days, bronze_changed, e)) == ERR_CONFLICT && tries < MAX_TRIES;
-         tries++)
+    for (int tries = 1; (r = erase_days(f, &days, e)) == ERR_CONFLICT && tries < MAX_TRIES; tries++)
         dates_release(&days);
     if (r == ERR_CONFLICT) {
         err_retry(e);
@@ -305,7 +309,7 @@ static int forget(struct forget *f, struct err *e) {
     if (r == 0 && version >= 0)
         r = catch_up(f, e);
     if (r == 0)
-        r = erase_silver(f, version >= 0, e);
+        r = erase_silver(f, e);
     crash_point("forget.after_silver");
     if (r == 0)
         r = follow(f, e);

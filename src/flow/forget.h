@@ -56,6 +56,11 @@ void forget_result_release(struct forget_result *r);
  */
 int forget_bronze(struct storage *st, struct engine *en, struct table *bronze, const char *user,
                   struct forget_table *ret, int64_t *ret_version, struct err *e);
+/*
+ * The txn that each such commit moves on by one. Silver has the number up to which its counters know what
+ * was forgotten: while they differ, it must be told. The caller frees.
+ */
+char *forget_mark(const struct table *bronze);
 /* 'text' as a SQL literal, with its quotes. */
 void forget_literal(struct buf *b, const char *text);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "flow/forget.h"
+#include "flow/totals.h"
 
 struct search {
     struct storage *st;
@@ -198,6 +199,10 @@ static int search(struct search *s, const struct table_file *v, size_t n, struct
 
 /* ---- the commit ---------------------------------------------------------------------------------- */
 
+char *forget_mark(const struct table *bronze) {
+    return xasprintf("forget/%s", table_id(bronze));
+}
+
 static int commit(struct search *s, struct table *bronze, const struct counts *c,
                   const struct table_files *made, struct err *e) {
     int64_t before = table_files_rows(&s->hits), after = table_files_rows(made);
@@ -210,14 +215,22 @@ static int commit(struct search *s, struct table *bronze, const struct counts *c
                                            {"rawErased", c->named},
                                            {"numRemovedFiles", (int64_t)s->hits.n},
                                            {"numAddedFiles", (int64_t)made->n}};
+    struct txn_list txn = {0};
+    char *mark = forget_mark(bronze);
+    int64_t so_far = table_txn(bronze, mark);
+    txn_list_add(&txn, mark, so_far, MAX(so_far, 0) + 1);
     crash_point("forget.after_data");
-    return table_commit(bronze,
-                        &(struct table_commit){.operation = "FORGET",
-                                               .add = made,
-                                               .remove = &s->hits,
-                                               .metrics = metrics,
-                                               .n_metrics = ARRAY_LEN(metrics)},
-                        NULL, e);
+    int r = table_commit(bronze,
+                         &(struct table_commit){.operation = "FORGET",
+                                                .add = made,
+                                                .remove = &s->hits,
+                                                .txn = txn.v,
+                                                .n_txn = txn.n,
+                                                .metrics = metrics,
+                                                .n_metrics = ARRAY_LEN(metrics)},
+                         NULL, e);
+    txn_list_release(&txn);
+    return r;
 }
 
 static int rewrite(struct search *s, struct table *bronze, const struct counts *c,

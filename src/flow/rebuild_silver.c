@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "engine/models.h"
 #include "flow/accounts.h"
+#include "flow/forget.h"
 #include "flow/rebuild.h"
 #include "flow/step.h"
 #include "flow/totals.h"
@@ -26,6 +27,8 @@ struct rebuild {
     char *app_id;  /* silver's position */
     char *turn_id; /* of the txn that each rebuild moves on by one: of two at once one is refused */
     int64_t turn;
+    char *mark_id;  /* forget_mark() */
+    int64_t mark;   /* bronze's, when it was looked at */
     char *only;     /* the SELECT of the range's events; NULL: all rows */
     int64_t at, to; /* silver's position, and what the commit sets: bronze versions */
     int64_t read;   /* the bronze version up to which rows have been made; -1: nothing is made */
@@ -285,6 +288,9 @@ static void set_position(struct rebuild *rb, const struct silver_account *to, st
     struct silver_account carried;
     txn_list_add(l, xstrdup(rb->app_id), rb->at, rb->to);
     txn_list_add(l, xstrdup(rb->turn_id), rb->turn, MAX(rb->turn, 0) + 1);
+    int64_t known = table_txn(rb->silver, rb->mark_id);
+    if ((rb->all || rb->o->days) && rb->mark != known) /* all of bronze was counted anew */
+        txn_list_add(l, xstrdup(rb->mark_id), known, rb->mark);
     if (!silver_account_carried(rb->silver, &carried))
         return; /* begun without totals: the commits' counters are added up */
     const struct setting s = {rb, l, to};
@@ -428,6 +434,7 @@ static int look(struct rebuild *rb, struct err *e) {
         return r;
     rb->at = table_txn(rb->silver, rb->app_id);
     rb->turn = table_txn(rb->silver, rb->turn_id);
+    rb->mark = table_txn(rb->bronze, rb->mark_id);
     if (rb->at > table_version(rb->bronze))
         return err_set(e, ERR_CHECK,
                        "rebuild: silver has consumed bronze up to version %lld, and "
@@ -525,6 +532,7 @@ static int run(struct rebuild *rb, struct rebuild_result *ret, struct err *e) {
         return err_set(e, ERR_CHECK, "rebuild: there is silver, and no bronze to make it from");
     rb->app_id = xasprintf("silver/%s", table_id(rb->bronze));
     rb->turn_id = xasprintf("rebuild/%s", table_id(rb->bronze));
+    rb->mark_id = forget_mark(rb->bronze);
     rb->only = only_of(rb->o);
     rb->all = !rb->only;
     if (!rb->all && table_txn(rb->silver, rb->app_id) < 0)
@@ -551,6 +559,7 @@ int rebuild_silver(struct storage *st, struct engine *en, const struct rebuild_o
     table_files_release(&rb.made);
     free(rb.app_id);
     free(rb.turn_id);
+    free(rb.mark_id);
     free(rb.only);
     table_close(rb.bronze);
     table_close(rb.silver);

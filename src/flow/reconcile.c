@@ -147,23 +147,29 @@ static int check_keys(struct reconcile *rc, int64_t in_silver, struct err *e) {
 static int check_silver(struct reconcile *rc, struct err *e) {
     struct lake *l = &rc->lake;
     struct silver_account a = {0};
-    int64_t data[2], bronze_rows;
+    int64_t data[2], bronze[2];
     int r = check_silver_sums(rc, &a, e);
     if (r == 0)
         r = lake_counts(l, "SELECT count(*), count(DISTINCT event_key) FROM silver.events", data, 2,
                         e);
     if (r == 0)
-        r = lake_counts(l, "SELECT count(*) FROM bronze.events", &bronze_rows, 1, e);
+        r = lake_counts(l, "SELECT count(*), count(reject_reason) FROM bronze.events", bronze, 2,
+                        e);
     if (r == 0)
-        r = pending_rows(rc, bronze_rows, e);
+        r = pending_rows(rc, bronze[0], e);
     if (r < 0)
         return r;
-    reconcile_equal(rc, "silver.events", "bronze rows", bronze_rows - rc->res->pending_bronze,
+    reconcile_equal(rc, "silver.events", "bronze rows", bronze[0] - rc->res->pending_bronze,
                     "rows accounted for", a.events);
+    if (rc->res->pending_bronze == 0)
+        reconcile_equal(rc, "silver.rejected", "rejects in bronze", bronze[1],
+                        "rejects accounted for", a.rejected);
     reconcile_equal(rc, "silver.rows", "rows committed", a.rows, "rows there", data[0]);
     r = equal_or_first(rc, "silver.once", "rows", data[0], "event keys", data[1], sql_twice, e);
     if (r == 0 && rc->res->pending_bronze == 0)
         r = check_keys(rc, data[1], e);
+    if (r == 0 && rc->res->pending_bronze == 0)
+        r = reconcile_arrivals(rc, &a, e);
     return r;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bronze by day of arrival, silver by day of the event: the rows that the log says, and those there. */
+/*
+ * Bronze by day of arrival, silver by day of the event: the rows that the log says, and those there. And
+ * what became of each day's arrivals: bronze = silver + repeats + rejects.
+ */
 #include "flow/reconcile_priv.h"
 
 struct day {
@@ -84,4 +87,59 @@ static int check(struct reconcile *rc, struct table *tb, const char *name, struc
 int reconcile_days(struct reconcile *rc, struct err *e) {
     int r = rc->lake.no_bronze ? 0 : check(rc, rc->lake.bronze, "bronze.days", e);
     return r < 0 || rc->lake.no_silver ? r : check(rc, rc->lake.silver, "silver.days", e);
+}
+
+/* ---- what became of the arrivals ----------------------------------------------------------------- */
+
+/* A row of silver keeps received_at of the bronze row it was made from, whose day ingest_date is. */
+static const char sql_arrivals[] =
+    "SELECT CAST(day AS VARCHAR), sum(bronze), sum(rejects), sum(silver) FROM ("
+    "SELECT ingest_date AS day, count(*) AS bronze, count(reject_reason) AS rejects, 0 AS silver"
+    " FROM bronze.events GROUP BY 1 UNION ALL "
+    "SELECT CAST(received_at AS DATE), 0, 0, count(*) FROM silver.events GROUP BY 1)"
+    " GROUP BY day ORDER BY day";
+
+struct arrivals {
+    int64_t days, bronze, rejects, silver;
+    char *first, *why; /* the first day of which silver has more than came; NULL: none */
+};
+
+static int take_arrivals(void *arg, const char *const *v, size_t n ATTR_UNUSED,
+                         struct err *e ATTR_UNUSED) {
+    struct arrivals *a = arg;
+    int64_t bronze = strtoll(v[1], NULL, 10), rejects = strtoll(v[2], NULL, 10),
+            silver = strtoll(v[3], NULL, 10);
+    a->days++;
+    a->bronze += bronze;
+    a->rejects += rejects;
+    a->silver += silver;
+    if (silver > bronze - rejects && !a->first) {
+        a->first = xstrdup(v[0] ? v[0] : "no day");
+        a->why = xasprintf("of %s silver has %lld rows, bronze %lld and %lld rejects", a->first,
+                           (long long)silver, (long long)(bronze - rejects), (long long)rejects);
+    }
+    return 0;
+}
+
+int reconcile_arrivals(struct reconcile *rc, const struct silver_account *acc, struct err *e) {
+    static const char name[] = "silver.arrivals";
+    struct arrivals a = {0};
+    int r = lake_query(&rc->lake, sql_arrivals, false,
+                       &(struct engine_rows){.row = take_arrivals, .arg = &a}, e);
+    if (r < 0)
+        return r;
+    int64_t repeats = a.bronze - a.rejects - a.silver;
+    bool same = repeats == acc->duplicates + acc->conflicts;
+    if (a.first)
+        reconcile_differs(rc, name, TAKE_PTR(a.first), TAKE_PTR(a.why));
+    else
+        reconcile_check(rc, name, same,
+                        xasprintf("%lld days of arrival: bronze %lld = silver %lld + repeats %lld "
+                                  "+ rejects %lld%s",
+                                  (long long)a.days, (long long)a.bronze, (long long)a.silver,
+                                  (long long)repeats, (long long)a.rejects,
+                                  same ? "" : "; silver's commits counted other repeats"));
+    free(a.first);
+    free(a.why);
+    return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef CM_FLOW_RECONCILE_PRIV_H
 #define CM_FLOW_RECONCILE_PRIV_H
 
+#include "flow/accounts.h"
 #include "flow/lake.h"
 #include "flow/reconcile.h"
 #include "flow/reconcile_sink.h"
@@ -40,6 +41,9 @@ int reconcile_damage(struct reconcile *rc, struct storage *st, const char *model
 
 /* The rows of every day are those that the log says. */
 int reconcile_days(struct reconcile *rc, struct err *e);
+
+/* What became of each day's arrivals, all of which silver has read; acc: what its commits say. */
+int reconcile_arrivals(struct reconcile *rc, const struct silver_account *acc, struct err *e);
 
 /* What is wrong where: asked once it is known that something is. Each *ret is NULL: nothing found; the caller frees. */
 struct reconcile_place {

@@ -177,6 +177,23 @@ def test_one_after_another_that_was_cut_off(mill):
     mill.reconciled()
 
 
+@pytest.mark.parametrize("point", ["forget.after_bronze", "rebuild.after_data"])
+def test_cut_off_where_silver_holds_nothing_of_the_user(mill, point):
+    """All the user's events came second: only the counters know of them, and bronze no longer does."""
+    mill.feed(of("other", 1), of("other", 2), of("other", 1, user_id=USER, price=7), of("other", 2, user_id=USER))
+    before = mill.counts()
+    assert before["conflicts"] + before["duplicates"] == 2 and before["rejected"] == 0
+    assert mill("-c", f"debug.crash_at={point}", "forget", "--user", USER, "--force").code == -signal.SIGKILL
+    mill.fails(8, "reconcile", says="silver.rejected")
+    assert forget(mill, USER)["report"]["complete"]
+    after = mill.counts()
+    assert (after["conflicts"], after["duplicates"]) == (0, 0)
+    assert {r["user_id"] for r in mill.rows("silver.events")} == {"other"}
+    mill.reconciled()
+    assert forget(mill, USER)["report"]["complete"]  # nothing is left to be told
+    assert "REBUILD" not in mill.ok("table", "history", "silver.events", "--json")
+
+
 def test_a_file_that_does_not_say_how_many_rows_it_has(mill):
     mill.feed(of(USER, 1), of("other", 1))
     entry = mill.table_path("bronze.events") / "_delta_log" / f"{0:020}.json"

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pyarrow.compute
+import pyarrow.parquet
 import pytest
 
 from mill import Mill
@@ -106,6 +108,21 @@ def scribble(name):
     return damage
 
 
+def arrive_later(mill):
+    """The rows of one file say that they were received a day later."""
+    path, add = next(iter(live(mill, SILVER).items()))
+    other = path.replace("part-", "part-1")
+    rows = pyarrow.parquet.read_table(mill.table_path(SILVER) / path, partitioning=None)
+    column = rows.schema.get_field_index("received_at")
+    later = pyarrow.compute.add(rows["received_at"], pyarrow.scalar(86400 * 10**6, pyarrow.duration("us")))
+    rows = rows.set_column(column, rows.schema.field(column), later)
+    pyarrow.parquet.write_table(rows, mill.table_path(SILVER) / other)
+    stats = json.dumps({"numRecords": rows.num_rows})
+    take_out(SILVER)(mill)
+    commit(mill, SILVER, {"add": {**add, "path": other, "size": (mill.table_path(SILVER) / other).stat().st_size, "stats": stats}})
+    return str(later[0].as_py().date())
+
+
 def sql(statement):
     return lambda mill: Sqlite(mill.home).query(statement) and None
 
@@ -125,6 +142,7 @@ DAMAGES = {
                           "rebuild --layer gold"),
     "bronze file taken out": (take_out(BRONZE), "bronze.records", "bronze.records", "clickstream/0/", "is not there", HISTORY),
     "silver file taken out": (take_out(SILVER), "silver.rows", "silver.keys", "clickstream/0/", "of bronze is not in silver", "silver.events"),
+    "silver row of another day's arrival": (arrive_later, "silver.arrivals", "silver.arrivals", ..., "bronze 0 and 0 rejects", "rebuild --layer silver"),
     "sink row edited": (sql("UPDATE clickstream_metrics SET total_revenue = 8 WHERE category = 'toys' AND event_date = '2026-02-18'"),
                         "sink.rows", "sink.rows", "2026-02-18, toys", "gold has total_events 3, total_revenue 7.5; the sink has total_events 3, total_revenue 8", LOAD),
     "sink row added": (sql("INSERT INTO clickstream_metrics VALUES ('cars', 1, 1, '2026-02-17')"),
