@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * events N FIELDS SEED > FILE: N events of 12 or 4 fields as NDJSON, for the measurements.
- * 12 fields: about 340 bytes, one in a hundred sent twice. 4 fields: the shop's plain contract.
+ * 12 fields: about 340 bytes, one in a hundred sent twice; eight events are a session, half a minute
+ * and 1,000 events of others apart. 4 fields: the shop's plain contract.
  * event_ts lies in seven days that end at 2026-06-07T23:59:59Z.
  */
 #include <inttypes.h>
@@ -33,17 +34,22 @@ static void plain(void) {
            last_second - (int64_t)((r >> 36) % (7 * 86400)));
 }
 
+enum { SESSION = 8, APART_S = 30, AT_A_TIME = 1000 };
+
 static void full(uint64_t i) {
     uint64_t seed = i % 100 == 99 ? i - 50 : i; /* a repeat */
+    uint64_t visit = seed / (SESSION * AT_A_TIME) * AT_A_TIME + seed % AT_A_TIME, step = seed / AT_A_TIME % SESSION;
+    state = visit * 0x9FB21C651E98DF25u + 7;
+    uint64_t user = next() % 200000, session = next() & 0xFFFFFFFF, agent = next() % 4;
+    int64_t start = last_second - SESSION * APART_S - (int64_t)(next() % (7 * 86400 - SESSION * APART_S));
     state = seed * 0xD1342543DE82EF95u + 1;
     uint64_t r = next(), id = next();
     printf("{\"event_id\":\"%016" PRIx64 "%016" PRIx64 "\",\"event_type\":\"%s\",\"user_id\":\"u%" PRIu64
            "\",\"session_id\":\"s%08" PRIx64 "\",\"product_id\":%" PRIu64 ",\"category\":\"%s\",\"price\":%" PRIu64 ".%02" PRIu64
            ",\"quantity\":%" PRIu64 ",\"event_ts\":%" PRId64 ",\"page_url\":\"https://shop.example/products/%" PRIu64
            "\",\"referrer\":\"https://www.example.org/\",\"user_agent\":\"%s\"}\n",
-           id, next(), types[(r >> 8) % 8], (r >> 12) % 200000, (id >> 20) & 0xFFFFFF, r % 2000 + 1, categories[r % 4],
-           (r >> 16) % 1000, (r >> 28) % 100, (r >> 32) % 3 + 1, last_second - (int64_t)((r >> 36) % (7 * 86400)), r % 2000 + 1,
-           agents[(r >> 30) % 4]);
+           id, next(), types[(r >> 8) % 8], user, session, r % 2000 + 1, categories[r % 4], (r >> 16) % 1000, (r >> 28) % 100,
+           (r >> 32) % 3 + 1, start + (int64_t)step * APART_S, r % 2000 + 1, agents[agent]);
 }
 
 int main(int argc, char **argv) {

@@ -58,7 +58,8 @@ static const char own_models[] =
     "- A model that is **removed** leaves its tables as they are; `status` says so.\n"
     "- A model that is **wrong** fails alone. The run does everything else, then ends with exit "
     "code 6 and says which file, which line and why; `status` shows files that cannot be used. "
-    "What the model made before stays.\n";
+    "What the model made before stays.\n"
+    "- **To try one**, `clickmill gold --model NAME` makes its table alone.\n";
 
 /* What the header says of a column; "" if nothing. The caller frees. */
 static char *meaning_of(const struct model *m, const char *column) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/gold.h"
 
+#include "base/mem.h"
 #include "flow/gold_table.h"
 #include "flow/step.h"
 
@@ -30,6 +31,26 @@ static int make(struct gold *g, const struct model *m, struct err *e) {
     return step_failed_alone(&g->failures, r, e) ? 0 : r;
 }
 
+static int no_such_model(const struct gold *g, const char *name, struct err *e) {
+    struct buf names = BUF_INIT(16 * KIB);
+    for (size_t i = 0; i < g->models.n; i++)
+        buf_addf(&names, "%s%s", i ? ", " : "", g->models.v[i].name);
+    err_set(e, ERR_USAGE, "gold: there is no model \"%s\"", name);
+    err_hint(e, "there are: %s", buf_str(&names));
+    buf_release(&names);
+    return e->code;
+}
+
+/* NULL for all. */
+static int find_model(const struct gold *g, const char *name, const struct model **ret,
+                      struct err *e) {
+    *ret = NULL;
+    for (size_t i = 0; name && i < g->models.n && !*ret; i++)
+        if (strcmp(g->models.v[i].name, name) == 0)
+            *ret = &g->models.v[i];
+    return !name || *ret ? 0 : no_such_model(g, name, e);
+}
+
 static int make_all(struct gold *g, struct err *e) {
     int r = 0;
     for (size_t i = 0; r == 0 && i < g->models.n; i++)
@@ -46,12 +67,15 @@ int flow_gold(struct storage *st, struct engine *en, const struct gold_options *
               struct gold_result *ret, struct err *e) {
     struct gold g = {.src = {st, en, NULL, o->checkpoint_interval, o->again},
                      .sum = {.silver_version = -1}};
+    const struct model *only = NULL;
     int r = models_load(o->models_dir, &g.models, e);
+    if (r == 0)
+        r = find_model(&g, o->model, &only, e);
     if (r == 0)
         r = table_open(st, &silver_events, &g.src.silver, e);
     if (r == 0 && table_version(g.src.silver) >= 0) {
         g.sum.silver_version = table_version(g.src.silver);
-        r = make_all(&g, e);
+        r = only ? make(&g, only, e) : make_all(&g, e);
     }
     g.sum.dates = (int64_t)g.dates.n;
     if (r == 0)

@@ -15,6 +15,7 @@ struct gold_options {
     const char *models_dir; /* the user's models (models.h); NULL: none */
     int64_t checkpoint_interval;
     const struct date_range *again; /* these days once more, changed or not; NULL: none */
+    const char *model; /* this one only; NULL: all. ERR_USAGE: there is none of that name */
 };
 
 struct gold_result {

@@ -18,7 +18,8 @@ struct silver {
     struct table_files fresh, old;
     int64_t fresh_rows, batch_rows;
     struct silver_keys keys;
-    bool uncounted; /* a fresh file, another writer's, does not say how many rows it has */
+    int64_t index_keys; /* that were asked for the repeats; 0: silver itself was */
+    bool uncounted;     /* a fresh file, another writer's, does not say how many rows it has */
     int64_t checkpoint_interval;
 };
 
@@ -154,6 +155,7 @@ static int make_rows(struct silver *s, struct engine_result *ret, struct err *e)
     const struct engine_exchange give = {.give = give_met, .arg = &met};
     int64_t asked = 0;
     bool known = silver_keys_find(&s->keys, &s->fresh, s->fresh_rows, &met.found, &asked);
+    s->index_keys = known ? keys_rows(s->keys.k) : 0;
     bool alone = known && met.found.n == 0; /* nothing of silver is looked at */
     const struct silver_inputs in = {.fresh = &s->fresh,
                                      .old = alone ? &none : &s->old,
@@ -240,6 +242,7 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
     *ret_more = false;
     s->fresh_rows = 0;
     s->uncounted = false;
+    s->index_keys = 0;
     s->from = s->to = table_txn(s->silver, s->app_id);
     if (s->from >= table_version(s->bronze))
         return 0;
@@ -255,6 +258,8 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
         r = commit(s, &made, e);
     if (r == 0) {
         add_up(sum, &made);
+        sum->by_index += s->index_keys > 0;
+        sum->index_keys = MAX(s->index_keys, sum->index_keys);
         step_checkpoint(s->silver, s->checkpoint_interval);
     } else
         table_discard(s->silver, &made.files, r);

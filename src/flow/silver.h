@@ -17,6 +17,8 @@ struct silver_result {
     /* events = rejected + duplicates + conflicts + rows */
     int64_t events, rejected, duplicates, conflicts, rows;
     int64_t bronze_version; /* reached; -1: there is no bronze yet */
+    int64_t by_index;       /* of the commits, those whose repeats the key index found */
+    int64_t index_keys;     /* in it when it was last used; 0: it was not */
 };
 
 struct silver_options {

@@ -219,6 +219,9 @@ static void count_run(struct monitor *mo, const struct run_result *r) {
     add(mo, M_SILVER_DUPLICATES, r->silver.duplicates);
     add(mo, M_SILVER_CONFLICTS, r->silver.conflicts);
     add(mo, M_SILVER_ROWS, r->silver.rows);
+    add(mo, M_SILVER_BY_INDEX, r->silver.by_index);
+    if (r->silver.by_index > 0)
+        set(mo, M_SILVER_INDEX_KEYS, (double)r->silver.index_keys);
     add(mo, M_GOLD_COMMITS, r->gold.commits);
     add(mo, M_GOLD_DATES, r->gold.dates);
     add(mo, M_GOLD_ROWS, r->gold.rows);

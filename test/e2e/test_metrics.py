@@ -81,6 +81,20 @@ def test_up_shows_what_it_does(mill, sink):
     assert "level=error" not in up.err() and "level=warn" not in up.err()
 
 
+def test_the_key_index_is_seen_at_work(mill):
+    mill.env["CLICKMILL_SILVER_INDEX_MIN_ROWS"] = "0"
+    mill.ok("produce", "--events", "200", "--seed", "5")
+    mill.steps()
+    rows = mill.json("status")["layers"][1]["rows"]
+    up = mill.start(*QUICK, "up")
+    mill.ok("produce", "--events", "200", "--seed", "5")
+    wait_for(lambda: value(up, "clickmill_silver_duplicates_total") == 200, "the repeats")
+    m = scrape(up)
+    assert m["clickmill_silver_index_commits_total", ()] == m["clickmill_silver_commits_total", ()] >= 1
+    assert m["clickmill_silver_index_keys", ()] == rows
+    assert up.stop() == 0, up.err()
+
+
 def test_the_counters_agree_with_status_in_the_end(mill):
     mill.env["CLICKMILL_STREAM_PARTITIONS"] = "3"
     up = mill.start(*QUICK, "up")
@@ -100,6 +114,7 @@ def test_the_counters_agree_with_status_in_the_end(mill):
     assert totals(m, "ingest_events", "ingest_rejected", "silver_duplicates", "silver_conflicts", "silver_rows") == {
         "ingest_events": status["events"], "ingest_rejected": status["rejected"], "silver_duplicates": status["duplicates"],
         "silver_conflicts": status["conflicts"], "silver_rows": status["layers"][1]["rows"]}
+    assert totals(m, "silver_index_commits") == {"silver_index_commits": 0}, "so small a silver is read itself"
     for p in status["partitions"]:
         at = (("partition", str(p["partition"])),)
         assert m["clickmill_partition_end_offset", at] == p["end"] and m["clickmill_partition_committed_offset", at] == p["position"]

@@ -249,6 +249,24 @@ def test_a_wrong_model_is_named_and_stops_nothing_else(mill, select, says, hint)
     mill.reconciled()
 
 
+def test_one_model_alone(mill):
+    put_model(mill, "mine", SALES)
+    mill.produce(SHIRT)
+    mill.fails(2, "gold", "--model", "mina", says='no model "mina"', hint="traffic_daily, mine")  # also while there is no silver
+    mill.ok("ingest", "--once")
+    mill.ok("silver")
+    made = mill.json("gold", "--model", "mine")
+    assert (made["commits"], made["rows"], made["failed"]) == (1, 1, 0)
+    assert [l["table"] for l in mill.json("status")["layers"] if l["version"] >= 0] == ["bronze.events", "silver.events", "gold.mine"]
+    put_model(mill, "wrong", "SELECT nothing\n")
+    assert mill.json("gold", "--model", "traffic_daily")["commits"] == 1
+    mill.fails(6, "gold", "--model", "wrong", says="models/wrong.sql")
+    (mill.home / "models/wrong.sql").unlink()
+    assert mill.json("gold")["commits"] == 4  # those that are left
+    mill.steps()
+    mill.reconciled()
+
+
 def test_files_that_are_no_models_are_shown(mill):
     mill.feed(SHIRT)
     put_model(mill, "funnel_daily", SALES)
