@@ -70,7 +70,8 @@ struct session {
     struct storage *st;
     char *links; /* folder of links to local files; NULL: none needed so far */
     struct seen *seen;
-    char **pinned; /* objects that were made local */
+    const char *twin, *twin_of; /* as in engine_job */
+    char **pinned;              /* objects that were made local */
     size_t n_pinned, cap_pinned;
     /* The watcher interrupts the connection when the process is told to stop. */
     pthread_t watcher;
@@ -125,10 +126,10 @@ int seen_open(struct session *s, int64_t rows, struct err *e);
 void seen_close(struct session *s);
 /*
  * Writes the rows of the SELECT to local files in dir, one for each date. *ret: as they shall stand
- * in the table; each lies in dir under the last part of its path.
+ * in the table; each lies in dir under the last part of its path. only_if: as in engine_job.
  */
 int session_pour(struct session *s, const struct table_def *def, const char *select,
-                 const char *dir, struct table_files *ret, struct err *e);
+                 const char *only_if, const char *dir, struct table_files *ret, struct err *e);
 
 /* Can text_value write this type? Others are cast to VARCHAR by DuckDB first. */
 bool text_can(duckdb_logical_type type);

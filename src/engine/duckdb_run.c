@@ -146,7 +146,7 @@ static int write_output(struct session *s, const struct engine_job *job, struct 
     struct table_files written = {0};
     if (storage_stage(s->st, dir, e) < 0)
         return err_wrap(e, "%s", job->what);
-    int rc = session_pour(s, job->output, job->select, dir, &written, e);
+    int rc = session_pour(s, job->output, job->select, job->only_if, dir, &written, e);
     if (rc == 0)
         rc = check_rows(job, &written, r, e);
     if (rc == 0)
@@ -170,6 +170,8 @@ static int run_in(struct session *s, const struct engine_job *job, struct engine
     int64_t rows = 0;
     for (size_t i = 0; i < job->n_inputs; i++)
         rows = MAX(rows, view_rows(job->inputs[i].files));
+    s->twin = job->twin;
+    s->twin_of = job->twin_of;
     int rc = calls_seen(job) ? seen_open(s, rows, e) : 0;
     for (size_t i = 0; i < job->n_inputs && rc == 0; i++)
         rc = session_view(s, &job->inputs[i], job->untrusted ? &paths : NULL, e);

@@ -4,7 +4,8 @@
  * file holds: one that a file lacks is NULL. So no file is opened before a query needs it, and a
  * list of 100,000 files costs little. The partition column stands in no file but in its folder's
  * name; it is taken from there, after a check that the table's log says the same. A column that is
- * NULL in all of the files, by their statistics, is a constant.
+ * NULL in all of the files, by their statistics, is a constant; one that is NULL in none, and then holds
+ * what another does, is that one.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -134,6 +135,13 @@ static int add_files(struct session *s, const struct engine_input *in, struct bu
     return rc;
 }
 
+/* How many of the file's rows are NULL in which column. *ret_doc: free it. NULL: it does not say. */
+static const json *null_counts(const struct table_file *f, struct json_doc **ret_doc) {
+    struct err ignored;
+    *ret_doc = f->stats ? json_parse(f->stats, strlen(f->stats), ERR_BUG, &ignored) : NULL;
+    return *ret_doc ? json_get(json_root(*ret_doc), "nullCount") : NULL;
+}
+
 /*
  * The columns that hold no value in any of the files, as their statistics say. They are not even
  * opened, and DuckDB leaves out what models compute from them: the shop's plain contract fills a
@@ -147,10 +155,8 @@ static bool *absent_columns(const struct engine_input *in) {
         left += absent[i] = !def->partition_by || strcmp(def->columns[i].name, def->partition_by);
     for (size_t i = 0; i < in->files->n && left > 0; i++) {
         const struct table_file *f = &in->files->v[i];
-        struct err ignored;
-        struct json_doc *doc =
-            f->stats ? json_parse(f->stats, strlen(f->stats), ERR_BUG, &ignored) : NULL;
-        const json *nulls = doc ? json_get(json_root(doc), "nullCount") : NULL;
+        struct json_doc *doc;
+        const json *nulls = null_counts(f, &doc);
         for (size_t k = 0; k < def->n_columns; k++) {
             if (!absent[k])
                 continue;
@@ -164,13 +170,40 @@ static bool *absent_columns(const struct engine_input *in) {
     return absent;
 }
 
-static void add_columns(struct buf *sql, const struct table_def *def, const bool *absent) {
+static bool is_never_null(const struct engine_input *in, const char *column) {
+    bool never = in->files->n > 0;
+    for (size_t i = 0; i < in->files->n && never; i++) {
+        struct json_doc *doc;
+        const json *nulls = null_counts(&in->files->v[i], &doc);
+        never = json_int(json_get(nulls, column), -1) == 0;
+        json_free(doc);
+    }
+    return never;
+}
+
+/* The column that is not read: it holds what session.twin_of does. -1: none. */
+static int twin_column(const struct session *s, const struct engine_input *in) {
+    const struct table_def *def = in->def;
+    int twin = -1, of = -1;
+    for (size_t i = 0; s->twin && i < def->n_columns; i++) {
+        if (strcmp(def->columns[i].name, s->twin) == 0)
+            twin = (int)i;
+        if (strcmp(def->columns[i].name, s->twin_of) == 0)
+            of = (int)i;
+    }
+    return twin >= 0 && of >= 0 && is_never_null(in, s->twin) ? twin : -1;
+}
+
+static void add_columns(struct buf *sql, const struct session *s, const struct table_def *def,
+                        const bool *absent, int twin) {
     for (size_t i = 0; i < def->n_columns; i++) {
         const struct column *c = &def->columns[i];
         if (i)
             buf_add_str(sql, ", ");
         if (absent[i])
             buf_addf(sql, "CAST(NULL AS %s) AS ", column_type_sql(c->type));
+        if ((int)i == twin)
+            buf_addf(sql, "%s AS ", s->twin_of);
         if (def->partition_by && strcmp(c->name, def->partition_by) == 0)
             buf_addf(sql,
                      "CAST(nullif(url_decode(regexp_extract(filename, '/%s=([^/]*)/[^/]*$', 1)), "
@@ -180,12 +213,13 @@ static void add_columns(struct buf *sql, const struct table_def *def, const bool
     }
 }
 
-static void add_schema(struct buf *sql, const struct table_def *def, const bool *absent) {
+static void add_schema(struct buf *sql, const struct table_def *def, const bool *absent, int twin) {
     buf_add_str(sql, "schema = MAP {");
     const char *comma = "";
     for (size_t i = 0; i < def->n_columns; i++) {
         const struct column *c = &def->columns[i];
-        if (absent[i] || (def->partition_by && strcmp(c->name, def->partition_by) == 0))
+        if (absent[i] || (int)i == twin ||
+            (def->partition_by && strcmp(c->name, def->partition_by) == 0))
             continue;
         buf_addf(sql, "%s'%s': {name: '%s', type: '%s', default_value: NULL}", comma, c->name,
                  c->name, column_type_sql(c->type));
@@ -239,11 +273,12 @@ int session_view(struct session *s, const struct engine_input *in, struct buf *p
         rc = add_files(s, in, &list, e);
     if (rc == 0 && in->files->n) {
         _cleanup_(freep) bool *absent = absent_columns(in);
-        add_columns(&sql, in->def, absent);
+        int twin = twin_column(s, in);
+        add_columns(&sql, s, in->def, absent, twin);
         buf_add_str(&sql, " FROM read_parquet([");
         buf_add(&sql, list.data, list.len);
         buf_add_str(&sql, "], ");
-        add_schema(&sql, in->def, absent);
+        add_schema(&sql, in->def, absent, twin);
         buf_addf(&sql, ", explicit_cardinality = %lld)", (long long)MAX(view_rows(in->files), 1));
     } else if (rc == 0) {
         add_empty(&sql, in->def);

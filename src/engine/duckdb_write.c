@@ -2,11 +2,13 @@
 /*
  * Rows of a SELECT -> Parquet files. The rows go to a function of ours,
  *
- *     SELECT sum(cm_write(<job>, column, …, partition)) FROM (<the SELECT>)
+ *     SELECT sum(cm_write(<job>, <is it to be written?>, column, …, partition)) FROM (<the SELECT>)
  *
  * which DuckDB calls from all of its threads with about 2,048 rows at a time, column by column: so
  * they are encoded where they are made, in parallel, and no row is ever handed to another thread.
- * The function gives 1 for each row; the sum tells that none was left out (decision 0009).
+ * The function gives 1 for each row that is to be written; the sum tells that none was left out (decision
+ * 0009). A WHERE would do the same, but what is left of a vector after one is copied, text by text, before
+ * it comes here.
  */
 #include <assert.h>
 
@@ -16,6 +18,7 @@
 enum {
     CHUNK_ROWS = 2048, /* DuckDB's vectors are no longer */
     ZSTD_LEVEL = 1,    /* what bronze has */
+    COLUMNS_FROM = 2,  /* the function's parameters before them */
     TEXT_MAX = 64 * MIB,
     MEMORY_MIN = 16 * MIB,
     MEMORY_MAX = 64 * MIB,
@@ -42,8 +45,9 @@ struct values {
 struct chunk_rows {
     const struct columns *columns;
     struct values v[64]; /* by column */
+    const bool *wanted;  /* by row */
     idx_t n;
-    uint16_t order[CHUNK_ROWS]; /* row numbers, date after date */
+    uint16_t order[CHUNK_ROWS]; /* row numbers, date after date; last those that are not wanted */
 };
 
 static inline bool is_there(const struct values *v, uint32_t row) {
@@ -164,7 +168,7 @@ static int add_date(const struct chunk_rows *c, struct lane *l, uint32_t slot, c
     return 0;
 }
 
-/* Sorts the rows by slot (counting), in their order within each. *ret_start: by slot, the end too. */
+/* Sorts the rows by slot (counting), in their order within each: slot i begins at start[i + 1]. */
 static void order_rows(struct chunk_rows *c, const uint32_t *slots, uint32_t *start,
                        uint32_t n_slots) {
     for (idx_t row = 0; row < c->n; row++)
@@ -180,12 +184,15 @@ static int add_chunk(struct chunk_rows *c, const struct values *days, struct lan
     uint32_t slots[CHUNK_ROWS];
     for (idx_t row = 0; row < c->n; row++) {
         bool dated = days && is_there(days, (uint32_t)row);
-        slots[row] = lane_slot(l, dated ? ((const int32_t *)days->data)[row] : NO_DAY);
+        slots[row] = !c->wanted[row]
+                         ? UINT32_MAX
+                         : lane_slot(l, dated ? ((const int32_t *)days->data)[row] : NO_DAY);
     }
     uint32_t n_slots = lane_slots(l);
     _cleanup_(freep) uint32_t *start = xcalloc(n_slots + 2, sizeof *start);
-    order_rows(c, slots, start, n_slots);
-    start[n_slots + 1] = (uint32_t)c->n;
+    for (idx_t row = 0; row < c->n; row++)
+        slots[row] = MIN(slots[row], n_slots);
+    order_rows(c, slots, start, n_slots + 1);
     int r = 0;
     for (uint32_t i = 0; i < n_slots && r == 0; i++)
         if (start[i + 2] > start[i + 1])
@@ -216,12 +223,13 @@ static int check_texts(const struct values *v, const char *column, idx_t n, stru
                    TEXT_MAX);
 }
 
-static int write_rows(struct duck_outlet *o, duckdb_data_chunk in, struct err *e) {
+static int write_rows(struct duck_outlet *o, duckdb_data_chunk in, const bool *wanted,
+                      struct err *e) {
     struct chunk_rows c = {.columns = parts_columns(o->parts), .n = duckdb_data_chunk_get_size(in)};
     assert(c.n <= CHUNK_ROWS && c.columns->n <= ARRAY_LEN(c.v));
     for (size_t i = 0; i < c.columns->n; i++) {
         const struct column_form *form = &c.columns->v[i];
-        c.v[i] = values_of(in, i + 1, c.n);
+        c.v[i] = values_of(in, COLUMNS_FROM + i, c.n);
         if (form->type != PARQUET_BYTES || c.v[i].none)
             continue;
         c.v[i].same = form->twin < 0 && !form->twinned && all_same(&c.v[i], c.n);
@@ -230,14 +238,15 @@ static int write_rows(struct duck_outlet *o, duckdb_data_chunk in, struct err *e
     }
     struct values days = {0};
     if (o->def->partition_by)
-        days = values_of(in, c.columns->n + 1, c.n);
+        days = values_of(in, COLUMNS_FROM + c.columns->n, c.n);
     struct lane *l = parts_take(o->parts);
+    c.wanted = wanted;
     int r = add_chunk(&c, days.data ? &days : NULL, l, e);
     parts_give_back(o->parts, l);
     return r;
 }
 
-/* cm_write(job, columns …, partition): 1 for each row. */
+/* cm_write(job, wanted, columns …, partition): 1 for each row that is wanted, 0 for the others. */
 static void write_function(duckdb_function_info info, duckdb_data_chunk in, duckdb_vector out) {
     idx_t n = duckdb_data_chunk_get_size(in);
     int64_t *ones = duckdb_vector_get_data(out);
@@ -247,9 +256,10 @@ static void write_function(duckdb_function_info info, duckdb_data_chunk in, duck
     const uint64_t *id = duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 0));
     struct duck_outlet *o = find_outlet(du, *id);
     struct err e = {0};
-    int r = o ? write_rows(o, in, &e) : err_set(&e, ERR_BUG, "no job %llu", (long long)*id);
+    const bool *wanted = duckdb_vector_get_data(duckdb_data_chunk_get_vector(in, 1));
+    int r = o ? write_rows(o, in, wanted, &e) : err_set(&e, ERR_BUG, "no job %llu", (long long)*id);
     for (idx_t i = 0; i < n; i++)
-        ones[i] = 1;
+        ones[i] = wanted[i];
     if (r == 0)
         return;
     duckdb_scalar_function_set_error(info, e.msg);
@@ -264,10 +274,12 @@ static void write_function(duckdb_function_info info, duckdb_data_chunk in, duck
 int outlets_register(struct duck *du, duckdb_connection con, struct err *e) {
     duckdb_scalar_function f = duckdb_create_scalar_function();
     duckdb_logical_type job = duckdb_create_logical_type(DUCKDB_TYPE_UBIGINT);
+    duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
     duckdb_logical_type any = duckdb_create_logical_type(DUCKDB_TYPE_ANY);
     duckdb_logical_type count = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
     duckdb_scalar_function_set_name(f, "cm_write");
     duckdb_scalar_function_add_parameter(f, job);
+    duckdb_scalar_function_add_parameter(f, truth);
     duckdb_scalar_function_set_varargs(f, any);
     duckdb_scalar_function_set_return_type(f, count);
     duckdb_scalar_function_set_special_handling(f); /* it is called for rows with NULLs, too */
@@ -276,6 +288,7 @@ int outlets_register(struct duck *du, duckdb_connection con, struct err *e) {
     duckdb_scalar_function_set_function(f, write_function);
     bool done = duckdb_register_scalar_function(con, f) == DuckDBSuccess;
     duckdb_destroy_logical_type(&job);
+    duckdb_destroy_logical_type(&truth);
     duckdb_destroy_logical_type(&any);
     duckdb_destroy_logical_type(&count);
     duckdb_destroy_scalar_function(&f);
@@ -317,10 +330,15 @@ static void add_column(struct buf *sql, const struct column *c) {
 }
 
 /* Each column cast to its declared type: the function takes what it is given. */
-static void add_statement(struct buf *sql, const struct duck_outlet *o, const char *select) {
+static void add_statement(struct buf *sql, const struct duck_outlet *o, const char *select,
+                          const char *only_if) {
     const struct table_def *def = o->def;
     const struct column *by = NULL;
-    buf_addf(sql, "SELECT CAST(coalesce(sum(cm_write(%llu::UBIGINT", (unsigned long long)o->id);
+    buf_addf(sql, "SELECT CAST(coalesce(sum(cm_write(%llu::UBIGINT, ", (unsigned long long)o->id);
+    if (only_if)
+        buf_addf(sql, "coalesce(CAST(%s AS BOOLEAN), false)", only_if);
+    else
+        buf_add_str(sql, "true");
     for (size_t i = 0; i < def->n_columns; i++) {
         const struct column *c = &def->columns[i];
         if (def->partition_by && strcmp(c->name, def->partition_by) == 0)
@@ -334,10 +352,10 @@ static void add_statement(struct buf *sql, const struct duck_outlet *o, const ch
 }
 
 /* Runs the SELECT; *ret_rows: how many the function was given. */
-static int pour(struct session *s, struct duck_outlet *o, const char *select, int64_t *ret_rows,
-                struct err *e) {
+static int pour(struct session *s, struct duck_outlet *o, const char *select, const char *only_if,
+                int64_t *ret_rows, struct err *e) {
     struct buf sql = BUF_INIT(LIMIT_SQL);
-    add_statement(&sql, o, select);
+    add_statement(&sql, o, select, only_if);
     duckdb_result r;
     int rc = session_result(s, o->def->name, buf_str(&sql), &r, e);
     buf_release(&sql);
@@ -356,12 +374,12 @@ static int pour(struct session *s, struct duck_outlet *o, const char *select, in
 }
 
 int session_pour(struct session *s, const struct table_def *def, const char *select,
-                 const char *dir, struct table_files *ret, struct err *e) {
+                 const char *only_if, const char *dir, struct table_files *ret, struct err *e) {
     struct duck_outlet o;
     struct table_files files = {0};
     int64_t poured = 0, written = 0;
     outlet_open(&o, s->du, def, dir);
-    int rc = pour(s, &o, select, &poured, e);
+    int rc = pour(s, &o, select, only_if, &poured, e);
     if (rc == 0 && parts_finish(o.parts, &files, e) < 0)
         rc = err_wrap(e, "%s: %s", s->what, def->name);
     outlet_close(&o, s->du);

@@ -59,7 +59,17 @@ struct engine_job {
         *stages; /* in order; each may name the inputs and the stages before it */
     size_t n_stages;
     const char *select; /* the rows to write; columns by name as in output, in any order */
+    /*
+     * A column of `select` that says of each row whether it is written; NULL: all are. An engine may leave
+     * the others out however it likes: a WHERE does, but copies the texts of all rows in some.
+     */
+    const char *only_if;
     const struct table_def *output; /* where they go; NULL: no rows are written */
+    /*
+     * A column of the inputs that holds what `twin_of` does, or NULL; may be NULL. Where it is never NULL, by
+     * the files' statistics, only the other needs to be read.
+     */
+    const char *twin, *twin_of;
     /*
      * SELECT of one row of numbers (NULL = 0), named; may be NULL. One named `rows` is checked
      * against the rows written: ERR_ENGINE if they differ.

@@ -104,6 +104,11 @@ int silver_compute(struct storage *st, struct engine *en, const struct silver_in
     };
     const char *engine = en->ops->scheme;
     const char *met = in->met ? "sql/silver/keys.sql" : "sql/silver/met.sql";
+    _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
+    if (!bots)
+        return e->code;
+    const struct model_var var = {"bots", bots};
+    _cleanup_(freep) char *agents = model_render("sql/silver/bot_agents.sql", &var, 1);
     const struct engine_stage stages[] = {
         {"bronze_new", in->only, false, NULL, NULL},
         {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL},
@@ -111,21 +116,21 @@ int silver_compute(struct storage *st, struct engine *en, const struct silver_in
         {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL},
         {"repeats", model_text("sql/silver/repeats.sql"), true, NULL, NULL},
         {"twins", model_text("sql/silver/twins.sql"), true, NULL, NULL},
+        {"bot_agents", agents, true, NULL, NULL},
+        {"staying", model_text_for(engine, "sql/silver/staying.sql"), false, NULL, NULL},
     };
     size_t skip = in->only ? 0 : 1;
-    _cleanup_(freep) char *bots = bots_pattern(model_text("conf/bots.txt"), e);
-    if (!bots)
-        return e->code;
-    const struct model_var var = {"bots", bots};
-    _cleanup_(freep) char *select = model_render("sql/silver/events.sql", &var, 1);
     return engine_run(en, st,
                       &(struct engine_job){.what = "silver",
                                            .inputs = inputs,
                                            .n_inputs = ARRAY_LEN(inputs),
                                            .stages = stages + skip,
                                            .n_stages = ARRAY_LEN(stages) - skip,
-                                           .select = select,
+                                           .select = model_text("sql/silver/events.sql"),
+                                           .only_if = "stays",
                                            .output = &silver_events,
+                                           .twin = "event_id",
+                                           .twin_of = "event_key",
                                            .counters = model_text("sql/silver/counters.sql")},
                       ret, e);
 }

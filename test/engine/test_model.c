@@ -5,15 +5,10 @@
 
 static void the_models_are_built_in(void **state ATTR_UNUSED) {
     static const char *const names[] = {
-        "sql/silver/repeated.sql",
-        "sql/silver/met.sql",
-        "sql/silver/committed.sql",
-        "sql/silver/repeats.sql",
-        "sql/silver/twins.sql",
-        "sql/silver/events.sql",
-        "sql/silver/counters.sql",
-        "sql/gold/clickstream_metrics.sql",
-        "conf/bots.txt",
+        "sql/silver/repeated.sql",          "sql/silver/met.sql",    "sql/silver/committed.sql",
+        "sql/silver/repeats.sql",           "sql/silver/twins.sql",  "sql/silver/bot_agents.sql",
+        "sql/silver/staying.sql",           "sql/silver/events.sql", "sql/silver/counters.sql",
+        "sql/gold/clickstream_metrics.sql", "conf/bots.txt",
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_non_null(strstr(model_text(names[i]), "SPDX"));
@@ -21,9 +16,9 @@ static void the_models_are_built_in(void **state ATTR_UNUSED) {
 
 static void a_model_is_rendered_with_its_variables(void **state ATTR_UNUSED) {
     const struct model_var var = {"bots", "(?i)(bot)"};
-    _cleanup_(freep) char *sql = model_render("sql/silver/events.sql", &var, 1);
+    _cleanup_(freep) char *sql = model_render("sql/silver/bot_agents.sql", &var, 1);
     assert_non_null(strstr(sql, "THEN user_agent END, '(?i)(bot)')"));
-    assert_non_null(strstr(sql, "-- Inputs: bronze_new, repeats, twins; ${bots}"));
+    assert_non_null(strstr(sql, "-- Inputs: bronze_new; ${bots}"));
     assert_null(strstr(strstr(sql, "SELECT"), "${"));
     _cleanup_(freep) char *plain = model_render("sql/silver/counters.sql", NULL, 0);
     assert_string_equal(plain, model_text("sql/silver/counters.sql"));
