@@ -4,13 +4,13 @@
 -- Severity:    warn
 -- Days:        29
 WITH listed AS (
-    SELECT unnest(regexp_split_to_array(trim('${categories}'), '\s*,\s*')) AS category
-    WHERE '${categories}' <> ''
+    SELECT unnest(regexp_split_to_array(trim(${categories}), '\s*,\s*')) AS category
+    WHERE ${categories} <> ''
 )
 SELECT m.event_date, m.category, m.total_events
 FROM gold.clickstream_metrics m
 JOIN days ON days.event_date = m.event_date
-WHERE CASE WHEN '${categories}' <> ''
+WHERE CASE WHEN ${categories} <> ''
     THEN m.category NOT IN (SELECT category FROM listed)
     ELSE (
             SELECT count(DISTINCT b.event_date)

@@ -111,6 +111,16 @@ void buf_add_encoded(struct buf *b, const char *text, const char *also_plain) {
     }
 }
 
+void buf_add_quoted(struct buf *b, const char *text, size_t n, char quote) {
+    buf_add_char(b, quote);
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == quote)
+            buf_add_char(b, quote);
+        buf_add_char(b, text[i]);
+    }
+    buf_add_char(b, quote);
+}
+
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) {
     va_list again;
     va_copy(again, ap);

@@ -255,22 +255,12 @@ int session_execf(struct session *s, struct err *e, const char *fmt, ...) {
     return rc;
 }
 
-static void quoted(struct buf *b, const char *text, char quote) {
-    buf_add_char(b, quote);
-    for (; *text; text++) {
-        if (*text == quote)
-            buf_add_char(b, quote);
-        buf_add_char(b, *text);
-    }
-    buf_add_char(b, quote);
-}
-
 void sql_name(struct buf *b, const char *name) {
-    quoted(b, name, '"');
+    buf_add_quoted(b, name, strlen(name), '"');
 }
 
 void sql_text(struct buf *b, const char *text) {
-    quoted(b, text, '\'');
+    buf_add_quoted(b, text, strlen(text), '\'');
 }
 
 static void duck_free(struct engine *en) {

@@ -78,11 +78,10 @@ static void parse(struct check_rule *c) {
 
 /* ---- those built in -------------------------------------------------------------------------- */
 
-/* "men's" -> "men''s", as it stands within the quotes of a SQL text. The caller frees. */
+/* "men's" -> "'men''s'": as SQL. The caller frees. */
 static char *quoted(const char *text) {
     struct buf b = BUF_INIT(MIB);
-    for (; *text; text++)
-        buf_addf(&b, *text == '\'' ? "%c'" : "%c", *text);
+    buf_add_quoted(&b, text, strlen(text), '\'');
     return buf_detach(&b);
 }
 

@@ -20,13 +20,7 @@ struct search {
 /* ---- which rows ---------------------------------------------------------------------------------- */
 
 void forget_literal(struct buf *b, const char *text) {
-    buf_add_char(b, '\'');
-    for (const char *p = text; *p; p++) {
-        if (*p == '\'')
-            buf_add_char(b, '\'');
-        buf_add_char(b, *p);
-    }
-    buf_add_char(b, '\'');
+    buf_add_quoted(b, text, strlen(text), '\'');
 }
 
 static bool is_integer(const char *s) {

@@ -120,13 +120,9 @@ static char *offsets_sql(const struct walk *w) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT source_offset, max(copies) FROM (SELECT source_offset, source_index,"
                     " count(*) AS copies FROM bronze.events WHERE NOT " RECONCILE_IS_REPLAYED
-                    " AND source_topic = '");
-    for (const char *s = w->topic; *s; s++) {
-        if (*s == '\'')
-            buf_add_char(&b, '\'');
-        buf_add_char(&b, *s);
-    }
-    buf_addf(&b, "' AND source_partition = %d GROUP BY ALL) GROUP BY 1 ORDER BY 1", w->partition);
+                    " AND source_topic = ");
+    buf_add_quoted(&b, w->topic, strlen(w->topic), '\'');
+    buf_addf(&b, " AND source_partition = %d GROUP BY ALL) GROUP BY 1 ORDER BY 1", w->partition);
     return buf_detach(&b);
 }
 

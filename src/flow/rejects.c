@@ -95,13 +95,9 @@ bool rejects_position_parse(const char *text, struct rejects_position *ret) {
 
 char *rejects_position_sql(const struct rejects_position *p) {
     struct buf b = BUF_INIT(64 * KIB);
-    buf_add_str(&b, " WHERE source_topic = '");
-    for (size_t i = 0; i < p->topic_len; i++) {
-        if (p->topic[i] == '\'')
-            buf_add_char(&b, '\'');
-        buf_add_char(&b, p->topic[i]);
-    }
-    buf_addf(&b, "' AND source_partition = %d AND source_offset = %lld AND source_index = %d",
+    buf_add_str(&b, " WHERE source_topic = ");
+    buf_add_quoted(&b, p->topic, p->topic_len, '\'');
+    buf_addf(&b, " AND source_partition = %d AND source_offset = %lld AND source_index = %d",
              p->partition, (long long)p->offset, p->index);
     return buf_detach(&b);
 }

@@ -26,13 +26,7 @@ void parquet_end(struct parquet_session *s) {
 }
 
 void parquet_add_text(struct buf *sql, const char *text) {
-    buf_add_char(sql, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            buf_add_char(sql, '\'');
-        buf_add_char(sql, *text);
-    }
-    buf_add_char(sql, '\'');
+    buf_add_quoted(sql, text, strlen(text), '\'');
 }
 
 void parquet_drop_local(struct parquet_session *s) {

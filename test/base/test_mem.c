@@ -91,6 +91,21 @@ static void texts_are_encoded_for_urls(void **state ATTR_UNUSED) {
     }
 }
 
+static void texts_are_quoted(void **state ATTR_UNUSED) {
+    static const char *const cases[][2] = {
+        {"men's", "'men''s'"}, {"", "''"}, {"''", "''''''"}, {"a\"b", "'a\"b'"}};
+    struct buf b = BUF_INIT(64);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        buf_reset(&b);
+        buf_add_quoted(&b, cases[i][0], strlen(cases[i][0]), '\'');
+        assert_string_equal(buf_str(&b), cases[i][1]);
+    }
+    buf_reset(&b);
+    buf_add_quoted(&b, "a\"b'c", 4, '"'); /* four bytes of it */
+    assert_string_equal(buf_str(&b), "\"a\"\"b'\"");
+    buf_release(&b);
+}
+
 static void arena_pieces_are_aligned_and_apart(void **state ATTR_UNUSED) {
     struct arena a = {0};
     unsigned char *p[4000];
@@ -184,6 +199,7 @@ int main(void) {
         cmocka_unit_test(texts_are_encoded_for_urls),
         cmocka_unit_test(arena_pieces_are_aligned_and_apart),
         cmocka_unit_test(a_reset_arena_reuses_its_blocks),
+        cmocka_unit_test(texts_are_quoted),
         cmocka_unit_test(arena_texts_are_copies),
         cmocka_unit_test(nothing_is_still_something),
     };
