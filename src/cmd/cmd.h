@@ -51,6 +51,13 @@ void help_command(const struct command *c, struct buf *out);
 /* ERR_BUG if a library that is linked is not the one the program was built for. Once, at the start. */
 int versions_check(struct err *e);
 
+/*
+ * The options --from and --to, each NULL if not given; *ret_from and *ret_to are then left as they are.
+ * ERR_USAGE: no day, or the one after the other.
+ */
+int cmd_days(const char *verb, const char *from, const char *to, int32_t *ret_from, int32_t *ret_to,
+             struct err *e);
+
 /* Where to look next, for an error whose own place knew no hint. */
 void cmd_hint(struct err *e);
 

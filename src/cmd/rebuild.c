@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/rebuild.h"
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "cmd/cmd.h"
 #include "cmd/parts.h"
@@ -25,14 +24,6 @@ static const struct opt options[] = {
     {0},
 };
 
-static int check_day(const char *name, const char *day, struct err *e) {
-    int32_t ignored;
-    if (!day || day_parse(day, strlen(day), &ignored))
-        return 0;
-    err_set(e, ERR_USAGE, "rebuild: --%s '%s' is not a day", name, day);
-    return err_hint(e, "days are written 2026-11-22");
-}
-
 static int check_opts(const struct rebuild_opts *o, struct err *e) {
     if (!o->layer)
         return err_set(e, ERR_USAGE, "rebuild: --layer silver or --layer gold");
@@ -41,10 +32,9 @@ static int check_opts(const struct rebuild_opts *o, struct err *e) {
         err_set(e, ERR_USAGE, "rebuild: --layer is silver or gold, not '%s'", o->layer);
         return err_hint(e, "bronze is made from the stream alone: by ingest");
     }
-    if (check_day("from", o->from, e) < 0 || check_day("to", o->to, e) < 0)
+    int32_t from, to;
+    if (cmd_days("rebuild", o->from, o->to, &from, &to, e) < 0)
         return e->code;
-    if (o->from && o->to && strcmp(o->from, o->to) > 0)
-        return err_set(e, ERR_USAGE, "rebuild: --from %s is after --to %s", o->from, o->to);
     if (o->force && !silver)
         return err_set(e, ERR_USAGE, "rebuild: --force is an option of --layer silver");
     return 0;

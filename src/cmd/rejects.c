@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rejects list|show|replay: the records that were rejected, and once more through the decoder. */
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"
@@ -210,19 +209,11 @@ static int replay(struct job *job, struct err *e) {
 
 /* ---- the verb -------------------------------------------------------------------------------- */
 
-static int take_day(const char *option, const char *text, int32_t *ret, struct err *e) {
-    if (!text || day_parse(text, strlen(text), ret))
-        return 0;
-    return err_set(e, ERR_USAGE, "rejects: --%s: '%.100s' is no day like 2026-11-22", option, text);
-}
-
 static int take_filter(const struct rejects_opts *o, struct rejects_filter *ret, struct err *e) {
     *ret = REJECTS_ALL;
     ret->reason = o->reason;
     int r = o->reason ? rejects_check_reason(o->reason, e) : 0;
-    if (r == 0)
-        r = take_day("from", o->from, &ret->from, e);
-    return r == 0 ? take_day("to", o->to, &ret->to, e) : r;
+    return r == 0 ? cmd_days("rejects", o->from, o->to, &ret->from, &ret->to, e) : r;
 }
 
 /* An option that another word has would silently do nothing. */
