@@ -108,7 +108,7 @@ def pytest(totals, part, folder, *tests, **env):
     report = ROOT / folder / "e2e.xml"
     report.unlink(missing_ok=True)
     # Two files at a time: the tests wait for services and processes more than they compute.
-    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--junitxml", str(report),
+    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--junitxml", str(report),
         *tests, check=False, PYTHONDONTWRITEBYTECODE="1", CM_BUILD_ROOT=str(ROOT / folder), **env)
     for case in ET.parse(report).iter("testcase"):
         bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))

@@ -15,6 +15,15 @@ from service import Service
 from sinks import Postgres, Sqlite
 
 
+# Files are given out whole: those that take minutes first, or one of them runs alone at the end.
+LONGEST_FIRST = ("upkeep", "bad_days", "kill", "models", "spark", "first_run", "torture", "kafka", "forget", "rebuild", "kafka_security")
+
+
+def pytest_collection_modifyitems(items):
+    rank = {f"test_{name}.py": place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.fixture
 def mill(tmp_path):
     mill = Mill(tmp_path)
