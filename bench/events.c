@@ -3,7 +3,7 @@
  * events N FIELDS SEED > FILE: N events of 12 or 4 fields as NDJSON, for the measurements.
  * 12 fields: about 340 bytes, one in a hundred sent twice; eight events are a session, half a minute
  * and 1,000 events of others apart. 4 fields: the shop's plain contract.
- * event_ts lies in seven days that end at 2026-06-07T23:59:59Z.
+ * event_ts lies in five days that end at 2026-06-07T23:59:59Z.
  */
 #include <inttypes.h>
 
@@ -31,7 +31,7 @@ static void plain(void) {
     uint64_t r = next();
     printf("{\"product_id\":%" PRIu64 ",\"category\":\"%s\",\"price\":%" PRIu64 ".%02" PRIu64 ",\"event_ts\":%" PRId64 "}\n",
            r % 20000 + 1, categories[r % 4], (r >> 16) % 1000, (r >> 28) % 100,
-           last_second - (int64_t)((r >> 36) % (7 * 86400)));
+           last_second - (int64_t)((r >> 36) % (5 * 86400)));
 }
 
 enum { SESSION = 8, APART_S = 30, AT_A_TIME = 1000 };
@@ -41,7 +41,7 @@ static void full(uint64_t i) {
     uint64_t visit = seed / (SESSION * AT_A_TIME) * AT_A_TIME + seed % AT_A_TIME, step = seed / AT_A_TIME % SESSION;
     state = visit * 0x9FB21C651E98DF25u + 7;
     uint64_t user = next() % 200000, session = next() & 0xFFFFFFFF, agent = next() % 4;
-    int64_t start = last_second - SESSION * APART_S - (int64_t)(next() % (7 * 86400 - SESSION * APART_S));
+    int64_t start = last_second - SESSION * APART_S - (int64_t)(next() % (5 * 86400 - SESSION * APART_S));
     state = seed * 0xD1342543DE82EF95u + 1;
     uint64_t r = next(), id = next();
     printf("{\"event_id\":\"%016" PRIx64 "%016" PRIx64 "\",\"event_type\":\"%s\",\"user_id\":\"u%" PRIu64

@@ -149,7 +149,7 @@ def median_ms(run, times=5):
 
 
 def one_day(table, cwd):
-    """One more event of one day that has hundreds of thousands: gold computes that day anew. Once in a process that
+    """One more event of one day that has a million: gold computes that day anew. Once in a process that
     makes just that, as Airflow has it, once what the step itself takes, as in `up`."""
     counter = iter(range(3600))
 
