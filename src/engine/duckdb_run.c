@@ -167,9 +167,7 @@ static bool calls_seen(const struct engine_job *job) {
 static int run_in(struct session *s, const struct engine_job *job, struct engine_result *r,
                   struct err *e) {
     struct buf paths = BUF_INIT(LIMIT_SQL);
-    int64_t rows = 0;
-    for (size_t i = 0; i < job->n_inputs; i++)
-        rows = MAX(rows, view_rows(job->inputs[i].files));
+    int64_t rows = job->n_inputs ? view_rows(job->inputs[0].files) : 0;
     s->twin = job->twin;
     s->twin_of = job->twin_of;
     int rc = calls_seen(job) ? seen_open(s, rows, e) : 0;

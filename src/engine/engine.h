@@ -52,8 +52,8 @@ struct engine_stage {
 };
 
 struct engine_job {
-    const char *what; /* for messages: "silver" */
-    const struct engine_input *inputs;
+    const char *what;                  /* for messages: "silver" */
+    const struct engine_input *inputs; /* the first one: whose rows seen_before is asked of */
     size_t n_inputs;
     const struct engine_stage
         *stages; /* in order; each may name the inputs and the stages before it */

@@ -44,10 +44,7 @@ static int no_such_model(const struct gold *g, const char *name, struct err *e) 
 /* NULL for all. */
 static int find_model(const struct gold *g, const char *name, const struct model **ret,
                       struct err *e) {
-    *ret = NULL;
-    for (size_t i = 0; name && i < g->models.n && !*ret; i++)
-        if (strcmp(g->models.v[i].name, name) == 0)
-            *ret = &g->models.v[i];
+    *ret = name ? models_named(&g->models, name) : NULL;
     return !name || *ret ? 0 : no_such_model(g, name, e);
 }
 

@@ -91,55 +91,94 @@ int reconcile_days(struct reconcile *rc, struct err *e) {
 
 /* ---- what became of the arrivals ----------------------------------------------------------------- */
 
-/* A row of silver keeps received_at of the bronze row it was made from, whose day ingest_date is. */
-static const char sql_arrivals[] =
-    "SELECT CAST(day AS VARCHAR), sum(bronze), sum(rejects), sum(silver) FROM ("
-    "SELECT ingest_date AS day, count(*) AS bronze, count(reject_reason) AS rejects, 0 AS silver"
-    " FROM bronze.events GROUP BY 1 UNION ALL "
-    "SELECT CAST(received_at AS DATE), 0, 0, count(*) FROM silver.events GROUP BY 1)"
-    " GROUP BY day ORDER BY day";
+/*
+ * A row of silver keeps received_at of the bronze row it was made from, whose day ingest_date is. Two
+ * questions, so that of a lake far away the files of one table at a time must be local.
+ */
+static const char sql_came[] =
+    "SELECT coalesce(CAST(ingest_date AS VARCHAR), ''), count(*), count(reject_reason)"
+    " FROM bronze.events"
+    " GROUP BY 1 ORDER BY 1";
+static const char sql_stayed[] =
+    "SELECT coalesce(CAST(CAST(received_at AS DATE) AS VARCHAR), ''), count(*)"
+    " FROM silver.events"
+    " GROUP BY 1 ORDER BY 1";
+
+struct arrival {
+    char *day; /* "" for NULL */
+    int64_t bronze, rejects;
+};
 
 struct arrivals {
-    int64_t days, bronze, rejects, silver;
+    struct arrival *v; /* in the order of the days */
+    size_t n;
+    int64_t bronze, rejects, silver;
     char *first, *why; /* the first day of which silver has more than came; NULL: none */
 };
 
-static int take_arrivals(void *arg, const char *const *v, size_t n ATTR_UNUSED,
-                         struct err *e ATTR_UNUSED) {
+static int take_came(void *arg, const char *const *v, size_t n ATTR_UNUSED,
+                     struct err *e ATTR_UNUSED) {
     struct arrivals *a = arg;
-    int64_t bronze = strtoll(v[1], NULL, 10), rejects = strtoll(v[2], NULL, 10),
-            silver = strtoll(v[3], NULL, 10);
-    a->days++;
-    a->bronze += bronze;
-    a->rejects += rejects;
+    struct arrival day = {xstrdup(v[0]), strtoll(v[1], NULL, 10), strtoll(v[2], NULL, 10)};
+    a->v = xrealloc(a->v, (a->n + 1) * sizeof *a->v);
+    a->v[a->n++] = day;
+    a->bronze += day.bronze;
+    a->rejects += day.rejects;
+    return 0;
+}
+
+static int by_arrival(const void *a, const void *b) {
+    return strcmp(((const struct arrival *)a)->day, ((const struct arrival *)b)->day);
+}
+
+static int take_stayed(void *arg, const char *const *v, size_t n ATTR_UNUSED,
+                       struct err *e ATTR_UNUSED) {
+    static const struct arrival none = {0};
+    struct arrivals *a = arg;
+    const struct arrival key = {(char *)(uintptr_t)v[0], 0, 0};
+    const struct arrival *came = a->n ? bsearch(&key, a->v, a->n, sizeof *a->v, by_arrival) : NULL;
+    int64_t silver = strtoll(v[1], NULL, 10);
     a->silver += silver;
-    if (silver > bronze - rejects && !a->first) {
-        a->first = xstrdup(v[0] ? v[0] : "no day");
+    if (!came)
+        came = &none;
+    if (silver > came->bronze - came->rejects && !a->first) {
+        a->first = xstrdup(*v[0] ? v[0] : "no day");
         a->why = xasprintf("of %s silver has %lld rows, bronze %lld and %lld rejects", a->first,
-                           (long long)silver, (long long)(bronze - rejects), (long long)rejects);
+                           (long long)silver, (long long)(came->bronze - came->rejects),
+                           (long long)came->rejects);
     }
     return 0;
 }
 
-int reconcile_arrivals(struct reconcile *rc, const struct silver_account *acc, struct err *e) {
+static void tell_arrivals(struct reconcile *rc, struct arrivals *a,
+                          const struct silver_account *acc) {
     static const char name[] = "silver.arrivals";
-    struct arrivals a = {0};
-    int r = lake_query(&rc->lake, sql_arrivals, false,
-                       &(struct engine_rows){.row = take_arrivals, .arg = &a}, e);
-    if (r < 0)
-        return r;
-    int64_t repeats = a.bronze - a.rejects - a.silver;
+    int64_t repeats = a->bronze - a->rejects - a->silver;
     bool same = repeats == acc->duplicates + acc->conflicts;
-    if (a.first)
-        reconcile_differs(rc, name, TAKE_PTR(a.first), TAKE_PTR(a.why));
+    if (a->first)
+        reconcile_differs(rc, name, TAKE_PTR(a->first), TAKE_PTR(a->why));
     else
         reconcile_check(rc, name, same,
-                        xasprintf("%lld days of arrival: bronze %lld = silver %lld + repeats %lld "
+                        xasprintf("%zu days of arrival: bronze %lld = silver %lld + repeats %lld "
                                   "+ rejects %lld%s",
-                                  (long long)a.days, (long long)a.bronze, (long long)a.silver,
-                                  (long long)repeats, (long long)a.rejects,
+                                  a->n, (long long)a->bronze, (long long)a->silver,
+                                  (long long)repeats, (long long)a->rejects,
                                   same ? "" : "; silver's commits counted other repeats"));
+}
+
+int reconcile_arrivals(struct reconcile *rc, const struct silver_account *acc, struct err *e) {
+    struct arrivals a = {0};
+    int r = lake_query(&rc->lake, sql_came, false,
+                       &(struct engine_rows){.row = take_came, .arg = &a}, e);
+    if (r == 0)
+        r = lake_query(&rc->lake, sql_stayed, false,
+                       &(struct engine_rows){.row = take_stayed, .arg = &a}, e);
+    if (r == 0)
+        tell_arrivals(rc, &a, acc);
+    for (size_t i = 0; i < a.n; i++)
+        free(a.v[i].day);
+    free(a.v);
     free(a.first);
     free(a.why);
-    return 0;
+    return r;
 }

@@ -302,8 +302,8 @@ const struct metric_def meters[M_N] = {
                            {0},
                            NULL,
                            "commits",
-                           "Of the commits, those whose repeats the key index found; for the "
-                           "others silver itself was read."},
+                           "Of the commits, those whose repeats the key index found, without "
+                           "a look at silver itself."},
     [M_SILVER_INDEX_KEYS] = {"clickmill_silver_index_keys",
                              GAUGE,
                              METERS_RUN,

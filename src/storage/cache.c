@@ -33,9 +33,9 @@ struct cache {
     pthread_cond_t settled;
     char use[LIMIT_PATH]; /* the folder of what is localized; "": none yet */
     void *pins;           /* tsearch(3) */
-    int64_t pinned_bytes;
-    int64_t room;   /* bytes that may be added before the entries are counted anew */
-    int64_t coming; /* bytes for which there is room, and which are not entries yet */
+    int64_t pinned_bytes; /* of those that are on their way, too */
+    int64_t room;         /* bytes that may be added before the entries are counted anew */
+    int64_t coming;       /* bytes for which there is room, and which are not entries yet */
 };
 
 int cache_open(const char *dir, int64_t max_bytes, const char *lake, const struct cache_source *src,
@@ -97,13 +97,14 @@ static struct pin *find_pin(struct cache *c, const char *path) {
 }
 
 static void drop_pin(struct cache *c, struct pin *p) {
+    c->pinned_bytes -= p->size;
     tdelete(p, &c->pins, by_path);
     free(p->path);
     free(p);
 }
 
-/* A ready pin, of which the caller is one more user, or a new one, which he must settle. */
-static struct pin *take_pin(struct cache *c, const char *path) {
+/* A ready pin, of which the caller is one more user, or a new one, which he must settle. size: -1 if not known. */
+static struct pin *take_pin(struct cache *c, const char *path, int64_t size) {
     pthread_mutex_lock(&c->lock);
     struct pin *p;
     while ((p = find_pin(c, path)) && !p->ready)
@@ -111,6 +112,8 @@ static struct pin *take_pin(struct cache *c, const char *path) {
     if (!p) {
         p = xcalloc(1, sizeof *p);
         p->path = xstrdup(path);
+        p->size = MAX(size, 0);
+        c->pinned_bytes += p->size;
         if (!tsearch(p, &c->pins, by_path))
             abort();
     }
@@ -119,14 +122,19 @@ static struct pin *take_pin(struct cache *c, const char *path) {
     return p;
 }
 
+/* A new pin whose size is known by now. */
+static void size_pin(struct cache *c, struct pin *p, int64_t size) {
+    pthread_mutex_lock(&c->lock);
+    c->pinned_bytes += size - p->size;
+    p->size = size;
+    pthread_mutex_unlock(&c->lock);
+}
+
 /* The object is there, or it could not be had: whoever waits goes on. */
-static void settle_pin(struct cache *c, struct pin *p, bool there, int64_t size) {
+static void settle_pin(struct cache *c, struct pin *p, bool there) {
     pthread_mutex_lock(&c->lock);
     p->ready = there;
-    p->size = size;
-    if (there)
-        c->pinned_bytes += size;
-    else
+    if (!there)
         drop_pin(c, p);
     pthread_cond_broadcast(&c->settled);
     pthread_mutex_unlock(&c->lock);
@@ -152,7 +160,6 @@ void cache_unlocalize(struct cache *c, const char *path) {
     if (--p->users == 0) {
         _cleanup_(freep) char *use = xasprintf("%s/%s", c->use, path);
         unlink(use);
-        c->pinned_bytes -= p->size;
         drop_pin(c, p);
     }
     pthread_mutex_unlock(&c->lock);
@@ -166,7 +173,7 @@ static int no_room(const struct cache *c, const char *path, int64_t size, int64_
             "the cache has no room for %s/%s of %lld bytes: of the %lld of cache.max_bytes, %lld "
             "are in use",
             c->lake, path, (long long)size, (long long)c->max_bytes, (long long)bytes);
-    e->retry = c->pinned_bytes + size <= c->max_bytes; /* others' use ends */
+    e->retry = c->pinned_bytes <= c->max_bytes; /* not all of it is our own use, and others' ends */
     return err_hint(e, "raise cache.max_bytes: all files of one query must fit at a time");
 }
 
@@ -295,16 +302,18 @@ static int fill(struct cache *c, const char *path, int64_t size, const char *use
     return r;
 }
 
-/* From the cache, or through it. *size: in as known, -1 if not; out as it is. */
-static int bring(struct cache *c, const char *path, int64_t *size, const char *use, struct err *e) {
-    struct cache_object now = {.size = *size};
-    int r = *size < 0 ? c->src.look(c->src.st, path, &now, e) : 0;
+/* From the cache, or through it. size: -1 if it is not known. */
+static int bring(struct cache *c, struct pin *p, const char *path, int64_t size, const char *use,
+                 struct err *e) {
+    struct cache_object now = {.size = size};
+    int r = size < 0 ? c->src.look(c->src.st, path, &now, e) : 0;
     if (r)
         return r;
+    size_pin(c, p, now.size);
     /* What has no etag cannot be told from what stood there before. */
-    bool nameless = *size < 0 && !now.etag[0];
-    struct entry_id id = entry_id_of(c->lake, path, *size < 0 ? now.etag : NULL);
-    id.size = *size = now.size;
+    bool nameless = size < 0 && !now.etag[0];
+    struct entry_id id = entry_id_of(c->lake, path, size < 0 ? now.etag : NULL);
+    id.size = now.size;
     r = nameless ? ERR_NOT_FOUND : entry_take(c->root, &id, use, e);
     if (r == ERR_NOT_FOUND)
         return fill(c, path, now.size, use, e);
@@ -317,11 +326,10 @@ int cache_localize(struct cache *c, const char *path, int64_t size, char ret_loc
     int r = use_path(c, path, &use, e);
     if (r)
         return r;
-    struct pin *p = take_pin(c, path);
+    struct pin *p = take_pin(c, path, size);
     if (!p->ready) {
-        int64_t is = size;
-        r = bring(c, path, &is, use, e);
-        settle_pin(c, p, r == 0, is);
+        r = bring(c, p, path, size, use, e);
+        settle_pin(c, p, r == 0);
     } else if (size >= 0 && p->size != size) {
         r = wrong_size(c, path, p->size, size, e);
         cache_unlocalize(c, path);

@@ -184,7 +184,7 @@ def test_cut_off_where_silver_holds_nothing_of_the_user(mill, point):
     before = mill.counts()
     assert before["conflicts"] + before["duplicates"] == 2 and before["rejected"] == 0
     assert mill("-c", f"debug.crash_at={point}", "forget", "--user", USER, "--force").code == -signal.SIGKILL
-    mill.fails(8, "reconcile", says="silver.rejected")
+    mill.fails(8, "reconcile", says="silver.forgotten", hint="forget --user")
     assert forget(mill, USER)["report"]["complete"]
     after = mill.counts()
     assert (after["conflicts"], after["duplicates"]) == (0, 0)

@@ -145,7 +145,7 @@ static void *use_its_own(void *arg) {
     if (cache_localize(cr->b->c, path, 30000, local, &e) == 0) {
         atomic_fetch_add(&cr->ok, 1);
         cache_unlocalize(cr->b->c, path);
-    } else if (e.code == ERR_STORAGE && e.retry) {
+    } else if (e.code == ERR_STORAGE) {
         atomic_fetch_add(&cr->failed, 1);
     }
     return NULL;
