@@ -90,7 +90,8 @@ def test_only_changed_days_are_touched(mill, lake, sink):
     mill.feed(day1, day2)
     places = {row[-1]: row for row in sink.query(sink.PLACES)}
     mill.feed({**day2, "price": 3})
-    assert mill.json("gold") == {"commits": 0, "dates": 0, "rows": 0, "failed": 0}
+    done = mill.json("gold")
+    assert done.pop("ms") >= 0 and done == {"commits": 0, "dates": 0, "rows": 0, "failed": 0}
     assert sink.metrics() == {("a", DAYS[0]): (1, 1.0), ("a", DAYS[1]): (2, 5.0)}
     after = {row[-1]: row for row in sink.query(sink.PLACES)}
     [untouched] = set(places.values()) & set(after.values())
