@@ -76,6 +76,13 @@ def cpu_seconds(running):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def seconds_taken(running, seconds):
+    """CPU seconds within so many of the clock."""
+    before = cpu_seconds(running)
+    time.sleep(seconds)
+    return cpu_seconds(running) - before
+
+
 # ---- the whole way ----
 
 @pytest.mark.parametrize("partitions", [1, 4])
@@ -143,9 +150,8 @@ def test_stopping_while_the_broker_is_away(kafka_mill):
     wait_for(lambda: in_bronze(kafka_mill) == 1, "it works")
     kafka_mill.broker.kill()
     time.sleep(2)  # its session is over
-    before = cpu_seconds(ingest)
-    time.sleep(2)
-    assert cpu_seconds(ingest) - before < 1, "waiting takes no processor"
+    # librdkafka may turn for a second or so when it finds its group gone; what waits must come to rest.
+    wait_for(lambda: seconds_taken(ingest, 2) < 0.5, "waiting takes no processor", 30)
     start = time.monotonic()
     assert ingest.stop() == 0, ingest.err()
     assert time.monotonic() - start < 15
