@@ -17,6 +17,8 @@
 #include "engine/duckdb_priv.h"
 #include "storage/local_fs.h"
 
+enum { ATTEMPTS = 200 };
+
 static const char LOCK_END[] = ".lock";
 
 /* A folder that cannot be used as the disk stands is the engine's trouble; else the setting is wrong. */
@@ -86,7 +88,8 @@ int temp_open(struct duck_temp *t, const char *base, struct err *e) {
         return e->code;
     temp_sweep(base);
     _cleanup_(freep) char *absolute = realpath(base, NULL);
-    for (int attempt = 0; absolute && attempt < 10; attempt++) {
+    /* Others that sweep may take a lock for a dead one's before it is ours: in a crowd, many times. */
+    for (int attempt = 0; absolute && attempt < ATTEMPTS; attempt++) {
         char id[UUID_TEXT];
         uuid_make(id);
         _cleanup_(freep) char *dir = xasprintf("%s/engine-%s", absolute, id);
