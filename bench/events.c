@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * events N FIELDS SEED > FILE: N events of 12 or 4 fields as NDJSON, for the measurements.
- * 12 fields: about 340 bytes, one in a hundred sent twice; eight events are a session, half a minute
+ * 12 fields: about 370 bytes, one in a hundred sent twice; eight events are a session, half a minute
  * and 1,000 events of others apart. 4 fields: the shop's plain contract.
  * event_ts lies in five days that end at 2026-06-07T23:59:59Z.
  */

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- silver/events: one row per real event, clean and typed
 --
--- Inputs: staying
--- Grain:  one row per row of it; those of which `stays` is false are not written.
+-- Inputs: staying, twins, bot_agents
+-- Grain:  one row per row of staying and twins; those of which `stays` is false are not written.
 --
 -- event_ts comes in seconds, milli-, micro- or nanoseconds, told apart by size. The division of
 -- nanoseconds goes by whole seconds first: neither dialect's `/` is exact beyond 2^53.
@@ -81,5 +81,15 @@ FROM (
         source_offset,
         source_index,
         stays
-    FROM staying
+    FROM (
+        SELECT * FROM staying
+        UNION ALL
+        SELECT
+            t.event_key, t.event_id, t.event_type, t.event_ts, t.product_id, t.sku, t.category,
+            t.price, t.quantity, t.currency, t.user_id, t.session_id, t.order_id, t.page_url,
+            t.referrer, a.user_agent IS NOT NULL AS is_bot, t.received_at, t.source_topic,
+            t.source_partition, t.source_offset, t.source_index, true AS stays
+        FROM twins t
+        LEFT JOIN bot_agents a ON a.user_agent = t.user_agent
+    ) rows_of_both
 ) typed

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- silver/staying, as DuckDB runs it: no row is left out here, so that no text is copied
 --
--- Inputs: bronze_new, bot_agents, repeats, twins
+-- Inputs: bronze_new, bot_agents, repeats
 -- Grain:  as in silver/staying.
 --
 -- An IN in the SELECT list marks the rows and hands the vectors on as they are. A join, or a WHERE that
@@ -21,11 +21,3 @@ SELECT
         false) AS stays
 FROM bronze_new b
 WHERE b.reject_reason IS NULL
-UNION ALL
-SELECT
-    t.event_key, t.event_id, t.event_type, t.event_ts, t.product_id, t.sku, t.category,
-    t.price, t.quantity, t.currency, t.user_id, t.session_id, t.order_id, t.page_url,
-    t.referrer, a.user_agent IS NOT NULL AS is_bot, t.received_at, t.source_topic,
-    t.source_partition, t.source_offset, t.source_index, true AS stays
-FROM twins t
-LEFT JOIN bot_agents a ON a.user_agent = t.user_agent

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- silver/staying: the rows of this batch that go to silver
 --
--- Inputs: bronze_new, bot_agents, repeats, twins
--- Grain:  one row per event_key that silver does not hold yet; and rows that do not stay, of which
---         `stays` is false.
+-- Inputs: bronze_new, bot_agents, repeats
+-- Grain:  one row per event_key that silver does not hold yet, but for those in silver/twins; and
+--         rows that do not stay, of which `stays` is false.
 --
 -- bronze_new streams through; what is no first of its key was found before (silver/repeats), so
 -- that no wide row is ever sorted or kept.
@@ -22,11 +22,3 @@ LEFT JOIN repeats r
     AND r.received_at = b.received_at
     AND r.event_key = b.event_key
 WHERE b.reject_reason IS NULL AND r.event_key IS NULL
-UNION ALL
-SELECT
-    t.event_key, t.event_id, t.event_type, t.event_ts, t.product_id, t.sku, t.category,
-    t.price, t.quantity, t.currency, t.user_id, t.session_id, t.order_id, t.page_url,
-    t.referrer, a.user_agent IS NOT NULL AS is_bot, t.received_at, t.source_topic,
-    t.source_partition, t.source_offset, t.source_index, true AS stays
-FROM twins t
-LEFT JOIN bot_agents a ON a.user_agent = t.user_agent

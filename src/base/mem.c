@@ -121,6 +121,10 @@ void buf_add_quoted(struct buf *b, const char *text, size_t n, char quote) {
     buf_add_char(b, quote);
 }
 
+void buf_add_literal(struct buf *b, const char *text) {
+    buf_add_quoted(b, text, strlen(text), '\'');
+}
+
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) {
     va_list again;
     va_copy(again, ap);

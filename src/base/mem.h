@@ -43,6 +43,7 @@ void buf_addf(struct buf *b, const char *fmt, ...) ATTR_PRINTF(2, 3);
 void buf_add_encoded(struct buf *b, const char *text, const char *also_plain);
 /* The n bytes between two `quote`, each `quote` in them twice: a text ('), or a name ("), in SQL. */
 void buf_add_quoted(struct buf *b, const char *text, size_t n, char quote);
+void buf_add_literal(struct buf *b, const char *text); /* 'text', as SQL has it */
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
 /* Moves the bytes of another one here, in place of what was; it is empty after. They must fit. */
 void buf_take(struct buf *b, struct buf *from);

@@ -259,10 +259,6 @@ void sql_name(struct buf *b, const char *name) {
     buf_add_quoted(b, name, strlen(name), '"');
 }
 
-void sql_text(struct buf *b, const char *text) {
-    buf_add_quoted(b, text, strlen(text), '\'');
-}
-
 static void duck_free(struct engine *en) {
     struct duck *du = (struct duck *)en;
     duckdb_close(&du->db);

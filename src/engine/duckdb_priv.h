@@ -99,7 +99,6 @@ int session_fail(struct session *s, const char *part, duckdb_error_type type, co
 
 /* Texts within SQL: "name" and 'text'. */
 void sql_name(struct buf *b, const char *name);
-void sql_text(struct buf *b, const char *text);
 
 /* Makes the view. paths (may be NULL) collects the local files as a SQL list without brackets. */
 int session_view(struct session *s, const struct engine_input *in, struct buf *paths,

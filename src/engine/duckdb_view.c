@@ -100,7 +100,7 @@ static int add_local(struct session *s, const struct table_file *f, const char *
         return err_sys(e, ERR_ENGINE, errno, "%s: cannot link to '%s'", s->what, local);
     if (list->len)
         buf_add_char(list, ',');
-    sql_text(list, local);
+    buf_add_literal(list, local);
     return 0;
 }
 

@@ -81,7 +81,7 @@ static void parse(struct check_rule *c) {
 /* "men's" -> "'men''s'": as SQL. The caller frees. */
 static char *quoted(const char *text) {
     struct buf b = BUF_INIT(MIB);
-    buf_add_quoted(&b, text, strlen(text), '\'');
+    buf_add_literal(&b, text);
     return buf_detach(&b);
 }
 

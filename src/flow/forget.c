@@ -118,7 +118,7 @@ static int take_day(void *arg, const char *const *values, size_t n ATTR_UNUSED,
 static int find_days(struct forget *f, struct dates *ret, struct err *e) {
     struct buf b = BUF_INIT(LIMIT_SQL);
     struct buf id = BUF_INIT(64 * KIB);
-    forget_literal(&id, f->o->user);
+    buf_add_literal(&id, f->o->user);
     buf_addf(
         &b,
         "WITH mine AS (SELECT event_key, event_date FROM silver.events WHERE user_id = %s) "
@@ -152,7 +152,7 @@ static int64_t files_of(const struct table *tb, const struct dates *days) {
 static int count_users_rows(struct forget *f, int64_t *ret, struct err *e) {
     struct buf b = BUF_INIT(64 * KIB);
     buf_add_str(&b, "SELECT count(*) FROM silver.events WHERE user_id = ");
-    forget_literal(&b, f->o->user);
+    buf_add_literal(&b, f->o->user);
     int r = lake_counts(&f->lake, buf_str(&b), ret, 1, e);
     buf_release(&b);
     return r;

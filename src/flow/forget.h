@@ -61,7 +61,5 @@ int forget_bronze(struct storage *st, struct engine *en, struct table *bronze, c
  * was forgotten: while they differ, it must be told. The caller frees.
  */
 char *forget_mark(const struct table *bronze);
-/* 'text' as a SQL literal, with its quotes. */
-void forget_literal(struct buf *b, const char *text);
 
 #endif

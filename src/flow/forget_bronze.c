@@ -19,10 +19,6 @@ struct search {
 
 /* ---- which rows ---------------------------------------------------------------------------------- */
 
-void forget_literal(struct buf *b, const char *text) {
-    buf_add_quoted(b, text, strlen(text), '\'');
-}
-
 static bool is_integer(const char *s) {
     s += *s == '-';
     return *s && s[strspn(s, "0123456789")] == '\0';
@@ -64,7 +60,7 @@ static void add_spellings(struct buf *b, const char *form, const char *prefix, c
         else
             put_ascii(&spelt, user, i == 3);
         buf_addf(b, "%s%.*s", i ? " OR " : "(", (int)(at - form), form);
-        forget_literal(b, buf_str(&spelt));
+        buf_add_literal(b, buf_str(&spelt));
         buf_add_str(b, at + 1);
         buf_release(&spelt);
     }
@@ -78,7 +74,7 @@ static void add_spellings(struct buf *b, const char *form, const char *prefix, c
 static void add_raw_test(struct buf *b, const char *user) {
     buf_add_str(b, "CASE WHEN json_valid(raw_text) AND raw_text[1] = '{' THEN "
                    "coalesce(json_extract_string(raw_text, '$.user_id') = ");
-    forget_literal(b, user);
+    buf_add_literal(b, user);
     buf_add_str(b, ", false) OR ");
     add_spellings(b, "regexp_matches(raw_text, '\"user_id\"\\s*:\\s*' || regexp_escape(?))", "",
                   user);
@@ -95,9 +91,9 @@ static void add_raw_test(struct buf *b, const char *user) {
 static char *flags_of(const char *user) {
     struct buf b = BUF_INIT(LIMIT_SQL);
     buf_add_str(&b, "SELECT *, coalesce(reject_reason IS NULL AND user_id = ");
-    forget_literal(&b, user);
+    buf_add_literal(&b, user);
     buf_add_str(&b, ", false) AS is_users, coalesce(CASE WHEN user_id = ");
-    forget_literal(&b, user);
+    buf_add_literal(&b, user);
     buf_add_str(&b, " THEN false WHEN reject_reason IS NOT NULL THEN raw IS NOT NULL AND ");
     add_raw_test(&b, user);
     /* Another user's event that names this one in what no column holds. */

@@ -121,7 +121,7 @@ static char *offsets_sql(const struct walk *w) {
     buf_add_str(&b, "SELECT source_offset, max(copies) FROM (SELECT source_offset, source_index,"
                     " count(*) AS copies FROM bronze.events WHERE NOT " RECONCILE_IS_REPLAYED
                     " AND source_topic = ");
-    buf_add_quoted(&b, w->topic, strlen(w->topic), '\'');
+    buf_add_literal(&b, w->topic);
     buf_addf(&b, " AND source_partition = %d GROUP BY ALL) GROUP BY 1 ORDER BY 1", w->partition);
     return buf_detach(&b);
 }

@@ -25,10 +25,6 @@ void parquet_end(struct parquet_session *s) {
     *s = (struct parquet_session){0};
 }
 
-void parquet_add_text(struct buf *sql, const char *text) {
-    buf_add_quoted(sql, text, strlen(text), '\'');
-}
-
 void parquet_drop_local(struct parquet_session *s) {
     for (size_t i = 0; i < s->n_local; i++) {
         storage_unlocalize(s->tb->st, s->local[i]);
@@ -46,7 +42,7 @@ int parquet_add_local(struct parquet_session *s, const char *path, struct buf *s
     s->local[s->n_local++] = xstrdup(path);
     if (strpbrk(local, "*?[")) /* DuckDB would look for files of that pattern */
         return err_set(e, ERR_STORAGE, "%s: a path with *, ? or [ in it", local);
-    parquet_add_text(sql, local);
+    buf_add_literal(sql, local);
     return 0;
 }
 

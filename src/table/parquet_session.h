@@ -23,7 +23,6 @@ void parquet_end(struct parquet_session *s);
 int parquet_add_local(struct parquet_session *s, const char *path, struct buf *sql, struct err *e);
 /* These files are needed no more; the end of the session does the same. */
 void parquet_drop_local(struct parquet_session *s);
-void parquet_add_text(struct buf *sql, const char *text); /* 'text' */
 
 typedef int parquet_row(void *arg, const char *const *values, size_t n, struct err *e);
 int parquet_query(struct parquet_session *s, const char *sql, parquet_row *row, void *arg,

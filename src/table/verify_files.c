@@ -137,7 +137,7 @@ static bool add_bound(struct buf *sql, const json *stats, const char *which,
     else
         json_text(bound, &text);
     buf_add_str(sql, "CAST(");
-    parquet_add_text(sql, buf_str(&text));
+    buf_add_literal(sql, buf_str(&text));
     buf_addf(sql, " AS %s)", column_type_sql(c->type));
     buf_release(&text);
     return true;
