@@ -3,7 +3,7 @@
 --
 -- Inputs: bronze.events, silver.events
 -- Grain:  one row per bronze row that differs from the silver row of its event_key, as
---         silver/repeats tells them apart; also those that silver has not read yet.
+--         silver/ranked tells them apart; also those that silver has not read yet.
 --
 -- Prices are compared as they were sent, and silver has them rounded: whoever is another row than
 -- silver's, or differs from it, is suspected, and then held against the bronze row at silver's

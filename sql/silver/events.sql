@@ -1,95 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- silver/events: one row per real event, clean and typed
+-- silver/events: of the suspects, one row per real event
 --
--- Inputs: staying, twins, bot_agents
--- Grain:  one row per row of staying and twins; those of which `stays` is false are not written.
---
--- event_ts comes in seconds, milli-, micro- or nanoseconds, told apart by size. The division of
--- nanoseconds goes by whole seconds first: neither dialect's `/` is exact beyond 2^53.
--- price is rounded half away from zero from the shortest decimal of the double: 1.00005 gives
--- 1.0001 although the double lies below. Only near a tie does that differ from the double's own
--- rounding, so only there the slower way by text is taken.
--- revenue: an event without a type is a sale. An amount that rounding lifts over the type's
--- largest value is held there.
+-- Inputs: ranked
+-- Grain:  one row per event_key of the suspects that silver does not hold yet. The batch's other events
+--         are in silver already (silver/suspects).
 SELECT
-    event_key,
-    event_id,
-    event_type,
-    timestamp_micros(event_us) AS event_time,
-    to_date(timestamp_micros(event_us)) AS event_date,
-    product_id,
-    category,
-    price,
-    quantity,
-    currency,
-    CASE
-        WHEN price IS NULL OR sold = 0 THEN CAST(0 AS DECIMAL(18,4))
-        WHEN sold = 1 THEN price
-        ELSE CAST(
-            greatest(
-                least(CAST(price AS DECIMAL(28,4)) * sold, 99999999999999.9999),
-                -99999999999999.9999)
-            AS DECIMAL(18,4))
-    END AS revenue,
-    user_id,
-    session_id,
-    order_id,
-    page_url,
-    referrer,
-    is_bot,
-    received_at,
-    source_topic,
-    source_partition,
-    source_offset,
-    source_index,
-    stays
-FROM (
-    SELECT
-        event_key,
-        event_id,
-        event_type,
-        CASE
-            WHEN event_ts < 100000000000 THEN event_ts * 1000000
-            WHEN event_ts < 100000000000000 THEN event_ts * 1000
-            WHEN event_ts < 100000000000000000 THEN event_ts
-            ELSE CAST(round((event_ts - event_ts % 1000000000) / 1000000000) AS BIGINT) * 1000000
-                + CAST(floor(event_ts % 1000000000 / 1000) AS BIGINT)
-        END AS event_us,
-        coalesce(sku, CAST(product_id AS STRING)) AS product_id,
-        category,
-        CASE
-            WHEN abs(price * 10000 - floor(price * 10000) - 0.5) < 0.01
-                THEN CAST(CAST(price AS STRING) AS DECIMAL(18,4))
-            ELSE CAST(price AS DECIMAL(18,4))
-        END AS price,
-        coalesce(quantity, 1) AS quantity,
-        CASE
-            WHEN event_type IS NULL OR event_type = 'purchase' THEN coalesce(quantity, 1)
-            WHEN event_type = 'refund' THEN -coalesce(quantity, 1)
-            ELSE 0
-        END AS sold,
-        currency,
-        user_id,
-        session_id,
-        order_id,
-        page_url,
-        referrer,
-        is_bot,
-        received_at,
-        source_topic,
-        source_partition,
-        source_offset,
-        source_index,
-        stays
-    FROM (
-        SELECT * FROM staying
-        UNION ALL
-        SELECT
-            t.event_key, t.event_id, t.event_type, t.event_ts, t.product_id, t.sku, t.category,
-            t.price, t.quantity, t.currency, t.user_id, t.session_id, t.order_id, t.page_url,
-            t.referrer, a.user_agent IS NOT NULL AS is_bot, t.received_at, t.source_topic,
-            t.source_partition, t.source_offset, t.source_index, true AS stays
-        FROM twins t
-        LEFT JOIN bot_agents a ON a.user_agent = t.user_agent
-    ) rows_of_both
-) typed
+    event_key, event_id, event_type, event_time, event_date, product_id, category, price, quantity,
+    currency, revenue, user_id, session_id, order_id, page_url, referrer, is_bot, received_at,
+    source_topic, source_partition, source_offset, source_index
+FROM ranked
+WHERE place = 1

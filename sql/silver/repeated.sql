@@ -3,7 +3,7 @@
 --
 -- Inputs: bronze_new
 -- Grain:  one row per hash. Two keys may share a hash, so this is a superset: exactness comes in
---         silver/repeats, which compares the keys themselves.
+--         silver/ranked, which compares the keys themselves.
 --
 -- A hash is 8 bytes where a key is 32 and more: the whole batch fits in little memory, and all
 -- that follows looks at the few suspects only.

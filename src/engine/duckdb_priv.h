@@ -7,7 +7,8 @@
  *     duckdb.c        the engine, sessions, messages
  *     duckdb_view.c   a table's files -> a view with the table's columns
  *     duckdb_run.c    a job: stages, counters, publishing
- *     duckdb_write.c  the rows of a job's SELECT -> Parquet files
+ *     duckdb_outlet.c the rows of a job's SELECT, as DuckDB hands them over
+ *     duckdb_write.c  these rows -> Parquet files
  *     duckdb_seen.c   the models' function seen_before
  *     duckdb_exchange.c  rows that pass between a stage and this process
  *     duckdb_query.c  rows as text
@@ -70,6 +71,7 @@ struct session {
     struct storage *st;
     char *links; /* folder of links to local files; NULL: none needed so far */
     struct seen *seen;
+    struct duck_outlet *outlet; /* NULL: no rows are written */
     const char *twin, *twin_of; /* as in engine_job */
     char **pinned;              /* objects that were made local */
     size_t n_pinned, cap_pinned;
@@ -124,11 +126,18 @@ int seen_register(struct duck *du, duckdb_connection con, struct err *e);
 int seen_open(struct session *s, int64_t rows, struct err *e);
 void seen_close(struct session *s);
 /*
- * Writes the rows of the SELECT to local files in dir, one for each date. *ret: as they shall stand
- * in the table; each lies in dir under the last part of its path. only_if: as in engine_job.
+ * The outlet is where the rows of a session's job go: local files in dir, one for each date. Open it
+ * once, close it in any case.
  */
-int session_pour(struct session *s, const struct table_def *def, const char *select,
-                 const char *only_if, const char *dir, struct table_files *ret, struct err *e);
+void outlet_open(struct session *s, const struct table_def *def, const char *dir);
+void outlet_close(struct session *s);
+/* The SELECT of a stage with `apart`: its other rows go to the outlet. */
+void outlet_add_stage(struct session *s, const struct engine_stage *sg, struct buf *sql);
+/* Writes the rows of the SELECT, and ends the files. *ret: as they shall stand in the table; each lies in
+   dir under the last part of its path. */
+int outlet_pour(struct session *s, const char *select, struct table_files *ret, struct err *e);
+/* After a statement that wrote failed with r: says why, if the outlet knows better. Returns the code. */
+int outlet_fail(const struct session *s, int r, struct err *e);
 
 /* Can text_value write this type? Others are cast to VARCHAR by DuckDB first. */
 bool text_can(duckdb_logical_type type);

@@ -33,13 +33,18 @@ static int run_stage(struct session *s, const struct engine_stage *sg, struct er
     struct buf sql = BUF_INIT(LIMIT_SQL);
     buf_add_str(&sql, sg->keep ? "CREATE TABLE " : "CREATE VIEW ");
     sql_name(&sql, sg->name);
-    buf_addf(&sql, " AS %s", sg->sql);
+    if (sg->apart) {
+        buf_add_str(&sql, " AS ");
+        outlet_add_stage(s, sg, &sql);
+    } else {
+        buf_addf(&sql, " AS %s", sg->sql);
+    }
     int64_t began = clock_mono_ns();
     duckdb_result r;
     int rc = session_result(s, sg->name, buf_str(&sql), &r, e);
     buf_release(&sql);
     if (rc < 0)
-        return rc;
+        return sg->apart ? outlet_fail(s, rc, e) : rc;
     log_debug("stage", F_STR("job", s->what), F_STR("stage", sg->name),
               F_INT("rows", sg->keep ? rows_made(&r) : 0),
               F_INT("ms", (clock_mono_ns() - began) / 1000000));
@@ -140,19 +145,39 @@ static int publish(struct session *s, const struct engine_job *job, const char *
     return rc;
 }
 
-static int write_output(struct session *s, const struct engine_job *job, struct engine_result *r,
-                        struct err *e) {
-    char dir[LIMIT_PATH];
+static int write_output(struct session *s, const struct engine_job *job, const char *dir,
+                        struct engine_result *r, struct err *e) {
     struct table_files written = {0};
-    if (storage_stage(s->st, dir, e) < 0)
-        return err_wrap(e, "%s", job->what);
-    int rc = session_pour(s, job->output, job->select, job->only_if, dir, &written, e);
+    int rc = outlet_pour(s, job->select, &written, e);
     if (rc == 0)
         rc = check_rows(job, &written, r, e);
     if (rc == 0)
         rc = publish(s, job, dir, &written, &r->files, e);
-    storage_unstage(s->st, dir);
     table_files_release(&written);
+    return rc;
+}
+
+/* The stages, and what is made of them. dir: where the files are made; NULL without any. */
+static int run_steps(struct session *s, const struct engine_job *job, const char *dir,
+                     struct engine_result *r, struct err *e) {
+    if (dir)
+        outlet_open(s, job->output, dir);
+    int rc = session_stages(s, job->stages, job->n_stages, job->untrusted, e);
+    if (rc == 0 && job->counters)
+        rc = run_counters(s, job, r, e);
+    if (rc == 0 && dir)
+        rc = write_output(s, job, dir, r, e);
+    outlet_close(s);
+    return rc;
+}
+
+static int run_staged(struct session *s, const struct engine_job *job, struct engine_result *r,
+                      struct err *e) {
+    char dir[LIMIT_PATH];
+    if (storage_stage(s->st, dir, e) < 0)
+        return err_wrap(e, "%s", job->what);
+    int rc = run_steps(s, job, dir, r, e);
+    storage_unstage(s->st, dir);
     return rc;
 }
 
@@ -177,11 +202,7 @@ static int run_in(struct session *s, const struct engine_job *job, struct engine
         rc = guard_lock(s, buf_str(&paths), e);
     buf_release(&paths);
     if (rc == 0)
-        rc = session_stages(s, job->stages, job->n_stages, job->untrusted, e);
-    if (rc == 0 && job->counters)
-        rc = run_counters(s, job, r, e);
-    if (rc == 0 && job->output)
-        rc = write_output(s, job, r, e);
+        rc = job->output ? run_staged(s, job, r, e) : run_steps(s, job, NULL, r, e);
     return rc;
 }
 

@@ -49,6 +49,12 @@ struct engine_stage {
     bool keep;        /* used more than once: compute it once */
     const char *file; /* that `sql` is the text of, for messages; may be NULL */
     const struct engine_exchange *exchange; /* NULL: the rows are the engine's own business */
+    /*
+     * A column of `sql` that says of each row whether it is the stage's (true, or NULL) or the output's:
+     * then it is written as the job's `select` writes its rows. NULL: all are the stage's. One stage of
+     * a job at most, with `keep`. DuckDB does it in one pass; another engine may run `sql` twice.
+     */
+    const char *apart;
 };
 
 struct engine_job {
@@ -59,11 +65,6 @@ struct engine_job {
         *stages; /* in order; each may name the inputs and the stages before it */
     size_t n_stages;
     const char *select; /* the rows to write; columns by name as in output, in any order */
-    /*
-     * A column of `select` that says of each row whether it is written; NULL: all are. An engine may leave
-     * the others out however it likes: a WHERE does, but copies the texts of all rows in some.
-     */
-    const char *only_if;
     const struct table_def *output; /* where they go; NULL: no rows are written */
     /*
      * A column of the inputs that holds what `twin_of` does, or NULL; may be NULL. Where it is never NULL, by

@@ -110,14 +110,17 @@ int silver_compute(struct storage *st, struct engine *en, const struct silver_in
     const struct model_var var = {"bots", bots};
     _cleanup_(freep) char *agents = model_render("sql/silver/bot_agents.sql", &var, 1);
     const struct engine_stage stages[] = {
-        {"bronze_new", in->only, false, NULL, NULL},
-        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL},
-        {"met", model_text(met), true, NULL, in->met},
-        {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL},
-        {"repeats", model_text("sql/silver/repeats.sql"), true, NULL, NULL},
-        {"twins", model_text("sql/silver/twins.sql"), true, NULL, NULL},
-        {"bot_agents", agents, true, NULL, NULL},
-        {"staying", model_text_for(engine, "sql/silver/staying.sql"), false, NULL, NULL},
+        {"bronze_new", in->only, false, NULL, NULL, NULL},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL, NULL},
+        {"met", model_text(met), true, NULL, in->met, NULL},
+        {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL, NULL},
+        {"suspect_keys", model_text("sql/silver/suspect_keys.sql"), true, NULL, NULL, NULL},
+        {"bot_agents", agents, true, NULL, NULL, NULL},
+        {"arrived", model_text_for(engine, "sql/silver/arrived.sql"), false, NULL, NULL, NULL},
+        {"typed", model_text("sql/silver/typed.sql"), false, NULL, NULL, NULL},
+        {"suspects", model_text_for(engine, "sql/silver/suspects.sql"), true, NULL, NULL,
+         "is_suspect"},
+        {"ranked", model_text("sql/silver/ranked.sql"), true, NULL, NULL, NULL},
     };
     size_t skip = in->only ? 0 : 1;
     return engine_run(en, st,
@@ -127,7 +130,6 @@ int silver_compute(struct storage *st, struct engine *en, const struct silver_in
                                            .stages = stages + skip,
                                            .n_stages = ARRAY_LEN(stages) - skip,
                                            .select = model_text("sql/silver/events.sql"),
-                                           .only_if = "stays",
                                            .output = &silver_events,
                                            .twin = "event_id",
                                            .twin_of = "event_key",

@@ -5,10 +5,19 @@
 
 static void the_models_are_built_in(void **state ATTR_UNUSED) {
     static const char *const names[] = {
-        "sql/silver/repeated.sql",          "sql/silver/met.sql",    "sql/silver/committed.sql",
-        "sql/silver/repeats.sql",           "sql/silver/twins.sql",  "sql/silver/bot_agents.sql",
-        "sql/silver/staying.sql",           "sql/silver/events.sql", "sql/silver/counters.sql",
-        "sql/gold/clickstream_metrics.sql", "conf/bots.txt",
+        "sql/silver/repeated.sql",
+        "sql/silver/met.sql",
+        "sql/silver/committed.sql",
+        "sql/silver/suspect_keys.sql",
+        "sql/silver/arrived.sql",
+        "sql/silver/bot_agents.sql",
+        "sql/silver/typed.sql",
+        "sql/silver/suspects.sql",
+        "sql/silver/ranked.sql",
+        "sql/silver/events.sql",
+        "sql/silver/counters.sql",
+        "sql/gold/clickstream_metrics.sql",
+        "conf/bots.txt",
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_non_null(strstr(model_text(names[i]), "SPDX"));

@@ -188,29 +188,97 @@ static void a_file_of_nothing_but_nulls(void **state) {
 
 /* ---- rows that are not written, columns that are not read ------------------------------------ */
 
-static void rows_that_are_not_wanted_are_left_out(void **state) {
+/* The stage's rows are those set apart; of these the job's SELECT takes some. */
+static struct table_files set_apart(struct bench *b, const struct engine_input *in,
+                                    const char *stage, const char *select) {
+    const struct engine_stage stages[] = {{"few", stage, true, NULL, NULL, "apart"}};
+    struct engine_result r = {0};
+    struct err e;
+    const struct engine_job job = {.what = "job",
+                                   .inputs = in,
+                                   .n_inputs = in ? 1 : 0,
+                                   .stages = stages,
+                                   .n_stages = 1,
+                                   .select = select,
+                                   .output = &every};
+    assert_ok(engine_run(b->en, b->st, &job, &r, &e), &e);
+    return r.files;
+}
+
+static void rows_are_set_apart_and_the_others_are_written(void **state) {
     static const char *const cases[] = {
-        ROWS_AND("20000", ", i % 3 = 0 AS wanted"),
-        ROWS_AND("20000", ", CASE WHEN i % 2 = 0 THEN i % 3 = 0 END AS wanted"), /* NULL: no */
-        ROWS_AND("20000", ", true AS wanted"),
-        ROWS_AND("20000", ", hash(i) % 2 AS wanted"),
-        ROWS_AND("20000", ", i BETWEEN 2500 AND 2600 AS wanted"), /* most vectors have none */
-        ROWS_AND("20000", ", false AS wanted"),
+        ROWS_AND("20000", ", i % 3 = 0 AS apart"),
+        ROWS_AND("20000", ", CASE WHEN i % 2 = 0 THEN i % 3 = 0 END AS apart"), /* NULL: yes */
+        ROWS_AND("20000", ", true AS apart"),
+        ROWS_AND("20000", ", false AS apart"),
+        ROWS_AND("20000", ", hash(i) % 2 AS apart"),
+        ROWS_AND("20000", ", i BETWEEN 2500 AND 2600 AS apart"), /* in most vectors none is */
+    };
+    static const char *const selects[] = {"SELECT * FROM few", "SELECT * FROM few WHERE l > 0",
+                                          "SELECT * FROM few WHERE false"};
+    static const char *const taken[] = {"true", "coalesce(l > 0, false)", "false"};
+    struct bench *b = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (size_t k = 0; k < ARRAY_LEN(selects); k++) {
+            struct table_files f = set_apart(b, NULL, cases[i], selects[k]);
+            _cleanup_(freep) char *rows =
+                xasprintf("SELECT * FROM (%s) WHERE NOT coalesce(apart::BOOLEAN, true) OR %s",
+                          cases[i], taken[k]);
+            if (f.n > 0)
+                check_same(b, &f, &every, rows);
+            else
+                assert_true(i == 2 && k == 2); /* nothing was to be written */
+            table_files_release(&f);
+        }
+}
+
+/* The texts go to the files from where they are: constants, dictionaries, and what is made on the way. */
+static void texts_of_rows_beside_those_set_apart(void **state) {
+#define FROM_S(text)                                                                               \
+    "SELECT " text " AS s, i, l, d, b, x, t, m, day, p, hash(l) % 50 = 0 AS apart FROM v"
+    static const char *const cases[] = {
+        FROM_S("s"),
+        FROM_S("'the same text in all of the rows'"),
+        FROM_S("'short'"),
+        FROM_S("CAST(NULL AS VARCHAR)"),
+        FROM_S("'a longer text before: ' || s"),
+        FROM_S("coalesce(s, 'a text instead of none')"),
+        FROM_S("CASE WHEN i > 0 THEN s ELSE 'one of two long texts' END"),
+        FROM_S("CAST(l AS VARCHAR) || ' and no other row has it'"),
+        FROM_S("upper(s)"),
+        FROM_S("repeat(s, 40)"),
+        FROM_S("(SELECT max(s) || ' is found once' FROM v)"),
+    };
+    static const char *const sources[] = {
+        /* few long texts, many, one, none in some vectors */
+        ROWS("100000"),
+        "SELECT * REPLACE ('a text that is one of ' || (hash(l) % 20) AS s) FROM (" ROWS(
+            "50000") ")",
+        "SELECT * REPLACE ('a text that is one of ' || (hash(l) % 40000) AS s) FROM (" ROWS(
+            "100000") ")",
+        "SELECT * REPLACE ('a text like every other' AS s) FROM (" ROWS("30000") ")",
+        "SELECT * REPLACE (CASE WHEN l % 3 = 0 THEN 'now and then a text' END AS s) FROM (" ROWS(
+            "30000") ")",
     };
     struct bench *b = *state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct engine_result r = {0};
-        struct err e;
-        const struct engine_job job = {
-            .what = "job", .select = cases[i], .only_if = "wanted", .output = &every};
-        assert_ok(engine_run(b->en, b->st, &job, &r, &e), &e);
-        _cleanup_(freep) char *rows = xasprintf("SELECT * FROM (%s) WHERE wanted", cases[i]);
-        if (i + 1 < ARRAY_LEN(cases))
-            check_same(b, &r.files, &every, rows);
-        else
-            assert_int_equal(r.files.n, 0);
-        engine_result_release(&r);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        struct table_files from = written(b, &every, sources[i]);
+        const struct engine_input in = {"v", &every, &from};
+        for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+            struct table_files f = set_apart(b, &in, cases[k], "SELECT * FROM few");
+            const struct engine_input made[] = {in, {"made", &every, &f}};
+            _cleanup_(freep) char *sql =
+                xasprintf("SELECT (SELECT count(*) FROM (SELECT s, l, p FROM made EXCEPT ALL "
+                          "SELECT s, l, p FROM (%s))), (SELECT count(*) FROM made) - "
+                          "(SELECT count(*) FROM v)",
+                          cases[k]);
+            _cleanup_(freep) char *rows = rows_of(b, made, 2, false, sql);
+            assert_string_equal(rows, "0|0");
+            table_files_release(&f);
+        }
+        table_files_release(&from);
     }
+#undef FROM_S
 }
 
 static const struct column two_texts[] = {{"key", TYPE_STRING}, {"id", TYPE_STRING}};
@@ -313,7 +381,8 @@ int main(void) {
         TEST(a_file_of_nothing_but_nulls),
         TEST(what_repeats_was_seen_before),
         TEST(too_many_values_for_the_memory),
-        TEST(rows_that_are_not_wanted_are_left_out),
+        TEST(rows_are_set_apart_and_the_others_are_written),
+        TEST(texts_of_rows_beside_those_set_apart),
         TEST(a_column_that_is_another_is_read_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
