@@ -13,6 +13,7 @@ int err_set(struct err *e, int code, const char *fmt, ...) {
     e->code = code;
     e->retry = false;
     e->unsure = false;
+    e->too_much = false;
     e->wait_ms = 0;
     e->hint[0] = '\0';
     memcpy(e->msg, msg, sizeof msg);

@@ -5,7 +5,8 @@
  * up (err_wrap); the optional hint says what to do and becomes the line `HINT: …`.
  *
  * `retry` is decided where the fact is known: true when the same call may work a moment later;
- * `unsure`: true when what was asked may have been done all the same (the request was sent, the answer lost).
+ * `unsure`: true when what was asked may have been done all the same (the request was sent, the answer lost);
+ * `too_much`: true when memory was short: less at a time may work.
  * Outputs of a failed function are untouched.
  */
 #ifndef CM_BASE_ERR_H
@@ -32,6 +33,7 @@ struct err {
     int code; /* enum err_code, 0 = none */
     bool retry;
     bool unsure;
+    bool too_much;
     int wait_ms; /* before the next try, says who refused; 0: nothing */
     char msg[2048];
     char hint[512];

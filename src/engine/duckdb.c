@@ -185,12 +185,11 @@ void session_close(struct session *s) {
 }
 
 /* What to do about a failed statement, where that can be known. */
-static void add_hint(const struct duck *du, duckdb_error_type type, const char *msg,
-                     struct err *e) {
+static void add_hint(const struct duck *du, const char *msg, struct err *e) {
     if (strstr(msg, "max_temp_directory_size") || strstr(msg, "No space left"))
         err_hint(e, "free disk space for '%s', or put engine.temp_dir on a larger disk",
                  du->temp.dir);
-    else if (type == DUCKDB_ERROR_OUT_OF_MEMORY)
+    else if (e->too_much)
         err_hint(e, "raise engine.memory (now %lld MiB) or lower engine.threads (now %d)",
                  (long long)(du->o.memory_bytes / MIB), du->o.threads);
     else if (strstr(msg, "out of range for the destination type INT32"))
@@ -223,7 +222,8 @@ int session_fail(struct session *s, const char *part, duckdb_error_type type, co
     int len = (int)strcspn(msg, "\n");
     _cleanup_(freep) char *place = session_place(s, part, line_of(msg));
     err_set(e, ERR_ENGINE, "%s: %.*s", place, len, msg);
-    add_hint(s->du, type, msg, e);
+    e->too_much = type == DUCKDB_ERROR_OUT_OF_MEMORY;
+    add_hint(s->du, msg, e);
     return e->code;
 }
 

@@ -52,7 +52,8 @@ struct engine_stage {
     /*
      * A column of `sql` that says of each row whether it is the stage's (true, or NULL) or the output's:
      * then it is written as the job's `select` writes its rows. NULL: all are the stage's. One stage of
-     * a job at most, with `keep`. DuckDB does it in one pass; another engine may run `sql` twice.
+     * a job at most, with `keep`; it has a column more, rowid, another number in each row. DuckDB does it in
+     * one pass; another engine may run `sql` twice.
      */
     const char *apart;
 };

@@ -244,6 +244,31 @@ static void add_up(struct silver_result *sum, const struct engine_result *r) {
     sum->rows += engine_counter(r, "rows");
 }
 
+/*
+ * The batch was more than the engine's memory holds at once (most of it known already, say): again with
+ * half of it. Of one bronze commit there is no half.
+ */
+static bool halve(struct silver *s, const struct err *e) {
+    if (!e->too_much || s->to - s->from < 2 || s->fresh_rows < 2)
+        return false;
+    s->batch_rows = s->fresh_rows / 2;
+    log_warn("silver batch too large for engine.memory, halved", F_INT("rows", s->fresh_rows),
+             F_STR("error", e->msg));
+    return true;
+}
+
+static int make_and_commit(struct silver *s, struct engine_result *made, struct err *e) {
+    int r = s->fresh.n ? make_rows(s, made, e)
+                       : 0; /* else the commits only rewrote files, or held none */
+    if (r == 0)
+        r = check_counters(made, s, e);
+    if (r == 0)
+        r = commit(s, made, e);
+    if (r < 0)
+        table_discard(s->silver, &made->files, r);
+    return r;
+}
+
 /* One commit's worth; *ret_more: there may be more. */
 static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_more, struct err *e) {
     *ret_more = false;
@@ -253,23 +278,20 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
     s->from = s->to = table_txn(s->silver, s->app_id);
     if (s->from >= table_version(s->bronze))
         return 0;
+    struct engine_result made = {0};
     int r = collect_fresh(s, e);
     if (r == 0)
         r = collect_old(s, e);
-    struct engine_result made = {0};
-    if (r == 0 && s->fresh.n) /* else the commits only rewrote files, or held none */
-        r = make_rows(s, &made, e);
     if (r == 0)
-        r = check_counters(&made, s, e);
-    if (r == 0)
-        r = commit(s, &made, e);
+        r = make_and_commit(s, &made, e);
     if (r == 0) {
         add_up(sum, &made);
         sum->by_index += s->index_keys > 0;
         sum->index_keys = MAX(s->index_keys, sum->index_keys);
         step_checkpoint(s->silver, s->checkpoint_interval);
-    } else
-        table_discard(s->silver, &made.files, r);
+    } else if (halve(s, e)) {
+        r = 0;
+    }
     engine_result_release(&made);
     table_files_release(&s->fresh);
     table_files_release(&s->old);

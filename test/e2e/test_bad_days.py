@@ -571,6 +571,23 @@ def test_readers_while_everything_is_written(mill):
 
 # ---- the database goes away ----
 
+def test_a_batch_that_the_memory_does_not_hold(mill):
+    """Silver knows all of it, from a topic that is read again: it goes on with less at a time."""
+    events = "".join(json.dumps({**SHIRT, "event_id": f"{i:064d}", "page_url": f"/{i:0500d}"}) + "\n" for i in range(120_000)).encode()
+    mill.ok("produce", "--from", "-", input=events)
+    for step in STEPS[:2]:
+        mill.ok(*step)
+    mill.ok("produce", "--from", "-", input=events)
+    mill.ok("-c", "ingest.batch_rows=20000", "ingest", "--once")
+    done = mill("-c", "engine.memory=64MiB", "silver", "--json")
+    assert done.code == 0, done.err
+    assert "silver batch too large for engine.memory, halved" in done.err
+    made = json.loads(done.out)
+    assert made["commits"] > 1 and (made["duplicates"], made["rows"]) == (120_000, 0)
+    mill.steps()
+    mill.reconciled()
+
+
 def test_the_database_crashes_in_the_middle(mill, own_postgres):
     sink = Postgres(own_postgres.url)
     mill.env |= {"CLICKMILL_SINK_URL": own_postgres.url, "CLICKMILL_SINK_TIMEOUT": "300ms", "CLICKMILL_RUN_RETRIES": "0"}
