@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 import xml.etree.ElementTree as ET
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import lint
@@ -56,7 +57,8 @@ def build(folder, *options, cc="gcc"):
 def c_tests(totals, part, folder):
     log = ROOT / folder / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
-    run("meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs", "-t", "2", check=False)
+    # More at a time than there are processors: many wait for a server.
+    run("meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs", "-t", "3", "--num-processes", "4", check=False)
     for program in map(json.loads, log.read_text().splitlines()):
         text = program.get("stdout", "") + program.get("stderr", "")
         # cmocka's own count, once for each group of tests in the program
@@ -85,21 +87,32 @@ def build_asan():
     build("build-asan", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=true", cc="clang")
 
 
+def fuzz_one(target):
+    """The seconds it took, whether it was well, and what it said."""
+    name = target.name.removeprefix("fuzz_")
+    found = ROOT / "build-asan/corpus" / name  # new inputs go here, not into the committed seeds
+    found.mkdir(parents=True, exist_ok=True)
+    seeds = ROOT / "test/fuzz/corpus" / name
+    start = time.monotonic()
+    done = subprocess.run(
+        [target, found, *([seeds] if seeds.is_dir() else []), "-max_total_time=%d" % fuzz_seconds(target), "-timeout=10",
+         "-print_final_stats=1", "-verbosity=0", "-artifact_prefix=build-asan/%s-" % name],
+        cwd=ROOT, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return time.monotonic() - start, done.returncode == 0, done.stdout.decode(errors="replace")
+
+
+def fuzz_seconds(target):
+    return FUZZ_SECONDS if target.name == "fuzz_event" else FUZZ_SECONDS // 4
+
+
 def fuzz(totals):
+    """Two at a time."""
     build_asan()
-    targets = sorted(p for p in (ROOT / "build-asan/test").glob("fuzz_*") if p.is_file())
-    for target in targets:
-        name = target.name.removeprefix("fuzz_")
-        found = ROOT / "build-asan/corpus" / name  # new inputs go here, not into the committed seeds
-        found.mkdir(parents=True, exist_ok=True)
-        seeds = ROOT / "test/fuzz/corpus" / name
-        start = time.monotonic()
-        code = run(
-            str(target), str(found), *([str(seeds)] if seeds.is_dir() else []),
-            "-max_total_time=%d" % (FUZZ_SECONDS if name == "event" else FUZZ_SECONDS // 4), "-timeout=10", "-print_final_stats=1",
-            "-verbosity=0", "-artifact_prefix=build-asan/%s-" % name, check=False,
-        )
-        totals.add("fuzz " + name, time.monotonic() - start, code == 0, code != 0)
+    targets = sorted((p for p in (ROOT / "build-asan/test").glob("fuzz_*") if p.is_file()), key=fuzz_seconds, reverse=True)
+    with ThreadPool(2) as pool:
+        for target, (seconds, well, said) in zip(targets, pool.imap(fuzz_one, targets, chunksize=1)):
+            print("+", target.name, said, sep="\n", flush=True)
+            totals.add("fuzz " + target.name.removeprefix("fuzz_"), seconds, well, not well)
 
 
 def pytest(totals, part, folder, *tests, **env):
@@ -107,8 +120,8 @@ def pytest(totals, part, folder, *tests, **env):
     python = output("scripts/venv.sh").decode().strip() + "/bin/python"
     report = ROOT / folder / "e2e.xml"
     report.unlink(missing_ok=True)
-    # Two files at a time: the tests wait for services and processes more than they compute.
-    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--junitxml", str(report),
+    # Three files at a time, also on two processors: the tests wait for services and processes more than they compute.
+    run(python, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--junitxml", str(report),
         *tests, check=False, PYTHONDONTWRITEBYTECODE="1", CM_BUILD_ROOT=str(ROOT / folder), **env)
     for case in ET.parse(report).iter("testcase"):
         bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))
