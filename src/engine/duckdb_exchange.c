@@ -68,6 +68,15 @@ static int run_take(struct session *s, const struct engine_stage *sg, duckdb_pre
     return rc;
 }
 
+static int append_failed(struct session *s, const struct engine_stage *sg, duckdb_appender ap,
+                         struct err *e) {
+    duckdb_error_data data = duckdb_appender_error_data(ap);
+    int rc = session_fail(s, sg->name, duckdb_error_data_error_type(data),
+                          duckdb_error_data_message(data), e);
+    duckdb_destroy_error_data(&data);
+    return rc;
+}
+
 static int append_rows(struct session *s, const struct engine_stage *sg, duckdb_appender ap,
                        duckdb_data_chunk chunk, struct err *e) {
     uint64_t *columns[COLUMNS_MAX];
@@ -80,17 +89,17 @@ static int append_rows(struct session *s, const struct engine_stage *sg, duckdb_
             return rc;
         duckdb_data_chunk_set_size(chunk, n);
         if (n > 0 && duckdb_append_data_chunk(ap, chunk) != DuckDBSuccess)
-            return session_fail(s, sg->name, DUCKDB_ERROR_INVALID, duckdb_appender_error(ap), e);
+            return append_failed(s, sg, ap, e);
     }
     if (duckdb_appender_close(ap) != DuckDBSuccess)
-        return session_fail(s, sg->name, DUCKDB_ERROR_INVALID, duckdb_appender_error(ap), e);
+        return append_failed(s, sg, ap, e);
     return 0;
 }
 
 static int fill_table(struct session *s, const struct engine_stage *sg, struct err *e) {
     duckdb_appender ap = NULL;
     if (duckdb_appender_create_ext(s->con, s->db, NULL, sg->name, &ap) != DuckDBSuccess) {
-        session_fail(s, sg->name, DUCKDB_ERROR_INVALID, duckdb_appender_error(ap), e);
+        append_failed(s, sg, ap, e);
         duckdb_appender_destroy(&ap);
         return e->code;
     }

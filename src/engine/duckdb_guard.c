@@ -126,6 +126,7 @@ static const char *const forbidden_words[] = {
     "json_execute_serialized_sql",
     "cm_write", /* our own */
     "cm_seen",
+    "cm_lend",
 };
 
 /* query('…'), however it is spelled; a column of that name is none. */

@@ -9,8 +9,9 @@
  * The function gives 1 for each row that it has written, and 0 for the others: those are the rows of a
  * stage of which only some are set apart,
  *
- *     … AS SELECT * FROM (<the SELECT>) WHERE cm_write(…) = 0
+ *     … FROM (SELECT *, cm_write(…) AS cm_written FROM (<the SELECT>)) WHERE cm_written = 0
  *
+ * (a WHERE with the call in it would be joined to one of the SELECT's own, and see rows that this leaves out).
  * There the texts come as cm_lend(<job>, text): the 16 bytes by which DuckDB knows a text, called a
  * number. DuckDB flattens what it hands to a function of ours, for which it copies every text of a
  * dictionary once for each row that has it; numbers are copied faster.
@@ -219,9 +220,10 @@ static void add_call(struct buf *sql, const struct duck_outlet *o, const char *a
 }
 
 void outlet_add_stage(struct session *s, const struct engine_stage *sg, struct buf *sql) {
-    buf_addf(sql, "SELECT * FROM (%s\n) AS rows_to_write WHERE ", sg->sql);
+    buf_add_str(sql, "SELECT * EXCLUDE (cm_written) FROM (SELECT *, ");
     add_call(sql, s->outlet, sg->apart);
-    buf_add_str(sql, " = 0");
+    buf_addf(sql, " AS cm_written FROM (%s\n) AS rows_to_write) AS apart WHERE cm_written = 0",
+             sg->sql);
 }
 
 /* A statement failed: our own reason, if it is ours; DuckDB has only its words. */

@@ -12,7 +12,6 @@ enum { OUTLET_COLUMNS_FROM = 2 }; /* cm_write's parameters before the columns */
 
 struct duck_outlet {
     struct duck_outlet *next; /* of the engine's */
-    struct duck *du;
     uint64_t id;
     const struct table_def *def;
     struct parts *parts;

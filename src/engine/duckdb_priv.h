@@ -87,7 +87,7 @@ int session_open(struct session *s, struct duck *du, duckdb_database db, struct 
                  const char *what, struct err *e);
 void session_close(struct session *s);
 
-/* Runs one statement. part names it in messages ("stage repeats"); may be NULL. */
+/* Runs one statement. part names it in messages ("stage ranked"); may be NULL. */
 int session_exec(struct session *s, const char *part, const char *sql, struct err *e);
 int session_execf(struct session *s, struct err *e, const char *fmt, ...) ATTR_PRINTF(3, 4);
 /* The caller destroys *ret after success. */
@@ -119,7 +119,7 @@ int exchange_stage(struct session *s, const struct engine_stage *sg, struct err 
 /* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
 int64_t view_rows(const struct table_files *files);
 
-/* Make the SQL functions cm_write and cm_seen known to the engine's database. */
+/* Make the SQL functions cm_write, cm_lend and cm_seen known to the engine's database. */
 int outlets_register(struct duck *du, duckdb_connection con, struct err *e);
 int seen_register(struct duck *du, duckdb_connection con, struct err *e);
 /* Gives the session's models the function seen_before, for about so many values; once. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job: views over the inputs, the stages, the counters, then the rows into files in a staging
- * folder (duckdb_write.c) and from there, file by file, into the lake. What was published is removed
- * again if a later file fails.
+ * A job: views over the inputs, the stages, the counters, and the rows into files in a staging
+ * folder (duckdb_outlet.c; some already during a stage). From there they go, file by file, into the lake.
+ * What was published is removed again if a later file fails.
  */
 #include "base/clock.h"
 #include "base/log.h"

@@ -20,6 +20,8 @@ struct silver {
     struct silver_keys keys;
     int64_t index_keys; /* that were asked for the repeats; 0: silver itself was */
     bool uncounted;     /* a fresh file, another writer's, does not say how many rows it has */
+    bool whole;         /* the fresh files are all there are, and cannot be told apart by commit */
+    int64_t before;     /* the batch ends before this version of bronze; 0: as batch_rows says */
     int64_t checkpoint_interval;
 };
 
@@ -32,7 +34,8 @@ static void take_file(struct silver *s, const struct table_file *f) {
 static int take_entry(void *arg, const struct table_entry *en, struct err *e) {
     (void)e;
     struct silver *s = arg;
-    if (s->fresh_rows > 0 && s->fresh_rows >= s->batch_rows)
+    if ((s->fresh_rows > 0 && s->fresh_rows >= s->batch_rows) ||
+        (s->before > 0 && en->version >= s->before))
         return 1; /* enough for one commit */
     for (size_t i = 0; i < en->add.n; i++)
         take_file(s, &en->add.v[i]);
@@ -64,6 +67,7 @@ static int collect_fresh(struct silver *s, struct err *e) {
     for (size_t i = 0; i < live->n; i++)
         take_file(s, &live->v[i]);
     s->to = version;
+    s->whole = true;
     return 0;
 }
 
@@ -246,14 +250,15 @@ static void add_up(struct silver_result *sum, const struct engine_result *r) {
 
 /*
  * The batch was more than the engine's memory holds at once (most of it known already, say): again with
- * half of it. Of one bronze commit there is no half.
+ * half of its commits. Of one there is no half.
  */
-static bool halve(struct silver *s, const struct err *e) {
-    if (!e->too_much || s->to - s->from < 2 || s->fresh_rows < 2)
+static bool halve(struct silver *s, struct err *e) {
+    if (!e->too_much || s->whole || s->to - s->from < 2)
         return false;
-    s->batch_rows = s->fresh_rows / 2;
     log_warn("silver batch too large for engine.memory, halved", F_INT("rows", s->fresh_rows),
-             F_STR("error", e->msg));
+             F_INT("commits", s->to - s->from), F_STR("error", e->msg));
+    s->before = s->from + 1 + (s->to - s->from) / 2;
+    err_clear(e);
     return true;
 }
 
@@ -273,7 +278,7 @@ static int make_and_commit(struct silver *s, struct engine_result *made, struct 
 static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_more, struct err *e) {
     *ret_more = false;
     s->fresh_rows = 0;
-    s->uncounted = false;
+    s->uncounted = s->whole = false;
     s->index_keys = 0;
     s->from = s->to = table_txn(s->silver, s->app_id);
     if (s->from >= table_version(s->bronze))
@@ -288,6 +293,9 @@ static int one_commit(struct silver *s, struct silver_result *sum, bool *ret_mor
         add_up(sum, &made);
         sum->by_index += s->index_keys > 0;
         sum->index_keys = MAX(s->index_keys, sum->index_keys);
+        if (s->before > 0 && s->fresh_rows > 0) /* what was too much once is so again */
+            s->batch_rows = s->fresh_rows;
+        s->before = 0;
         step_checkpoint(s->silver, s->checkpoint_interval);
     } else if (halve(s, e)) {
         r = 0;

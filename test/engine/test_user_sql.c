@@ -43,6 +43,7 @@ static void the_users_stages_only_read(void **state) {
     const char *const wrong[][2] = {
         {reads, "Permission Error"},
         {"SELECT cm_write(0, 1)", "'cm_write' is not allowed here"},
+        {"SELECT cm_lend(0, 'a')", "'cm_lend' is not allowed here"},
         {"SELECT 1 AS a; SELECT 2 AS a", "2 statements: one is wanted"},
         {"CREATE TABLE x (a INT)", "does more than read"},
         {"COPY (SELECT 1) TO 'out.csv'", "Permission Error"},
