@@ -158,7 +158,7 @@ def test_a_rule_that_blocks_leaves_the_old_numbers(mill, sink):
 
 def test_late_data_unblocks(mill):
     sink = Sqlite(mill.home)
-    put_rule(mill, "enough", "SELECT event_date, count(*) AS n FROM silver.events GROUP BY ALL HAVING count(*) < 2\n")
+    put_rule(mill, "enough", "SELECT event_date, count(*) AS n FROM silver.events GROUP BY ALL HAVING count(*) < 2 ORDER BY ALL\n")
     take_in(mill, SHIRT, {**SHIRT, "event_ts": NOON - 40 * DAY})
     err = mill.fails(8, "load", says=["2 rows", "event_date 2026-01-08, n 1; event_date 2026-02-17, n 1"])
     assert "loads all that waits" in err
