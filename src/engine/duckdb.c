@@ -90,6 +90,39 @@ static const char *const session_setup[] = {
     "CREATE TEMP MACRO regexp_like(x, pattern) AS regexp_matches(x, pattern)",
 };
 
+static duckdb_scalar_function make_function(struct duck *du, const struct sql_function *sf) {
+    duckdb_scalar_function f = duckdb_create_scalar_function();
+    duckdb_scalar_function_set_name(f, sf->name);
+    duckdb_logical_type type;
+    for (size_t i = 0; i < ARRAY_LEN(sf->parameters); i++) {
+        type = duckdb_create_logical_type(sf->parameters[i]);
+        duckdb_scalar_function_add_parameter(f, type);
+        duckdb_destroy_logical_type(&type);
+    }
+    if (sf->more) {
+        type = duckdb_create_logical_type(DUCKDB_TYPE_ANY);
+        duckdb_scalar_function_set_varargs(f, type);
+        duckdb_destroy_logical_type(&type);
+    }
+    type = duckdb_create_logical_type(sf->result);
+    duckdb_scalar_function_set_return_type(f, type);
+    duckdb_destroy_logical_type(&type);
+    duckdb_scalar_function_set_special_handling(f); /* it is called for rows with NULLs, too */
+    if (sf->every_row)
+        duckdb_scalar_function_set_volatile(f);
+    duckdb_scalar_function_set_extra_info(f, du, NULL);
+    duckdb_scalar_function_set_function(f, sf->run);
+    return f;
+}
+
+int function_register(struct duck *du, duckdb_connection con, const struct sql_function *sf,
+                      struct err *e) {
+    duckdb_scalar_function f = make_function(du, sf);
+    bool done = duckdb_register_scalar_function(con, f) == DuckDBSuccess;
+    duckdb_destroy_scalar_function(&f);
+    return done ? 0 : err_set(e, ERR_ENGINE, "DuckDB does not take the function %s", sf->name);
+}
+
 int duck_register(struct duck *du, duckdb_database db, struct err *e) {
     duckdb_connection con;
     if (duckdb_connect(db, &con) != DuckDBSuccess)

@@ -18,6 +18,8 @@
  */
 #include "engine/duckdb_outlet.h"
 
+#include <assert.h>
+
 #include "parquet/parts.h"
 
 enum {
@@ -78,8 +80,8 @@ static void write_function(duckdb_function_info info, duckdb_data_chunk in, duck
 
 /*
  * cm_lend(job, text): the text's bytes lie where they are, in the vectors of the chunk that cm_write is
- * given next. Not so for a single one: an expression that is the same for all rows is computed once,
- * beforehand, and its vector is gone by then.
+ * given next. Not so perhaps of a single one: what is the same for all rows DuckDB may compute beforehand,
+ * and that vector is gone by then.
  */
 static void lend_function(duckdb_function_info info, duckdb_data_chunk in, duckdb_vector out) {
     idx_t n = duckdb_data_chunk_get_size(in);
@@ -101,49 +103,22 @@ static void lend_function(duckdb_function_info info, duckdb_data_chunk in, duckd
         duckdb_scalar_function_set_error(info, "cm_lend: no such job");
 }
 
-/* The function's name, parameters and result are set. Takes f. */
-static int add_function(struct duck *du, duckdb_connection con, duckdb_scalar_function f,
-                        duckdb_scalar_function_t function, struct err *e) {
-    duckdb_scalar_function_set_special_handling(f); /* it is called for rows with NULLs, too */
-    duckdb_scalar_function_set_extra_info(f, du, NULL);
-    duckdb_scalar_function_set_function(f, function);
-    bool done = duckdb_register_scalar_function(con, f) == DuckDBSuccess;
-    duckdb_destroy_scalar_function(&f);
-    return done ? 0 : err_set(e, ERR_ENGINE, "DuckDB does not take a function of ours");
-}
-
 int outlets_register(struct duck *du, duckdb_connection con, struct err *e) {
-    duckdb_logical_type job = duckdb_create_logical_type(DUCKDB_TYPE_UBIGINT);
-    duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
-    duckdb_logical_type any = duckdb_create_logical_type(DUCKDB_TYPE_ANY);
-    duckdb_logical_type count = duckdb_create_logical_type(DUCKDB_TYPE_BIGINT);
-    duckdb_logical_type text = duckdb_create_logical_type(DUCKDB_TYPE_VARCHAR);
-    duckdb_logical_type bytes = duckdb_create_logical_type(DUCKDB_TYPE_HUGEINT);
-
-    duckdb_scalar_function f = duckdb_create_scalar_function();
-    duckdb_scalar_function_set_name(f, "cm_write");
-    duckdb_scalar_function_add_parameter(f, job);
-    duckdb_scalar_function_add_parameter(f, truth);
-    duckdb_scalar_function_set_varargs(f, any);
-    duckdb_scalar_function_set_return_type(f, count);
-    duckdb_scalar_function_set_volatile(f); /* it is called for every row */
-    int r = add_function(du, con, f, write_function, e);
-
-    f = duckdb_create_scalar_function();
-    duckdb_scalar_function_set_name(f, "cm_lend");
-    duckdb_scalar_function_add_parameter(f, job);
-    duckdb_scalar_function_add_parameter(f, text);
-    duckdb_scalar_function_set_return_type(
-        f, bytes); /* not volatile: of a dictionary, each text once */
-    if (add_function(du, con, f, lend_function, r == 0 ? e : &(struct err){0}) < 0)
-        r = r == 0 ? e->code : r;
-
-    duckdb_destroy_logical_type(&job);
-    duckdb_destroy_logical_type(&truth);
-    duckdb_destroy_logical_type(&any);
-    duckdb_destroy_logical_type(&count);
-    duckdb_destroy_logical_type(&text);
-    duckdb_destroy_logical_type(&bytes);
+    static const struct sql_function functions[] = {
+        {"cm_write",
+         {DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_BOOLEAN},
+         .more = true,
+         .result = DUCKDB_TYPE_BIGINT,
+         .every_row = true,
+         .run = write_function},
+        {"cm_lend", /* of a dictionary each text once */
+         {DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_VARCHAR},
+         .result = DUCKDB_TYPE_HUGEINT,
+         .run = lend_function},
+    };
+    int r = 0;
+    for (size_t i = 0; i < ARRAY_LEN(functions) && r == 0; i++)
+        r = function_register(du, con, &functions[i], e);
     return r;
 }
 
@@ -220,6 +195,7 @@ static void add_call(struct buf *sql, const struct duck_outlet *o, const char *a
 }
 
 void outlet_add_stage(struct session *s, const struct engine_stage *sg, struct buf *sql) {
+    assert(s->outlet && sg->keep);
     buf_add_str(sql, "SELECT * EXCLUDE (cm_written) FROM (SELECT *, ");
     add_call(sql, s->outlet, sg->apart);
     buf_addf(sql, " AS cm_written FROM (%s\n) AS rows_to_write) AS apart WHERE cm_written = 0",

@@ -99,7 +99,7 @@ char *session_place(const struct session *s, const char *part, int line);
 int session_fail(struct session *s, const char *part, duckdb_error_type type, const char *msg,
                  struct err *e);
 
-/* Texts within SQL: "name" and 'text'. */
+/* A name within SQL: "name". For a text: buf_add_literal. */
 void sql_name(struct buf *b, const char *name);
 
 /* Makes the view. paths (may be NULL) collects the local files as a SQL list without brackets. */
@@ -118,6 +118,18 @@ int exchange_stage(struct session *s, const struct engine_stage *sg, struct err 
 
 /* How many rows the files hold; an unknown count is taken for 50 bytes a row. */
 int64_t view_rows(const struct table_files *files);
+
+/* A function of ours that SQL can call. It gets the struct duck as its extra info. */
+struct sql_function {
+    const char *name;
+    duckdb_type parameters[2];
+    bool more; /* any number of further ones, of any type */
+    duckdb_type result;
+    bool every_row; /* the same parameters may give another result */
+    duckdb_scalar_function_t run;
+};
+int function_register(struct duck *du, duckdb_connection con, const struct sql_function *sf,
+                      struct err *e);
 
 /* Make the SQL functions cm_write, cm_lend and cm_seen known to the engine's database. */
 int outlets_register(struct duck *du, duckdb_connection con, struct err *e);

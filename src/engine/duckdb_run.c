@@ -33,12 +33,11 @@ static int run_stage(struct session *s, const struct engine_stage *sg, struct er
     struct buf sql = BUF_INIT(LIMIT_SQL);
     buf_add_str(&sql, sg->keep ? "CREATE TABLE " : "CREATE VIEW ");
     sql_name(&sql, sg->name);
-    if (sg->apart) {
-        buf_add_str(&sql, " AS ");
+    buf_add_str(&sql, " AS ");
+    if (sg->apart)
         outlet_add_stage(s, sg, &sql);
-    } else {
-        buf_addf(&sql, " AS %s", sg->sql);
-    }
+    else
+        buf_add_str(&sql, sg->sql);
     int64_t began = clock_mono_ns();
     duckdb_result r;
     int rc = session_result(s, sg->name, buf_str(&sql), &r, e);

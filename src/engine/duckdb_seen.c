@@ -76,22 +76,12 @@ static void seen_function(duckdb_function_info info, duckdb_data_chunk in, duckd
 }
 
 int seen_register(struct duck *du, duckdb_connection con, struct err *e) {
-    duckdb_scalar_function f = duckdb_create_scalar_function();
-    duckdb_logical_type number = duckdb_create_logical_type(DUCKDB_TYPE_UBIGINT);
-    duckdb_logical_type truth = duckdb_create_logical_type(DUCKDB_TYPE_BOOLEAN);
-    duckdb_scalar_function_set_name(f, "cm_seen");
-    duckdb_scalar_function_add_parameter(f, number);
-    duckdb_scalar_function_add_parameter(f, number);
-    duckdb_scalar_function_set_return_type(f, truth);
-    duckdb_scalar_function_set_special_handling(f);
-    duckdb_scalar_function_set_volatile(f);
-    duckdb_scalar_function_set_extra_info(f, du, NULL);
-    duckdb_scalar_function_set_function(f, seen_function);
-    bool done = duckdb_register_scalar_function(con, f) == DuckDBSuccess;
-    duckdb_destroy_logical_type(&number);
-    duckdb_destroy_logical_type(&truth);
-    duckdb_destroy_scalar_function(&f);
-    return done ? 0 : err_set(e, ERR_ENGINE, "DuckDB does not take the function cm_seen");
+    static const struct sql_function seen = {"cm_seen",
+                                             {DUCKDB_TYPE_UBIGINT, DUCKDB_TYPE_UBIGINT},
+                                             .result = DUCKDB_TYPE_BOOLEAN,
+                                             .every_row = true,
+                                             .run = seen_function};
+    return function_register(du, con, &seen, e);
 }
 
 /*

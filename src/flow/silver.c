@@ -114,17 +114,17 @@ int silver_compute(struct storage *st, struct engine *en, const struct silver_in
     const struct model_var var = {"bots", bots};
     _cleanup_(freep) char *agents = model_render("sql/silver/bot_agents.sql", &var, 1);
     const struct engine_stage stages[] = {
-        {"bronze_new", in->only, false, NULL, NULL, NULL},
-        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), true, NULL, NULL, NULL},
-        {"met", model_text(met), true, NULL, in->met, NULL},
-        {"committed", model_text("sql/silver/committed.sql"), true, NULL, NULL, NULL},
-        {"suspect_keys", model_text("sql/silver/suspect_keys.sql"), true, NULL, NULL, NULL},
-        {"bot_agents", agents, true, NULL, NULL, NULL},
-        {"arrived", model_text_for(engine, "sql/silver/arrived.sql"), false, NULL, NULL, NULL},
-        {"typed", model_text("sql/silver/typed.sql"), false, NULL, NULL, NULL},
-        {"suspects", model_text_for(engine, "sql/silver/suspects.sql"), true, NULL, NULL,
-         "is_suspect"},
-        {"ranked", model_text("sql/silver/ranked.sql"), true, NULL, NULL, NULL},
+        {"bronze_new", in->only},
+        {"repeated", model_text_for(engine, "sql/silver/repeated.sql"), .keep = true},
+        {"met", model_text(met), .keep = true, .exchange = in->met},
+        {"committed", model_text("sql/silver/committed.sql"), .keep = true},
+        {"suspect_keys", model_text("sql/silver/suspect_keys.sql"), .keep = true},
+        {"bot_agents", agents, .keep = true},
+        {"arrived", model_text_for(engine, "sql/silver/arrived.sql")},
+        {"typed", model_text("sql/silver/typed.sql")},
+        {"suspects", model_text_for(engine, "sql/silver/suspects.sql"), .keep = true,
+         .apart = "is_suspect"},
+        {"ranked", model_text("sql/silver/ranked.sql"), .keep = true},
     };
     size_t skip = in->only ? 0 : 1;
     return engine_run(en, st,
@@ -262,9 +262,9 @@ static bool halve(struct silver *s, struct err *e) {
     return true;
 }
 
+/* Without fresh files the commits of bronze only rewrote some, or held none: the position is moved. */
 static int make_and_commit(struct silver *s, struct engine_result *made, struct err *e) {
-    int r = s->fresh.n ? make_rows(s, made, e)
-                       : 0; /* else the commits only rewrote files, or held none */
+    int r = s->fresh.n ? make_rows(s, made, e) : 0;
     if (r == 0)
         r = check_counters(made, s, e);
     if (r == 0)

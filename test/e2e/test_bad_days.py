@@ -569,7 +569,7 @@ def test_readers_while_everything_is_written(mill):
     all_is_well(mill)
 
 
-# ---- the database goes away ----
+# ---- memory is short ----
 
 def test_a_batch_that_the_memory_does_not_hold(mill):
     """Silver knows all of it, from a topic that is read again: it goes on with less at a time."""
@@ -587,6 +587,8 @@ def test_a_batch_that_the_memory_does_not_hold(mill):
     mill.steps()
     mill.reconciled()
 
+
+# ---- the database goes away ----
 
 def test_the_database_crashes_in_the_middle(mill, own_postgres):
     sink = Postgres(own_postgres.url)

@@ -255,8 +255,9 @@ static void texts_of_rows_beside_those_set_apart(void **state) {
                "there' END"),
     };
     static const char *const sources[] = {
-        /* few long texts, many, one, none in some vectors */
+        /* few long texts, many, one, none in some vectors; a vector of one row at the end */
         ROWS("30000"),
+        "SELECT * REPLACE ('a longer text: ' || i AS s) FROM (" ROWS("2049") ")",
         "SELECT * REPLACE ('a text that is one of ' || (hash(l) % 20) AS s) FROM (" ROWS(
             "10000") ")",
         "SELECT * REPLACE ('a text that is one of ' || (hash(l) % 22000) AS s) FROM (" ROWS(
